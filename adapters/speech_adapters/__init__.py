@@ -1,0 +1,61 @@
+"""The backends of speech-compat, and the contract between them and their users.
+
+This package knows nothing of the legacy names.  Importing it loads no backend
+and no third-party library but attrs.
+"""
+
+from __future__ import annotations
+
+from speech_adapters.audio import PcmFormat
+from speech_adapters.contract import (
+    Attendee,
+    Backend,
+    Capabilities,
+    Gap,
+    Hypothesis,
+    JobState,
+    MeetingRequest,
+    MeetingStatus,
+    Mode,
+    Progress,
+    Recognized,
+    Session,
+    SessionEvent,
+    SpeechEnded,
+    SpeechStarted,
+    gaps,
+)
+from speech_adapters.transcript import (
+    TICKS_PER_SECOND,
+    LabelStyle,
+    Provenance,
+    Transcript,
+    Utterance,
+    Word,
+)
+
+__all__ = [
+    "TICKS_PER_SECOND",
+    "Attendee",
+    "Backend",
+    "Capabilities",
+    "Gap",
+    "Hypothesis",
+    "JobState",
+    "LabelStyle",
+    "MeetingRequest",
+    "MeetingStatus",
+    "Mode",
+    "PcmFormat",
+    "Progress",
+    "Provenance",
+    "Recognized",
+    "Session",
+    "SessionEvent",
+    "SpeechEnded",
+    "SpeechStarted",
+    "Transcript",
+    "Utterance",
+    "Word",
+    "gaps",
+]

@@ -1,0 +1,157 @@
+"""Settings, from the program, the environment and a file, in this order of precedence.
+
+1. what the program sets (the facade passes the properties of its configuration
+   whose names begin with ``speech-compat.``, without that prefix);
+2. environment variables: ``SPEECH_COMPAT_BACKEND``, and with two underscores for
+   a dot ``SPEECH_COMPAT_BACKENDS__LOCAL__MODEL_PATH``;
+3. ``speech-compat.toml``, or the table ``[tool.speech-compat]`` of
+   ``pyproject.toml``, in the working directory or the nearest folder above it;
+4. the defaults below.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import platformdirs
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    PyprojectTomlConfigSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+from pydantic_settings.exceptions import SettingsError
+
+from speech_adapters.errors import ConfigurationError
+
+__all__ = ["Options", "Settings", "load_settings", "parse_options"]
+
+_FILE = "speech-compat.toml"
+_TABLE = ("tool", "speech-compat")
+
+
+def _state_dir() -> Path:
+    return platformdirs.user_state_path("speech-compat", appauthor=False)
+
+
+class Settings(BaseSettings):
+    """All settings, validated.
+
+    Attributes:
+        backend: name of the backend that serves meetings.
+        state_dir: the folder of the meeting store and its audio spool.
+        strict: refuse a meeting of which anything asked for would be lost.
+        downmix: how several channels become one: ``auto``, ``average``, ``sum``,
+            ``first`` or ``channel:N`` (see :func:`speech_adapters.audio.mix_down`).
+        backends: options of each backend by its name; each checks its own.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix="SPEECH_COMPAT_",
+        env_nested_delimiter="__",
+        extra="forbid",
+        frozen=True,
+    )
+
+    backend: str = "local"
+    state_dir: Path = Field(default_factory=_state_dir)
+    strict: bool = False
+    downmix: str = "auto"
+    backends: dict[str, dict[str, Any]] = Field(default_factory=dict)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Order the sources as the module says; ``.env`` and secret files are not read."""
+        file = _find_upward(_FILE)
+        project = _find_upward("pyproject.toml")
+        sources: list[PydanticBaseSettingsSource] = [init_settings, env_settings]
+        if file is not None:
+            sources.append(TomlConfigSettingsSource(settings_cls, file))
+        if project is not None:
+            sources.append(_ProjectTable(settings_cls, project))
+        return tuple(sources)
+
+
+class _ProjectTable(PyprojectTomlConfigSettingsSource):
+    def __init__(self, settings_cls: type[BaseSettings], path: Path) -> None:
+        self.toml_table_header = _TABLE
+        super().__init__(settings_cls, path)
+
+
+class Options(BaseModel):
+    """Base of a backend's own options: an unknown name is an error, not silence."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def load_settings(properties: Mapping[str, str] | None = None) -> Settings:
+    """Gather the settings.
+
+    Args:
+        properties: settings of the program by dotted name, as in
+            ``{"backend": "local", "backends.local.model_path": "/models/x"}``.
+
+    Raises:
+        ConfigurationError: a file is not TOML, a name is unknown or a value wrong.
+    """
+    try:
+        return Settings(**_nested(properties or {}))
+    except ValidationError as error:
+        raise ConfigurationError(_explain("setting", error)) from None
+    except (SettingsError, ValueError, OSError) as error:
+        raise ConfigurationError(f"The settings cannot be read: {error}.") from error
+
+
+OptionsT = TypeVar("OptionsT", bound=Options)
+
+
+def parse_options(
+    model: type[OptionsT], backend: str, options: Mapping[str, Any]
+) -> OptionsT:
+    """Check a backend's own options.
+
+    Raises:
+        ConfigurationError: a name is unknown or a value wrong.
+    """
+    try:
+        return model.model_validate(dict(options))
+    except ValidationError as error:
+        raise ConfigurationError(_explain(f"option of backend {backend!r}", error)) from None
+
+
+def _nested(properties: Mapping[str, str]) -> dict[str, Any]:
+    tree: dict[str, Any] = {}
+    for name, value in properties.items():
+        *parents, leaf = name.split(".")
+        node = tree
+        for parent in parents:
+            node = node.setdefault(parent, {})
+            if not isinstance(node, dict):
+                raise ValueError(f"{name!r} is set both as a value and as a table")
+        node[leaf] = value
+    return tree
+
+
+def _find_upward(name: str) -> Path | None:
+    here = Path.cwd()
+    return next((f / name for f in (here, *here.parents) if (f / name).is_file()), None)
+
+
+def _explain(what: str, error: ValidationError) -> str:
+    lines = []
+    for problem in error.errors(include_input=False, include_url=False):
+        name = ".".join(str(part) for part in problem["loc"])
+        unknown = problem["type"] == "extra_forbidden"
+        lines.append(f"{name}: " + ("there is no such name" if unknown else problem["msg"]))
+    return f"Wrong {what}: " + "; ".join(lines) + ". See docs/configuration.md for the names."

@@ -1,0 +1,1 @@
+"""Drop-in replacement for the names of Azure's retired meeting transcription."""
