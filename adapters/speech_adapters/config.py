@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,8 +20,8 @@ import platformdirs
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import (
     BaseSettings,
+    InitSettingsSource,
     PydanticBaseSettingsSource,
-    PyprojectTomlConfigSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
 )
@@ -31,7 +32,6 @@ from speech_adapters.errors import ConfigurationError
 __all__ = ["Options", "Settings", "load_settings", "parse_options"]
 
 _FILE = "speech-compat.toml"
-_TABLE = ("tool", "speech-compat")
 
 
 def _state_dir() -> Path:
@@ -79,14 +79,8 @@ class Settings(BaseSettings):
         if file is not None:
             sources.append(TomlConfigSettingsSource(settings_cls, file))
         if project is not None:
-            sources.append(_ProjectTable(settings_cls, project))
+            sources.append(InitSettingsSource(settings_cls, _project_table(project)))
         return tuple(sources)
-
-
-class _ProjectTable(PyprojectTomlConfigSettingsSource):
-    def __init__(self, settings_cls: type[BaseSettings], path: Path) -> None:
-        self.toml_table_header = _TABLE
-        super().__init__(settings_cls, path)
 
 
 class Options(BaseModel):
@@ -116,9 +110,7 @@ def load_settings(properties: Mapping[str, str] | None = None) -> Settings:
 OptionsT = TypeVar("OptionsT", bound=Options)
 
 
-def parse_options(
-    model: type[OptionsT], backend: str, options: Mapping[str, Any]
-) -> OptionsT:
+def parse_options(model: type[OptionsT], backend: str, options: Mapping[str, Any]) -> OptionsT:
     """Check a backend's own options.
 
     Raises:
@@ -141,6 +133,12 @@ def _nested(properties: Mapping[str, str]) -> dict[str, Any]:
                 raise ValueError(f"{name!r} is set both as a value and as a table")
         node[leaf] = value
     return tree
+
+
+def _project_table(path: Path) -> dict[str, Any]:
+    tools = tomllib.loads(path.read_text(encoding="utf-8")).get("tool", {})
+    table: dict[str, Any] = tools.get("speech-compat", {})
+    return table
 
 
 def _find_upward(name: str) -> Path | None:

@@ -303,11 +303,7 @@ class Gap:
 
 def gaps(request: MeetingRequest, can: Capabilities) -> tuple[Gap, ...]:
     """Compare what is asked for with what a backend can do."""
-    checks = (
-        _blocking_gaps(request, can)
-        + _speaker_gaps(request, can)
-        + _detail_gaps(request, can)
-    )
+    checks = _blocking_gaps(request, can) + _speaker_gaps(request, can) + _detail_gaps(request, can)
     return tuple(gap for missing, gap in checks if missing)
 
 

@@ -32,8 +32,9 @@ def portal() -> BlockingPortal:
         if _portal is None:
             from anyio.from_thread import start_blocking_portal
 
-            _context = start_blocking_portal(name="speech-compat-loop")
-            _portal = _context.__enter__()
+            context = start_blocking_portal(name="speech-compat-loop")
+            _portal = context.__enter__()
+            _context = context
             atexit.register(_stop)
         return _portal
 

@@ -1,0 +1,52 @@
+# Everything a newcomer needs: `make demo`, then `make test`.
+# Assumes Python 3.11 or newer, git and make; the rest is set up in .venv.
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check format lint types lock clean
+
+PYTHON ?= $(shell for p in python3.11 python3 python3.12 python3.13; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+BIN := .venv/bin
+READY := .venv/.ready
+SOURCES := compat adapters tests benchmarks docs/examples
+
+help: ## list the commands
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+demo: $(READY) ## transcribe a two-speaker recording with a legacy program
+	@$(BIN)/speech-compat demo
+
+test: $(READY) ## run the tests
+	@$(BIN)/python -m pytest
+
+check: format lint types test ## format, lint, type-check and test
+
+format: $(READY) ## format the code
+	@$(BIN)/ruff format --quiet $(SOURCES)
+	@$(BIN)/ruff check --quiet --fix-only $(SOURCES)
+
+lint: $(READY) ## check format and style, change nothing
+	@$(BIN)/ruff format --check --quiet $(SOURCES) || \
+		{ echo 'Some files are not formatted: run make format.'; exit 1; }
+	@$(BIN)/ruff check $(SOURCES)
+
+types: $(READY) ## check the types with mypy and pyright
+	@$(BIN)/mypy
+	@$(BIN)/pyright
+
+lock: $(READY) ## renew requirements.lock: versions and hashes only
+	@$(BIN)/python -m pip install --quiet uv
+	@$(BIN)/uv pip compile pyproject.toml --quiet --extra local --group dev --universal \
+		--python-version 3.11 --generate-hashes --no-annotate --no-header \
+		--no-emit-index-url --no-emit-find-links --output-file requirements.lock
+
+clean: ## remove the environment and caches
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache
+
+$(READY): requirements.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo 'Python 3.11 or newer is needed; none was found. Set PYTHON=...'; exit 1; }
+	@echo 'Setting up .venv (once; takes a minute or two) ...'
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --no-index -e .
+	@touch $(READY)

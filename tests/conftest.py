@@ -1,0 +1,37 @@
+"""What all tests share: the engine's recordings, and a folder of their own for state."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def _own_state(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep every test away from the user's meetings and settings."""
+    for name in [name for name in os.environ if name.startswith("SPEECH_COMPAT_")]:
+        if name != "SPEECH_COMPAT_RECORDINGS":
+            monkeypatch.delenv(name)
+    folder = tmp_path_factory.mktemp("state")
+    monkeypatch.setenv("SPEECH_COMPAT_STATE_DIR", str(folder))
+
+
+@pytest.fixture(scope="session")
+def shipped_recordings() -> Path:
+    """Give the folder of recordings that the engine's package ships."""
+    spec = importlib.util.find_spec("moonshine_voice")
+    if spec is None or spec.origin is None:
+        pytest.skip("the extra 'local' is not installed")
+    return Path(spec.origin).parent / "assets"
+
+
+@pytest.fixture(scope="session")
+def shared_recordings() -> Path:
+    """Give the folder of further recordings named by ``SPEECH_COMPAT_RECORDINGS``."""
+    folder = os.environ.get("SPEECH_COMPAT_RECORDINGS")
+    if not folder:
+        pytest.skip("SPEECH_COMPAT_RECORDINGS names no folder of recordings")
+    return Path(folder)

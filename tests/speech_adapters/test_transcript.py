@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from speech_adapters.transcript import (
+    LabelStyle,
+    Provenance,
+    Transcript,
+    Utterance,
+    Word,
+    seconds,
+    ticks,
+)
+
+
+def test_ticks_are_whole_100_ns_and_read_back_as_seconds() -> None:
+    assert ticks(1.5) == 15_000_000
+    assert ticks(0.1) == 1_000_000  # 0.1 is no binary fraction: rounded, not cut
+    assert seconds(ticks(2.25)) == 2.25
+
+
+@pytest.mark.parametrize(
+    ("style", "speaker", "label"),
+    [
+        (LabelStyle.MEETING, 0, "Guest_0"),
+        (LabelStyle.MEETING, 11, "Guest_11"),
+        (LabelStyle.MEETING, None, "Unidentified"),
+        (LabelStyle.DIARIZATION, 0, "Guest-1"),
+        (LabelStyle.DIARIZATION, None, "Unknown"),
+        (LabelStyle.BATCH, 0, "1"),
+        (LabelStyle.BATCH, None, ""),
+    ],
+)
+def test_one_table_spells_and_reads_labels(
+    style: LabelStyle, speaker: int | None, label: str
+) -> None:
+    assert style.label(speaker) == label
+    assert style.speaker(label) == speaker
+
+
+@pytest.mark.parametrize(
+    "label", ["Guest_", "Guest_x", "guest_1", "Guest_1 ", "katie@x", "Guest-0"]
+)
+def test_what_is_no_label_of_the_style_is_nobody(label: str) -> None:
+    assert LabelStyle.MEETING.speaker(label) is None
+    assert LabelStyle.DIARIZATION.speaker("Guest-0") is None
+
+
+def test_a_transcript_survives_json() -> None:
+    word = Word("Hi", 10, 5, confidence=0.5)
+    utterances = (
+        Utterance("a" * 32, "Hi ☃", 10, 5, speaker=1, channel=0, language="en", words=(word,)),
+        Utterance("b" * 32, "", 20, 0),
+    )
+    origin = Provenance("local", "1", emulated=("x",), notes=("y",))
+    transcript = Transcript("id/'\"☃", utterances, 100, origin)
+    assert Transcript.from_dict(json.loads(json.dumps(transcript.to_dict()))) == transcript
+    assert transcript.speakers == (1,)
+    assert utterances[0].end == 15

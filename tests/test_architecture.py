@@ -1,0 +1,115 @@
+"""The shape that docs/architecture.md draws, held by tests."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import pkgutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import speech_adapters
+import speech_compat
+
+ADAPTERS = Path(speech_adapters.__file__).parent
+COMPAT = Path(speech_compat.__file__).parent
+BACKENDS = sorted(p.name for p in ADAPTERS.iterdir() if (p / "__init__.py").is_file())
+
+# Where each third-party library may be imported; "" is the package's own folder.
+HOMES = {
+    "anyio": {"speech_adapters/local", "speech_compat"},
+    "attrs": {"speech_adapters", "speech_adapters/local", "speech_compat"},
+    "filelock": {"speech_adapters"},
+    "moonshine_voice": {"speech_adapters/local"},
+    "numpy": {"speech_adapters", "speech_adapters/local"},
+    "platformdirs": {"speech_adapters"},
+    "pydantic": {"speech_adapters", "speech_adapters/local"},
+    "pydantic_settings": {"speech_adapters"},
+    "rich": {"speech_compat"},
+}
+LEGACY = ("MeetingTranscriber", "ConversationTranscriber", "speechsdk", "SpeechConfig")
+HEAVY = (
+    "anyio",
+    "asyncio",
+    "azure",
+    "httpx",
+    "moonshine_voice",
+    "numpy",
+    "pydantic",
+    "rich",
+    "sqlite3",
+)
+
+
+def _sources() -> Iterator[tuple[str, Path]]:
+    for root in (ADAPTERS, COMPAT):
+        for path in sorted(root.rglob("*.py")):
+            yield path.parent.relative_to(root.parent).as_posix(), path
+
+
+def _imports(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports are absolute here"
+            yield node.module or ""
+
+
+@pytest.mark.parametrize(("folder", "path"), list(_sources()), ids=lambda v: str(v).rsplit("/", 1)[-1])
+def test_data_flows_one_way_and_libraries_stay_in_their_folder(folder: str, path: Path) -> None:
+    for name in _imports(path):
+        top = name.split(".")[0]
+        if top in sys.stdlib_module_names:
+            continue
+        if top == "speech_compat":
+            assert folder.startswith("speech_compat"), f"{path} imports {name}"
+        elif top == "speech_adapters":
+            _assert_no_foreign_backend(folder, path, name)
+        else:
+            assert folder in HOMES[top], f"{path} imports {name}"
+
+
+def _assert_no_foreign_backend(folder: str, path: Path, name: str) -> None:
+    parts = name.split(".")
+    if len(parts) > 1 and parts[1] in BACKENDS:
+        assert folder == f"speech_adapters/{parts[1]}", f"{path} imports the backend {name}"
+
+
+@pytest.mark.parametrize("path", sorted(ADAPTERS.rglob("*.py")), ids=lambda p: p.name)
+def test_the_adapters_know_nothing_of_the_legacy_names(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert not [name for name in LEGACY if name in text]
+
+
+def test_importing_the_facade_is_light() -> None:
+    code = f"import sys, speech_compat; print(*[m for m in {HEAVY} if m in sys.modules])"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout.split() == []
+
+
+def _modules() -> Iterator[str]:
+    for package in (speech_adapters, speech_compat):
+        yield package.__name__
+        for info in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
+            if not info.name.endswith("__main__"):
+                yield info.name
+
+
+@pytest.mark.parametrize("name", list(_modules()))
+def test_every_module_says_what_is_public(name: str) -> None:
+    module = importlib.import_module(name)
+    public = module.__all__
+    assert len(set(public)) == len(public)
+    assert all(hasattr(module, item) for item in public)
+
+
+def test_both_packages_ship_their_types() -> None:
+    assert (ADAPTERS / "py.typed").is_file()
+    assert (COMPAT / "py.typed").is_file()
