@@ -1,0 +1,70 @@
+"""What is shipped: the wheel, the lock file, and what must never be in the repository."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+LOCK = ROOT / "requirements.lock"
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    build = "import sys; from hatchling.build import build_wheel; print(build_wheel(sys.argv[1]))"
+    done = subprocess.run(
+        [sys.executable, "-c", build, str(folder)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+    return zipfile.Path(folder / done.stdout.split()[-1])
+
+
+def test_the_wheel_holds_both_packages_and_nothing_generic(wheel: zipfile.Path) -> None:
+    tops = {entry.name for entry in wheel.iterdir()}
+    assert tops == {"speech_compat", "speech_adapters", f"speech_compat-{_version()}.dist-info"}
+
+
+def test_the_wheel_ships_types_and_the_demo_program(wheel: zipfile.Path) -> None:
+    assert (wheel / "speech_compat" / "py.typed").is_file()
+    assert (wheel / "speech_adapters" / "py.typed").is_file()
+    shipped = wheel / "speech_compat" / "_demo" / "legacy_meeting.py"
+    assert shipped.read_bytes() == (ROOT / "docs/examples/legacy_meeting.py").read_bytes()
+
+
+def test_the_lock_holds_versions_and_hashes_only() -> None:
+    text = LOCK.read_text(encoding="utf-8")
+    assert "://" not in text
+    assert "index" not in text
+    entries = text.replace("\\\n", " ").strip().splitlines()
+    pinned = re.compile(r"[\w.\-\[\]]+==\S+( ; [^-]+?)?(\s+--hash=sha256:[0-9a-f]{64})+")
+    assert [entry for entry in entries if not pinned.fullmatch(entry.strip())] == []
+
+
+def test_the_engine_is_locked_at_the_version_that_ships_a_model() -> None:
+    assert re.search(r"^moonshine-voice==0\.1\.0 ", LOCK.read_text(encoding="utf-8"), re.M)
+
+
+def test_cassettes_hold_no_secrets_and_tell_their_origin() -> None:
+    secret = re.compile(
+        r"sig=[\w%+/]{20,}|Subscription-Key['\"]?:\s*['\"\[]*\s*[0-9a-f]{32}|Bearer ey[\w-]{20,}"
+    )
+    for cassette in sorted((ROOT / "cassettes").rglob("*.yaml")):
+        text = cassette.read_text(encoding="utf-8")
+        assert not secret.search(text), cassette
+        assert re.match(r"# (recorded from|synthetic, after) \S", text), cassette
+
+
+def _version() -> str:
+    from importlib.metadata import version
+
+    return version("speech-compat")
