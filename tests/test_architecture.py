@@ -60,7 +60,9 @@ def _imports(path: Path) -> Iterator[str]:
             yield node.module or ""
 
 
-@pytest.mark.parametrize(("folder", "path"), list(_sources()), ids=lambda v: str(v).rsplit("/", 1)[-1])
+@pytest.mark.parametrize(
+    ("folder", "path"), list(_sources()), ids=lambda v: str(v).rsplit("/", 1)[-1]
+)
 def test_data_flows_one_way_and_libraries_stay_in_their_folder(folder: str, path: Path) -> None:
     for name in _imports(path):
         top = name.split(".")[0]

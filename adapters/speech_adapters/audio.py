@@ -1,31 +1,157 @@
-"""Audio as sessions take it: 16-bit little-endian PCM, interleaved."""
+"""Audio as sessions take it: 16-bit little-endian PCM, interleaved, and how to get there."""
 
 from __future__ import annotations
 
-import attrs
+import io
+import re
+from typing import TYPE_CHECKING, Final
 
-from speech_adapters.transcript import TICKS_PER_SECOND
+from speech_adapters.errors import AudioError, ConfigurationError
+from speech_adapters.pcm import PcmFormat, SourceFormat, to_pcm16
+from speech_adapters.wav import MAGIC, WavFile, read_header
 
-__all__ = ["PcmFormat"]
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = [
+    "PcmFormat",
+    "SourceFormat",
+    "StreamDecoder",
+    "WavFile",
+    "check_downmix",
+    "mix_down",
+]
+
+_STREAM: Final = "The audio stream"
+_HEADER_LIMIT: Final = 8 * 1024 * 1024
 
 
-@attrs.frozen
-class PcmFormat:
-    """16-bit signed little-endian PCM: samples per second and interleaved channels."""
+class StreamDecoder:
+    """Turns a program's stream, in pieces of any size, into whole frames of 16-bit PCM.
 
-    sample_rate: int = 16_000
-    channels: int = 1
+    Where the stream begins with a WAV header, the header is taken out and its
+    format holds instead of the declared one.  All that follows the header is
+    audio: the size it announces is not trusted, since a program that streams
+    often does not know it.
+
+    Args:
+        source: the format the program declared.
+    """
+
+    def __init__(self, source: SourceFormat) -> None:
+        self._source = source
+        self._head: bytearray | None = bytearray()  # None once it is decided
+        self._rest = b""
 
     @property
-    def frame_bytes(self) -> int:
-        """Bytes of one sample of every channel."""
-        return 2 * self.channels
+    def pcm(self) -> PcmFormat:
+        """The format of what :meth:`feed` gives: as declared until a header says otherwise."""
+        return self._source.pcm
 
-    @property
-    def bytes_per_second(self) -> int:
-        """Bytes of one second of sound."""
-        return self.frame_bytes * self.sample_rate
+    def feed(self, data: bytes) -> bytes:
+        """Take the next piece; gives the frames that are complete by now, maybe none.
 
-    def ticks(self, size: int) -> int:
-        """Length in ticks of ``size`` bytes, counting whole frames only."""
-        return size // self.frame_bytes * TICKS_PER_SECOND // self.sample_rate
+        Raises:
+            AudioError: the stream begins with a WAV header that cannot be used.
+        """
+        if self._head is not None:
+            self._head += data
+            data = self._decide()
+        if self._rest:
+            data = self._rest + data
+        extra = len(data) % self._source.frame_bytes
+        self._rest = data[-extra:] if extra else b""
+        return to_pcm16(data[:-extra] if extra else data, self._source)
+
+    def finish(self) -> bytes:
+        """Give what was held back; an incomplete frame at the very end is dropped.
+
+        Raises:
+            AudioError: the stream ended inside its WAV header.
+        """
+        if self._head is None:
+            return b""
+        head, self._head = bytes(self._head), None
+        if len(head) >= 12:  # noqa: PLR2004
+            raise AudioError(f"{_STREAM} ends inside its WAV header: it is cut short.")
+        return self.feed(head)
+
+    def _decide(self) -> bytes:
+        """Give the audio held back so far, once it is clear where the audio begins."""
+        head = self._head or bytearray()
+        if not _may_be_wav(head):
+            self._head = None
+            return bytes(head)
+        file = io.BytesIO(head)
+        header = read_header(file, _STREAM)
+        if header is None:
+            if len(head) > _HEADER_LIMIT:
+                raise AudioError(f"{_STREAM} has a WAV header of more than 8 MiB: it is damaged.")
+            return b""
+        self._source, self._head = header.source, None
+        return file.read()
+
+
+def _may_be_wav(head: bytearray) -> bool:
+    begins = any(magic.startswith(bytes(head[:4])) for magic in MAGIC)
+    return begins and b"WAVE".startswith(bytes(head[8:12]))
+
+
+def check_downmix(policy: str) -> None:
+    """Check the setting ``downmix``.
+
+    Raises:
+        ConfigurationError: it is none of the policies of :func:`mix_down`.
+    """
+    if policy not in ("auto", "average", "sum", "first") and _channel(policy) is None:
+        raise ConfigurationError(
+            f'The setting "downmix" is {policy!r}: it must be "auto", "average", "sum", "first"'
+            ' or "channel:N", N counted from 0.'
+        )
+
+
+def mix_down(pcm: bytes, channels: int, policy: str) -> bytes:
+    """Make one channel of several.
+
+    Args:
+        pcm: whole frames of 16-bit PCM.
+        channels: how many are interleaved in it; one is given back as it is.
+        policy: ``average``; ``sum``, clipped; ``first``; ``channel:N``, counted from
+            0; or ``auto``: the average of two, the first of more, since the
+            microphones of an array hear the same at different times, and their
+            average is dull.
+
+    Raises:
+        ConfigurationError: there is no such policy or no such channel.
+    """
+    check_downmix(policy)
+    chosen = _choice(policy, channels)
+    if chosen is not None and chosen >= channels:
+        raise ConfigurationError(
+            f'The setting "downmix" is {policy!r}, but the audio has only {channels} channel(s),'
+            " counted from 0."
+        )
+    if channels == 1:
+        return pcm
+    import numpy as np
+
+    frames = np.frombuffer(pcm, dtype="<i2").reshape(-1, channels)
+    if chosen is not None:
+        return frames[:, chosen].tobytes()
+    total = frames.sum(axis=1, dtype=np.int32)
+    mixed = total.clip(-32768, 32767) if policy == "sum" else total // channels
+    mono: NDArray[np.int16] = mixed.astype("<i2")
+    return mono.tobytes()
+
+
+def _choice(policy: str, channels: int) -> int | None:
+    """Give the channel that a policy picks, or ``None`` when it mixes."""
+    if policy == "first" or (policy == "auto" and channels != 2):  # noqa: PLR2004
+        return 0
+    return _channel(policy)
+
+
+def _channel(policy: str) -> int | None:
+    match = re.fullmatch(r"channel:([0-9]{1,3})", policy)
+    return int(match[1]) if match else None

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import attrs
 import pytest
 
@@ -51,7 +53,7 @@ def test_who_can_do_everything_has_no_gaps() -> None:
         ({"max_channels": 1}, "channels", False),
     ],
 )
-def test_each_lack_is_one_gap(lacking: dict[str, object], gap: str, blocking: bool) -> None:
+def test_each_lack_is_one_gap(lacking: dict[str, Any], gap: str, blocking: bool) -> None:
     found = gaps(ASKS_ALL, attrs.evolve(CAN_ALL, **lacking))
     assert [(g.id, g.blocking) for g in found] == [(gap, blocking)]
     assert found[0].reason

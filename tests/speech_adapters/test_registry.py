@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from importlib import metadata
 from importlib.metadata import EntryPoint, EntryPoints
 from typing import Any
 
@@ -13,11 +14,10 @@ from speech_adapters.errors import ConfigurationError, NoBackendError, Unsupport
 @pytest.fixture
 def installed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Stand in for a second, broken distribution beside the real entry points."""
-    real = registry.entry_points
     broken = EntryPoint("broken", "no_such_module_anywhere:create", registry.GROUP)
 
     def entry_points(**wanted: Any) -> EntryPoints:
-        return EntryPoints((*real(), broken)).select(**wanted)
+        return EntryPoints((*metadata.entry_points(group=registry.GROUP), broken)).select(**wanted)
 
     monkeypatch.setattr(registry, "entry_points", entry_points)
 

@@ -1,0 +1,248 @@
+"""The SQLite file under the meeting store: opening, schema, errors, damage.
+
+Everything here is about one file shared by several threads and processes;
+what the rows mean is in :mod:`speech_adapters.store`.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import filelock
+
+from speech_adapters.errors import StoreCorruptError, StoreError
+
+__all__ = ["SCHEMA_VERSION", "Database"]
+
+SCHEMA_VERSION: Final = 1
+_WAIT_SECONDS: Final = 30.0
+# Reading every page finds damage before a new meeting is added to it; in a
+# large file that would take longer than it is worth.
+_CHECKED_BYTES: Final = 32 * 1024 * 1024
+_DAMAGED: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+_SCHEMA: Final = (
+    """
+    CREATE TABLE recordings (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        id TEXT NOT NULL UNIQUE,
+        meeting_id TEXT NOT NULL,
+        backend TEXT NOT NULL,
+        state TEXT NOT NULL,
+        reason TEXT NOT NULL DEFAULT '',
+        notes TEXT NOT NULL DEFAULT '[]',
+        created TEXT NOT NULL,
+        updated TEXT NOT NULL,
+        request TEXT NOT NULL,
+        audio_bytes INTEGER,
+        attempts INTEGER NOT NULL DEFAULT 0,
+        progress REAL
+    )
+    """,
+    "CREATE INDEX recordings_by_meeting ON recordings (meeting_id, number)",
+    """
+    CREATE TABLE transcripts (
+        recording_id TEXT PRIMARY KEY REFERENCES recordings (id),
+        document TEXT NOT NULL
+    )
+    """,
+)
+
+_Identity = tuple[int, int]
+
+
+class Database:
+    """One connection to one file, for all threads of this process.
+
+    Raises:
+        StoreError: the file cannot be used, or a newer version wrote it.
+        StoreCorruptError: it was damaged and has been put aside, here or in any
+            later call.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._guard = threading.RLock()
+        self._connection: sqlite3.Connection | None = None
+        self._identity: _Identity | None = None
+        try:
+            with self._errors():
+                with self._alone():
+                    self._open()
+                _check(self._live(), path)
+        except BaseException:
+            self.close()
+            raise
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Run statements that take effect together or not at all; one writer at a time."""
+        with self._guard, self._errors():
+            connection = self._live()
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+                connection.execute("COMMIT")
+            except BaseException:
+                with suppress(sqlite3.Error):
+                    connection.rollback()
+                raise
+
+    def rows(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
+        """Run one reading statement and give all its rows."""
+        with self._guard, self._errors():
+            return self._live().execute(statement, values).fetchall()
+
+    def forget(self) -> None:
+        """Empty the write-ahead log, so that deleted text is not left in it.
+
+        Done as well as it can be: another process may be reading just now.
+        """
+        with self._guard, self._errors():
+            self._live().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+    def close(self) -> None:
+        """Close the connection.  Idempotent."""
+        with self._guard:
+            connection, self._connection = self._connection, None
+            if connection is not None:
+                connection.close()
+
+    def _open(self) -> None:
+        with suppress(FileExistsError):
+            # EXCL: opening and closing an existing file here would drop the
+            # locks which SQLite holds on it for other threads of this process.
+            os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        self._identity = _identity(self.path)
+        self._connection = sqlite3.connect(
+            self.path, timeout=_WAIT_SECONDS, isolation_level=None, check_same_thread=False
+        )
+        _prepare(self._connection, self.path)
+
+    def _live(self) -> sqlite3.Connection:
+        if self._connection is None:
+            raise StoreError(f"The meeting store {self.path} is closed.")
+        if _identity(self.path) != self._identity:
+            # SQLite would go on writing into a file nobody will find again.
+            raise StoreError(
+                f"The meeting store {self.path} was moved or deleted while in use:"
+                " restart the program."
+            )
+        return self._connection
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Keep other processes from opening, creating or renaming the file meanwhile."""
+        lock = filelock.FileLock(f"{self.path}.lock", _WAIT_SECONDS, 0o600, thread_local=False)
+        with lock:
+            yield
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            # The code's low byte is the kind of error, the rest its detail.
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGED:
+                raise self._put_aside(error) from error
+            raise _unusable(self.path, str(error)) from error
+        except filelock.Timeout as error:
+            raise _unusable(self.path, "another process keeps it locked") from error
+        except UnicodeEncodeError:  # its text would hold the value that was refused
+            raise _unusable(self.path, "a text given is not valid Unicode") from None
+        except (OSError, NotImplementedError) as error:
+            raise _unusable(self.path, getattr(error, "strerror", "") or str(error)) from error
+
+    def _put_aside(self, error: sqlite3.Error) -> StoreError:
+        with self._guard:
+            try:
+                with self._alone():
+                    aside = self._rename()
+                    self.close()
+            except (OSError, sqlite3.Error, filelock.Timeout) as failure:
+                self.close()
+                return StoreError(
+                    f"The meeting store {self.path} is damaged ({error}) and could not be put"
+                    f" aside ({failure}): move it away, then start again."
+                )
+        where = f"as {aside}" if aside else "by another process"
+        return StoreCorruptError(
+            f"The meeting store {self.path} was damaged ({error}) and has been put aside"
+            f" {where}; nothing was deleted. Start again to begin with an empty store."
+        )
+
+    def _rename(self) -> Path | None:
+        if _identity(self.path) != self._identity:
+            return None
+        aside = _free_name(self.path)
+        # SQLite, closing a damaged file, would write to it and remove its log;
+        # one that was renamed it leaves alone.  Windows renames no open file.
+        if os.name == "nt":
+            self.close()
+        # The main file last: cut short, the next start finds it and repeats.
+        for suffix in ("-wal", "-shm", ""):
+            with suppress(FileNotFoundError):
+                Path(f"{self.path}{suffix}").rename(f"{aside}{suffix}")
+        return aside
+
+
+def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+    """Set the connection up and create the tables of a new file."""
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version > SCHEMA_VERSION:
+        raise StoreError(
+            f"The meeting store {path} was written by a newer version of speech-compat (format"
+            f" {version}, known is {SCHEMA_VERSION}): install that version, or set"
+            ' "state_dir" to another folder.'
+        )
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA secure_delete = ON")  # transcripts are personal data
+    if version == 0:
+        _create(connection)
+
+
+def _create(connection: sqlite3.Connection) -> None:
+    connection.execute("BEGIN IMMEDIATE")
+    for statement in _SCHEMA:
+        connection.execute(statement)
+    connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+    connection.execute("COMMIT")
+
+
+def _check(connection: sqlite3.Connection, path: Path) -> None:
+    if path.stat().st_size > _CHECKED_BYTES:
+        return
+    verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+    if verdict != "ok":
+        error = sqlite3.DatabaseError(verdict.splitlines()[-1])  # after a line of decoration
+        error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+        raise error
+
+
+def _identity(path: Path) -> _Identity | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _free_name(path: Path) -> Path:
+    stem = f"{path}.corrupt-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+    taken = {name.name for name in path.parent.iterdir()}
+    candidates = (Path(stem if n == 0 else f"{stem}-{n}") for n in range(len(taken) + 1))
+    return next(name for name in candidates if name.name not in taken)
+
+
+def _unusable(path: Path, reason: str) -> StoreError:
+    return StoreError(
+        f"The meeting store {path} cannot be used: {reason}. Check its disk and permissions,"
+        ' or set "state_dir" to another folder.'
+    )

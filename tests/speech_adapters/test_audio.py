@@ -1,0 +1,192 @@
+from __future__ import annotations
+
+import io
+import struct
+import subprocess
+import sys
+import wave
+
+import pytest
+
+from speech_adapters.audio import (
+    PcmFormat,
+    SourceFormat,
+    StreamDecoder,
+    check_downmix,
+    mix_down,
+)
+from speech_adapters.errors import AudioError, ConfigurationError
+
+SOUND = bytes(range(1, 25))
+
+
+def wav(rate: int = 44_100, channels: int = 2, width: int = 2, data: bytes = SOUND) -> bytes:
+    file = io.BytesIO()
+    with wave.open(file, "wb") as writer:
+        writer.setparams((channels, width, rate, 0, "NONE", ""))
+        writer.writeframes(data)
+    return file.getvalue()
+
+
+def decoded(decoder: StreamDecoder, data: bytes, step: int) -> bytes:
+    pieces = [decoder.feed(data[at : at + step]) for at in range(0, len(data), step)]
+    return b"".join(pieces) + decoder.finish()
+
+
+@pytest.mark.parametrize("step", [1, 2, 3, 5, 7, 1000])
+def test_plain_audio_passes_in_whole_frames(step: int) -> None:
+    decoder = StreamDecoder(SourceFormat(channels=2))
+    pieces = [decoder.feed(SOUND[at : at + step]) for at in range(0, len(SOUND), step)]
+    assert all(len(piece) % 4 == 0 for piece in pieces)
+    assert b"".join(pieces) + decoder.finish() == SOUND
+    assert decoder.pcm == PcmFormat(16_000, 2)
+
+
+def test_plain_audio_is_not_even_copied() -> None:
+    decoder = StreamDecoder(SourceFormat())
+    decoder.feed(SOUND)
+    block = bytes(3200)
+    assert decoder.feed(block) is block
+
+
+def test_an_incomplete_frame_at_the_very_end_is_dropped() -> None:
+    assert decoded(StreamDecoder(SourceFormat()), SOUND + b"\x00", 3) == SOUND
+
+
+@pytest.mark.parametrize("step", [1, 3, 11, 12, 13, 44, 45, 1000])
+def test_a_wav_header_is_taken_out_and_its_format_holds(step: int) -> None:
+    decoder = StreamDecoder(SourceFormat(8000, 1))
+    assert decoder.pcm == PcmFormat(8000, 1)
+    assert decoded(decoder, wav(), step) == SOUND
+    assert decoder.pcm == PcmFormat(44_100, 2)
+
+
+def test_the_format_is_known_before_the_first_sample_is_given() -> None:
+    decoder = StreamDecoder(SourceFormat(8000, 1))
+    assert decoder.feed(wav()[:44]) == b""
+    assert decoder.pcm == PcmFormat(44_100, 2)
+
+
+def test_the_size_in_a_streamed_header_is_not_trusted() -> None:
+    lying = bytearray(wav())
+    lying[40:44] = struct.pack("<I", 4)
+    assert decoded(StreamDecoder(SourceFormat()), bytes(lying), 16) == SOUND
+
+
+@pytest.mark.parametrize("step", [1, 2, 100])
+@pytest.mark.parametrize("start", [b"RI", b"RIFX", b"RF", b"RIFF1234WAVX", b"RIFF1234", b"R"])
+def test_audio_that_merely_looks_like_a_header_is_not_lost(start: bytes, step: int) -> None:
+    whole = start + b"\x00" * (len(start) % 2)
+    assert decoded(StreamDecoder(SourceFormat()), whole, step) == whole
+    assert decoded(StreamDecoder(SourceFormat()), whole + SOUND, step) == whole + SOUND
+
+
+def test_a_header_in_the_middle_is_audio_like_any_other() -> None:
+    assert decoded(StreamDecoder(SourceFormat()), SOUND + wav(), 10) == SOUND + wav()
+
+
+@pytest.mark.parametrize("step", [1, 4, 1000])
+def test_other_samples_are_converted_with_or_without_header(step: int) -> None:
+    wide = b"".join((v << 8).to_bytes(3, "little", signed=True) for v in (1, -2, 30_000, -30_000))
+    expected = struct.pack("<4h", 1, -2, 30_000, -30_000)
+    assert decoded(StreamDecoder(SourceFormat(bits=24)), wide, step) == expected
+    stream = wav(width=3, channels=1, data=wide)
+    assert decoded(StreamDecoder(SourceFormat()), stream, step) == expected
+
+
+def test_a_stream_that_ends_inside_its_header_says_so() -> None:
+    decoder = StreamDecoder(SourceFormat())
+    assert decoder.feed(wav()[:30]) == b""
+    with pytest.raises(AudioError, match="ends inside its WAV header"):
+        decoder.finish()
+    assert decoder.finish() == b""
+
+
+def test_a_streamed_header_of_another_format_is_refused() -> None:
+    mp3 = bytearray(wav())
+    mp3[20:22] = b"\x55\x00"
+    with pytest.raises(AudioError, match=r"stream .* 0x0055 \(MP3\) is not supported"):
+        StreamDecoder(SourceFormat()).feed(bytes(mp3))
+
+
+def test_a_header_without_end_does_not_fill_the_memory() -> None:
+    decoder = StreamDecoder(SourceFormat())
+    decoder.feed(b"RIFF\xff\xff\xff\xffWAVELIST\xff\xff\xff\x7f")
+    for _ in range(7):
+        assert decoder.feed(bytes(1024 * 1024)) == b""
+    with pytest.raises(AudioError, match="8 MiB"):
+        decoder.feed(bytes(1024 * 1024))
+
+
+def test_an_empty_stream_is_empty() -> None:
+    decoder = StreamDecoder(SourceFormat())
+    assert decoder.feed(b"") == b""
+    assert decoder.finish() == b""
+
+
+STEREO = struct.pack("<6h", 100, 200, -100, -201, 30_000, 20_000)
+EIGHT = struct.pack("<16h", *range(8), *range(10, 18))
+
+
+@pytest.mark.parametrize(
+    ("policy", "expected"),
+    [
+        ("auto", [150, -151, 25_000]),
+        ("average", [150, -151, 25_000]),
+        ("sum", [300, -301, 32_767]),
+        ("first", [100, -100, 30_000]),
+        ("channel:0", [100, -100, 30_000]),
+        ("channel:1", [200, -201, 20_000]),
+    ],
+)
+def test_two_channels_become_one(policy: str, expected: list[int]) -> None:
+    assert mix_down(STEREO, 2, policy) == struct.pack("<3h", *expected)
+
+
+@pytest.mark.parametrize(
+    ("policy", "expected"),
+    [("auto", [0, 10]), ("average", [3, 13]), ("channel:7", [7, 17])],
+)
+def test_an_array_gives_its_first_channel_unless_told_otherwise(
+    policy: str, expected: list[int]
+) -> None:
+    assert mix_down(EIGHT, 8, policy) == struct.pack("<2h", *expected)
+
+
+def test_the_loudest_samples_neither_wrap_nor_lose_their_sign() -> None:
+    loud = struct.pack("<4h", -32768, -32768, 32767, 32767)
+    assert mix_down(loud, 2, "average") == struct.pack("<2h", -32768, 32767)
+    assert mix_down(loud, 2, "sum") == struct.pack("<2h", -32768, 32767)
+
+
+@pytest.mark.parametrize("policy", ["auto", "average", "sum", "first", "channel:0"])
+def test_one_channel_stays_as_it_is(policy: str) -> None:
+    assert mix_down(SOUND, 1, policy) is SOUND
+
+
+def test_nothing_becomes_nothing() -> None:
+    assert mix_down(b"", 2, "average") == b""
+
+
+@pytest.mark.parametrize("policy", ["", "mean", "channel", "channel:", "channel:-1", "channel:x"])
+def test_an_unknown_policy_is_a_wrong_setting(policy: str) -> None:
+    with pytest.raises(ConfigurationError, match=r'"downmix" is .*channel:N'):
+        check_downmix(policy)
+    with pytest.raises(ConfigurationError):
+        mix_down(STEREO, 2, policy)
+
+
+def test_a_channel_that_is_not_there_is_a_wrong_setting() -> None:
+    check_downmix("channel:2")
+    with pytest.raises(ConfigurationError, match="only 2 channel"):
+        mix_down(STEREO, 2, "channel:2")
+
+
+def test_plain_audio_needs_no_numpy() -> None:
+    code = (
+        "import sys; from speech_adapters.audio import *;"
+        "d = StreamDecoder(SourceFormat()); d.feed(bytes(100)); mix_down(bytes(4), 1, 'auto');"
+        "print('numpy' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
