@@ -1,0 +1,68 @@
+"""The options of the local backend, and the model they name."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+from pydantic import Field
+
+from speech_adapters.config import Options, Settings, parse_options
+from speech_adapters.errors import ConfigurationError, MissingExtraError
+
+__all__ = ["NAME", "LocalOptions", "local_options", "model_folder"]
+
+NAME = "local"
+_PACKAGE = "moonshine_voice"
+
+
+class LocalOptions(Options):
+    """Options of ``backends.local``.
+
+    Attributes:
+        model_path: folder of another model; the one the package ships if unset.
+        model_arch: the model's architecture: ``tiny``, ``base``, ``tiny_streaming``,
+            ``base_streaming``, ``small_streaming`` or ``medium_streaming``.
+        language: the language the model understands, as a subtag (``en``).
+        diarization_cadence: seconds between looks at who is speaking, 1 to 10: more
+            often is more accurate and slower.
+    """
+
+    model_path: Path | None = None
+    model_arch: str = "tiny"
+    language: str = "en"
+    diarization_cadence: float = Field(default=2.0, ge=1.0, le=10.0)
+
+
+def local_options(settings: Settings) -> LocalOptions:
+    """Take this backend's options from the settings.
+
+    Raises:
+        MissingExtraError: the engine's package is not installed.
+        ConfigurationError: an option is wrong, or the model is not there.
+    """
+    options = parse_options(LocalOptions, NAME, settings.backends.get(NAME, {}))
+    model_folder(options)
+    return options
+
+
+def model_folder(options: LocalOptions) -> Path:
+    """Give the folder of the model; its existence is checked."""
+    folder = options.model_path or _shipped_model()
+    if not folder.is_dir():
+        raise ConfigurationError(
+            f"There is no model in {folder}: set backends.local.model_path to a folder that"
+            " holds one, or leave it out to use the model that the engine's package ships."
+        )
+    return folder
+
+
+def _shipped_model() -> Path:
+    # Found without importing it, which would load the native library.
+    spec = importlib.util.find_spec(_PACKAGE)
+    if spec is None or spec.origin is None:
+        raise MissingExtraError(
+            "The local backend needs the package moonshine-voice, which is not installed:"
+            ' pip install "speech-compat[local]"'
+        )
+    return Path(spec.origin).parent / "assets" / "tiny-en"
