@@ -1,0 +1,68 @@
+"""A legacy meeting program: the flow of Microsoft's Python meeting sample.
+
+    python legacy_meeting.py RECORDING.wav
+
+Only its import line differs from a program for the retired service, which read
+``import azure.cognitiveservices.speech as speechsdk``.
+"""
+
+import sys
+import threading
+import uuid
+import wave
+
+import speech_compat as speechsdk
+
+
+def transcribe_meeting(path: str) -> None:
+    speech_config = speechsdk.SpeechConfig(
+        subscription="not-needed-offline",
+        region="centralus",
+        speech_recognition_language="en-US",
+    )
+    speech_config.set_property_by_name("ConversationTranscriptionInRoomAndOnline", "true")
+    speech_config.set_property_by_name("DifferentiateGuestSpeakers", "true")
+
+    with wave.open(path) as recording:
+        wave_format = speechsdk.audio.AudioStreamFormat(
+            samples_per_second=recording.getframerate(),
+            bits_per_sample=recording.getsampwidth() * 8,
+            channels=recording.getnchannels(),
+        )
+        audio = recording.readframes(recording.getnframes())
+    stream = speechsdk.audio.PushAudioInputStream(stream_format=wave_format)
+    audio_config = speechsdk.audio.AudioConfig(stream=stream)
+
+    meeting = speechsdk.transcription.Meeting(speech_config, str(uuid.uuid4()))
+    transcriber = speechsdk.transcription.MeetingTranscriber(audio_config)
+    done = threading.Event()
+    conversation = {}
+
+    def transcribed(evt: speechsdk.transcription.MeetingTranscriptionEventArgs) -> None:
+        # The same utterance comes again when its speaker turns out to be another.
+        conversation[evt.result.offset] = (evt.result.user_id, evt.result.text)
+
+    def canceled(evt: speechsdk.transcription.MeetingTranscriptionCanceledEventArgs) -> None:
+        if evt.cancellation_details.reason == speechsdk.CancellationReason.Error:
+            print("CANCELED", evt.cancellation_details.error_details, file=sys.stderr)
+
+    transcriber.transcribed.connect(transcribed)
+    transcriber.canceled.connect(canceled)
+    transcriber.session_stopped.connect(lambda _: done.set())
+
+    guest = speechsdk.transcription.Participant("guest@example.com", "en-us")
+    meeting.add_participant_async(guest).get()
+    transcriber.join_meeting_async(meeting).get()
+    transcriber.start_transcribing_async()
+
+    stream.write(audio)
+    stream.close()
+    done.wait()
+    transcriber.stop_transcribing_async()
+
+    for _, (user_id, text) in sorted(conversation.items()):
+        print(f"{user_id}: {text}")
+
+
+if __name__ == "__main__":
+    transcribe_meeting(sys.argv[1])

@@ -1,0 +1,8 @@
+"""``python -m speech_compat`` is ``speech-compat``."""
+
+import sys
+
+from speech_compat.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,90 @@
+"""What the legacy interface gives back and calls back: futures and signals."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+__all__ = ["EventSignal", "ResultFuture"]
+
+T = TypeVar("T")
+_logger = logging.getLogger("speech_compat")
+
+
+class EventSignal:
+    """Callbacks, called in the order they were connected.
+
+    An exception in a callback does not reach the caller or the other callbacks; it
+    is logged (the real package swallows and traces it, legacy-interface facts 4.3).
+    """
+
+    def __init__(
+        self,
+        obj: object = None,  # noqa: ARG002
+        connection_changed_callback: Callable[[EventSignal], Any] | None = None,
+    ) -> None:
+        self._callbacks: list[Callable[[Any], Any]] = []
+        self._changed = connection_changed_callback
+
+    def connect(self, callback: Callable[[Any], Any]) -> None:
+        """Call ``callback(event)`` from now on, in a worker thread."""
+        self._callbacks = [*self._callbacks, callback]
+        self._tell_changed()
+
+    def disconnect_all(self) -> None:
+        """Call nobody any more."""
+        self._callbacks = []
+        self._tell_changed()
+
+    def is_connected(self) -> bool:
+        """Whether there is any callback."""
+        return bool(self._callbacks)
+
+    def signal(self, payload: Any) -> None:
+        """Call all callbacks with ``payload``."""
+        for callback in self._callbacks:
+            try:
+                callback(payload)
+            except Exception:
+                _logger.exception("A callback connected to an event signal failed.")
+
+    def _tell_changed(self) -> None:
+        if self._changed is not None:
+            self._changed(self)
+
+
+class ResultFuture(Generic[T]):
+    """The outcome of a call that ends in ``_async``.
+
+    :meth:`get` does the work, or waits for it, the first time; later calls give the
+    same value or raise the same error.  Calls on a meeting do nothing before
+    ``get``; start and stop have begun when they return (legacy-interface facts 4.3).
+    """
+
+    def __init__(self, work: Callable[[], T]) -> None:
+        self._work: Callable[[], T] | None = work
+        self._lock = threading.Lock()
+        self._value: T
+        self._error: BaseException | None = None
+
+    def get(self) -> T:
+        """Wait for the outcome.
+
+        Raises:
+            RuntimeError: the call failed.
+        """
+        with self._lock:
+            work, self._work = self._work, None
+            if work is not None:
+                self._run(work)
+        if self._error is not None:
+            raise self._error
+        return self._value
+
+    def _run(self, work: Callable[[], T]) -> None:
+        try:
+            self._value = work()
+        except Exception as error:
+            self._error = error

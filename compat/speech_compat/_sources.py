@@ -1,0 +1,206 @@
+"""Audio of a program, as blocks of whole frames of 16-bit PCM."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final, Protocol
+
+from speech_adapters.audio import PcmFormat, SourceFormat, StreamDecoder, WavFile
+from speech_adapters.errors import AudioError
+from speech_adapters.transcript import seconds
+from speech_compat.audio import (
+    AudioConfig,
+    AudioInputStream,
+    AudioStreamFormat,
+    PullAudioInputStream,
+    PushAudioInputStream,
+)
+from speech_compat.enums import AudioStreamWaveFormat
+
+__all__ = ["AudioSource", "check_file", "open_source"]
+
+_BLOCK_BYTES: Final = 1024 * 1024
+_ENCODINGS: Final = {
+    AudioStreamWaveFormat.PCM: "pcm",
+    AudioStreamWaveFormat.ALAW: "alaw",
+    AudioStreamWaveFormat.MULAW: "mulaw",
+}
+
+
+class AudioSource(Protocol):
+    """Gives audio in blocks; ``stop`` and ``close`` may come from other threads."""
+
+    @property
+    def pcm(self) -> PcmFormat:
+        """The format, certain once the first block was read."""
+        ...
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is wrong with the audio though it can be used, one sentence each."""
+        ...
+
+    @property
+    def growing(self) -> bool:
+        """Whether it depends on the program to end, unlike a file."""
+        ...
+
+    def read(self) -> bytes:
+        """Give the next block, ``b""`` at the end; waits.
+
+        Raises:
+            AudioError: the audio cannot be used.
+        """
+        ...
+
+    def stop(self) -> None:
+        """Let the end come after what is there now."""
+        ...
+
+    def close(self) -> None:
+        """Release it.  Idempotent."""
+        ...
+
+
+def open_source(config: AudioConfig | None) -> AudioSource:
+    """Open what a configuration names.
+
+    Raises:
+        AudioError: it cannot be used; the message says why.
+    """
+    if config is not None and config._filename is not None:
+        return _FileSource(config._filename)
+    stream = config._stream if config is not None else None
+    if isinstance(stream, PushAudioInputStream):
+        return _PushSource(stream)
+    if isinstance(stream, PullAudioInputStream):
+        return _PullSource(stream)
+    if isinstance(stream, AudioInputStream):
+        raise AudioError("An AudioInputStream cannot be read: use a push or pull stream.")
+    raise AudioError(
+        "Recording from a microphone is not supported: record with another library and write to"
+        " a PushAudioInputStream, or give AudioConfig a file name."
+    )
+
+
+def check_file(config: AudioConfig | None) -> None:
+    """Check the file that a configuration names, if it names one.
+
+    Raises:
+        AudioError: it cannot be used; the message says why.
+    """
+    if config is not None and config._filename is not None:
+        WavFile(Path(config._filename)).close()
+
+
+class _FileSource:
+    growing = False
+
+    def __init__(self, filename: str) -> None:
+        self._file = WavFile(Path(filename))
+        self._frames = _BLOCK_BYTES // self._file.pcm.frame_bytes
+        self._stopped = False
+        self.pcm = self._file.pcm
+        self.notes: tuple[str, ...] = ()
+        if self._file.truncated:
+            missing = seconds(self._file.missing)
+            self.notes = (f"The file is truncated: {missing:.3f} s of its audio are missing.",)
+
+    def read(self) -> bytes:
+        return b"" if self._stopped else self._file.read(self._frames)
+
+    def stop(self) -> None:
+        self._stopped = True
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class _StreamSource:
+    """A stream that comes in pieces of any size."""
+
+    growing = True
+    notes: tuple[str, ...] = ()
+
+    def __init__(self, stream_format: AudioStreamFormat) -> None:
+        self._decoder = StreamDecoder(_source_format(stream_format))
+        self._ended = False
+
+    @property
+    def pcm(self) -> PcmFormat:
+        return self._decoder.pcm
+
+    def read(self) -> bytes:
+        while not self._ended:
+            data = self._next()
+            self._ended = not data
+            block = self._decoder.feed(data) if data else self._decoder.finish()
+            if block:
+                return block
+        return b""
+
+    def _next(self) -> bytes:
+        raise NotImplementedError
+
+
+class _PushSource(_StreamSource):
+    def __init__(self, stream: PushAudioInputStream) -> None:
+        super().__init__(stream._format)
+        self._stream = stream
+        stream._attach()
+
+    def _next(self) -> bytes:
+        return self._stream._take(_BLOCK_BYTES)
+
+    def stop(self) -> None:
+        self._stream._end()
+
+    def close(self) -> None:
+        self._stream._detach()
+
+
+class _PullSource(_StreamSource):
+    def __init__(self, stream: PullAudioInputStream) -> None:
+        super().__init__(stream._format)
+        self._callback = stream._callback
+        # A tenth of a second, as the real package asks for.
+        self._buffer = bytearray(max(self.pcm.bytes_per_second // 10, 2))
+        self._stopped = False
+        self._closed = False
+
+    def _next(self) -> bytes:
+        if self._stopped:
+            return b""
+        try:
+            with memoryview(self._buffer) as view:
+                size = self._callback.read(view)
+        except Exception as error:
+            raise AudioError(
+                f"The pull stream's callback failed with {type(error).__name__}: {error}."
+            ) from error
+        return bytes(self._buffer[: max(size, 0)])
+
+    def stop(self) -> None:
+        self._stopped = True
+
+    def close(self) -> None:
+        if not self._closed:
+            self._closed = True
+            self._callback.close()
+
+
+def _source_format(declared: AudioStreamFormat) -> SourceFormat:
+    if declared._container is not None:
+        raise AudioError(
+            f"Compressed audio ({declared._container.name}) is not supported: decode it to PCM"
+            " before it is written to the stream."
+        )
+    encoding = _ENCODINGS.get(declared._encoding)
+    if encoding is None:
+        raise AudioError(f"Audio in {declared._encoding} is not supported: decode it to PCM.")
+    return SourceFormat(
+        declared._samples_per_second,
+        declared._channels,
+        8 if encoding != "pcm" else declared._bits_per_sample,
+        encoding,
+    )

@@ -1,0 +1,135 @@
+"""The command ``speech-compat``: transcribe files, and look after stored meetings.
+
+Results go to standard output, everything else to standard error.  Exit codes: 0 done,
+1 failed, 2 wrong usage, 3 done but the audio was truncated, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from speech_adapters.errors import SpeechError
+from speech_adapters.formats import FORMATS
+
+__all__ = ["main"]
+
+_INTERRUPTED: Final = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; gives its exit code."""
+    options = _parser().parse_args(arguments)
+    logging.basicConfig(format="speech-compat: %(message)s", level=logging.WARNING)
+    try:
+        code: int = options.run(options)
+    except SpeechError as error:
+        return _complain(str(error))
+    except BrokenPipeError:
+        sys.stderr.close()  # whoever read the output has left: nothing to say
+        return 1
+    except OSError as error:
+        return _complain(f"{error.filename or 'The output'}: {error.strerror or error}.")
+    except KeyboardInterrupt:
+        return _complain("interrupted.", _INTERRUPTED)
+    return code
+
+
+def _complain(message: str, code: int = 1) -> int:
+    sys.stderr.write(f"speech-compat: {message}\n")
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="speech-compat",
+        description="Transcribe meetings with their speakers told apart.",
+        epilog="Settings: see docs/configuration.md.",
+    )
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    _add_transcribe(commands)
+    _add_show(commands)
+    listing = commands.add_parser("list", help="list the stored meetings, newest first")
+    listing.set_defaults(run=_list)
+    delete = commands.add_parser("delete", help="delete stored meetings, audio and transcript")
+    delete.add_argument("meeting_id", nargs="+", metavar="MEETING_ID")
+    delete.set_defaults(run=_delete)
+    demo = commands.add_parser("demo", help="run a legacy program on a two-speaker recording")
+    demo.set_defaults(run=_demo)
+    return parser
+
+
+_Commands = argparse._SubParsersAction  # type: ignore[type-arg]
+
+
+def _add_transcribe(commands: _Commands) -> None:
+    command = commands.add_parser("transcribe", help="transcribe WAV files")
+    command.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    command.add_argument("--backend", help="who transcribes, whatever is configured")
+    command.add_argument("--speakers", type=_positive, metavar="N", help="how many at most")
+    command.add_argument("--language", default="en-US", help="BCP-47 tag (default: %(default)s)")
+    command.add_argument(
+        "--meeting-id", help="store the transcript too, to be shown later (one file only)"
+    )
+    _add_output(command)
+    command.set_defaults(run=_transcribe)
+
+
+def _add_show(commands: _Commands) -> None:
+    command = commands.add_parser("show", help="show the transcript of a stored meeting")
+    command.add_argument("meeting_id", metavar="MEETING_ID")
+    _add_output(command)
+    command.set_defaults(run=_show)
+
+
+def _add_output(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--format", choices=FORMATS, default="text", help="(default: text)")
+    command.add_argument("-o", "--output", type=Path, metavar="FILE", help="instead of stdout")
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return value
+
+
+# Imported only when asked for, so that --help is quick.
+def _transcribe(options: argparse.Namespace) -> int:
+    from speech_compat._commands import transcribe
+
+    if options.meeting_id is not None and len(options.files) > 1:
+        return _complain("--meeting-id names one meeting: give one file.", 2)
+    return transcribe(options)
+
+
+def _show(options: argparse.Namespace) -> int:
+    from speech_compat._commands import show
+
+    return show(options.meeting_id, options.format, options.output)
+
+
+def _list(_: argparse.Namespace) -> int:
+    from speech_compat._commands import list_meetings
+
+    return list_meetings()
+
+
+def _delete(options: argparse.Namespace) -> int:
+    from speech_compat._commands import delete
+
+    return delete(options.meeting_id)
+
+
+def _demo(_: argparse.Namespace) -> int:
+    from speech_compat._commands import demo
+
+    return demo()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,46 @@
+"""Which language is spoken, in the legacy interface."""
+
+from __future__ import annotations
+
+__all__ = ["AutoDetectSourceLanguageConfig", "SourceLanguageConfig"]
+
+
+class SourceLanguageConfig:
+    """One language, with the id of a custom model for it where there is one.
+
+    Raises:
+        ValueError: language or endpoint id is empty (texts as in the real package).
+    """
+
+    def __init__(self, language: str, endpoint_id: str | None = None) -> None:
+        if not language:
+            raise ValueError("language cannot be an empty string")
+        if endpoint_id is not None and not endpoint_id:
+            raise ValueError("endpointId cannot be an empty string")
+        self._language = language
+        self._endpoint_id = endpoint_id or ""
+
+
+class AutoDetectSourceLanguageConfig:
+    """Several languages, of which the service finds the one spoken.
+
+    Raises:
+        ValueError: a list is empty, or both are given (texts as in the real package).
+    """
+
+    def __init__(
+        self,
+        languages: list[str] | None = None,
+        sourceLanguageConfigs: list[SourceLanguageConfig] | None = None,  # noqa: N803
+    ) -> None:
+        if languages is not None and sourceLanguageConfigs is not None:
+            raise ValueError(
+                "languages and sourceLanguageConfigs cannot be both specified to create"
+                " AutoDetectSourceLanguageConfig"
+            )
+        if languages is not None and not languages:
+            raise ValueError("languages list cannot be empty")
+        if sourceLanguageConfigs is not None and not sourceLanguageConfigs:
+            raise ValueError("source language config list cannot be empty")
+        configs = sourceLanguageConfigs or []
+        self._languages = tuple(languages or (config._language for config in configs))

@@ -1,0 +1,54 @@
+"""The names of the legacy module ``speech``."""
+
+from __future__ import annotations
+
+from speech_compat._config import SpeechConfig
+from speech_compat._recognizer import Connection, PhraseListGrammar, Recognizer
+from speech_compat._results import (
+    CancellationDetails,
+    ConnectionEventArgs,
+    NoMatchDetails,
+    RecognitionEventArgs,
+    RecognitionResult,
+    SessionEventArgs,
+)
+from speech_compat._signals import EventSignal, ResultFuture
+from speech_compat.audio import AudioConfig
+from speech_compat.enums import (
+    CancellationErrorCode,
+    CancellationReason,
+    NoMatchReason,
+    OutputFormat,
+    ProfanityOption,
+    ResultReason,
+    ServicePropertyChannel,
+)
+from speech_compat.languageconfig import AutoDetectSourceLanguageConfig, SourceLanguageConfig
+from speech_compat.properties import PropertyCollection, PropertyId
+
+__all__ = [
+    "AudioConfig",
+    "AutoDetectSourceLanguageConfig",
+    "CancellationDetails",
+    "CancellationErrorCode",
+    "CancellationReason",
+    "Connection",
+    "ConnectionEventArgs",
+    "EventSignal",
+    "NoMatchDetails",
+    "NoMatchReason",
+    "OutputFormat",
+    "PhraseListGrammar",
+    "ProfanityOption",
+    "PropertyCollection",
+    "PropertyId",
+    "RecognitionEventArgs",
+    "RecognitionResult",
+    "Recognizer",
+    "ResultFuture",
+    "ResultReason",
+    "ServicePropertyChannel",
+    "SessionEventArgs",
+    "SourceLanguageConfig",
+    "SpeechConfig",
+]
