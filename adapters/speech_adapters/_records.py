@@ -102,5 +102,6 @@ def _load_request(text: str) -> MeetingRequest:
         "mode": Mode(data["mode"]),
         "attendees": (),
         "phrases": tuple(data["phrases"]),
+        "notes": tuple(data["notes"]),
     }
     return MeetingRequest(**{**data, **typed})

@@ -18,7 +18,7 @@ from typing import Protocol
 import attrs
 
 from speech_adapters.audio import PcmFormat
-from speech_adapters.transcript import Transcript, Utterance
+from speech_adapters.transcript import Provenance, Transcript, Utterance
 
 __all__ = [
     "Attendee",
@@ -96,6 +96,8 @@ class MeetingRequest:
         attendees: who was announced as taking part.
         phrases: words the recogniser should expect.
         word_timestamps: whether word timings are wanted.
+        notes: what is known to be wrong with the audio, one sentence each; goes into
+            the transcript's provenance.
     """
 
     meeting_id: str
@@ -107,6 +109,7 @@ class MeetingRequest:
     attendees: tuple[Attendee, ...] = ()
     phrases: tuple[str, ...] = ()
     word_timestamps: bool = False
+    notes: tuple[str, ...] = ()
 
 
 @attrs.frozen
@@ -186,8 +189,8 @@ class Session(Protocol):
     def events(self) -> AsyncIterator[SessionEvent]:
         """Give live events in order; ends after the last one once finished.
 
-        Ends at once in :attr:`Mode.STORED`.  Raises the error that cut the
-        session off.  To be called once.
+        In :attr:`Mode.STORED` there are none; it ends once finished.  Raises the
+        error that cut the session off.  To be called once.
         """
         ...
 
@@ -211,6 +214,11 @@ class Backend(Protocol):
     @property
     def capabilities(self) -> Capabilities:
         """What it can do."""
+        ...
+
+    @property
+    def provenance(self) -> Provenance:
+        """Where what it transcribes comes from, without the notes of a meeting."""
         ...
 
     async def open_session(self, request: MeetingRequest) -> Session:

@@ -35,7 +35,7 @@ from speech_adapters.transcript import (
     seconds,
 )
 
-__all__ = ["FORMATS", "JSON_VERSION", "clock", "one_line", "render"]
+__all__ = ["FORMATS", "JSON_VERSION", "SUFFIXES", "clock", "one_line", "render"]
 
 JSON_VERSION: Final = 1
 
@@ -187,3 +187,4 @@ _WRITERS: Final[dict[str, Callable[[Transcript, LabelStyle], str]]] = {
     "rttm": _rttm,
 }
 FORMATS: Final = tuple(_WRITERS)
+SUFFIXES: Final = {name: "txt" if name == "text" else name for name in FORMATS}

@@ -170,6 +170,7 @@ class WavFile:
             raise
 
     def _begin(self) -> None:
+        self.frames_read = 0
         what = str(self.path)
         start = self._file.read(4)
         if not start:
@@ -213,6 +214,7 @@ class WavFile:
         except (OSError, ValueError) as error:
             raise _unreadable(self.path, error) from error
         self._left -= len(data)
+        self.frames_read += len(data) // size
         return to_pcm16(data[: len(data) // size * size], self._source)
 
     def close(self) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qs
 
+from speech_adapters.audio import PcmFormat
 from speech_adapters.contract import Attendee, Gap, MeetingRequest, Mode
 from speech_adapters.errors import (
     AudioError,
@@ -85,8 +86,8 @@ class Plan:
     attendees: tuple[Attendee, ...]
     phrases: tuple[str, ...]
 
-    def request(self, audio: Any) -> MeetingRequest:
-        """Give the request for audio of that format."""
+    def request(self, audio: PcmFormat, notes: tuple[str, ...] = ()) -> MeetingRequest:
+        """Give the request for audio of that format; ``notes`` say what is wrong with it."""
         words = PropertyId.SpeechServiceResponse_RequestWordLevelTimestamps
         return MeetingRequest(
             meeting_id=self.meeting_id,
@@ -97,6 +98,7 @@ class Plan:
             attendees=self.attendees,
             phrases=self.phrases,
             word_timestamps=self.config.get_property(words) == "true",
+            notes=notes,
         )
 
 

@@ -11,10 +11,12 @@ import tempfile
 import uuid
 from collections.abc import Awaitable, Callable
 from contextlib import nullcontext, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Protocol, TypeVar
 
 import anyio
+import attrs
 from anyio.to_thread import run_sync
 
 from speech_adapters.audio import WavFile
@@ -27,11 +29,11 @@ from speech_adapters.contract import (
     Recognized,
     Session,
 )
-from speech_adapters.errors import ConfigurationError, SpeechError
-from speech_adapters.formats import one_line, render
+from speech_adapters.errors import AudioError, ConfigurationError, SpeechError
+from speech_adapters.formats import SUFFIXES, one_line, render
 from speech_adapters.registry import choose_backend, create_backend
 from speech_adapters.store import Store
-from speech_adapters.transcript import Provenance, Transcript, Utterance, seconds
+from speech_adapters.transcript import Transcript, Utterance, seconds
 from speech_compat._bridge import tell_gaps
 
 __all__ = ["delete", "demo", "list_meetings", "show", "transcribe"]
@@ -55,6 +57,7 @@ def transcribe(options: argparse.Namespace) -> int:
     """Transcribe files; what was done before an error is written."""
     properties = {} if options.backend is None else {"backend": options.backend}
     settings = load_settings(properties)
+    folder = options.output if options.output is not None and options.output.is_dir() else None
     documents: list[str] = []
     code = 0
     try:
@@ -62,7 +65,11 @@ def transcribe(options: argparse.Namespace) -> int:
             with WavFile(path) as file:
                 transcript = anyio.run(_transcribe_file, file, options, settings)
                 code = max(code, _report_missing(file))
-            documents.append(render(transcript, options.format))
+            document = render(transcript, options.format)
+            if folder is not None:
+                _write(document, folder / f"{path.stem}.{SUFFIXES[options.format]}")
+            else:
+                documents.append(document)
     finally:
         if documents:
             _write(_joined(documents, options), options.output)
@@ -113,11 +120,15 @@ def delete(meeting_ids: list[str]) -> int:
     for meeting_id in meeting_ids:
         try:
             backend = create_backend(settings, _backend_of(settings, meeting_id))
-            _with(backend, lambda backend, id=meeting_id: backend.delete(id))  # type: ignore[misc]
+            _with(backend, partial(_delete, meeting_id))
         except SpeechError as error:
             sys.stderr.write(f"speech-compat: {error}\n")
             code = 1
     return code
+
+
+async def _delete(meeting_id: str, backend: Backend) -> None:
+    await backend.delete(meeting_id)
 
 
 def demo() -> int:
@@ -148,6 +159,8 @@ def _demo_program() -> Path:
 async def _transcribe_file(
     file: WavFile, options: argparse.Namespace, settings: Settings
 ) -> Transcript:
+    if file.duration == 0:
+        raise AudioError(f"{file.path} has no audio (0 seconds): there is nothing to transcribe.")
     stored = options.meeting_id is not None
     request = MeetingRequest(
         meeting_id=options.meeting_id if stored else file.path.stem or uuid.uuid4().hex,
@@ -155,6 +168,7 @@ async def _transcribe_file(
         mode=Mode.BOTH if stored else Mode.LIVE,
         language=options.language,
         max_speakers=options.speakers,
+        notes=_notes(file),
     )
     backend, gaps = choose_backend(request, settings)
     tell_gaps(backend.name, gaps)
@@ -162,16 +176,17 @@ async def _transcribe_file(
         session = await backend.open_session(request)
         try:
             with _meter(file) as meter:
-                return await _follow(session, file, request, backend.name, meter)
+                utterances = await _follow(session, file, meter)
         finally:
             await session.aclose()
     finally:
         await backend.aclose()
+    length = file.pcm.ticks(file.pcm.frame_bytes * file.frames_read)
+    origin = attrs.evolve(backend.provenance, notes=request.notes)
+    return Transcript(request.meeting_id, utterances, length, origin)
 
 
-async def _follow(
-    session: Session, file: WavFile, request: MeetingRequest, backend: str, meter: Meter
-) -> Transcript:
+async def _follow(session: Session, file: WavFile, meter: Meter) -> tuple[Utterance, ...]:
     said: dict[str, Utterance] = {}
     failures: list[SpeechError] = []
 
@@ -199,10 +214,7 @@ async def _follow(
         tasks.start_soon(listen)
     if failures:
         raise failures[0]
-    utterances = tuple(sorted(said.values(), key=lambda utterance: utterance.offset))
-    length = (file.duration or 0) - file.missing
-    origin = Provenance(backend, "", notes=_notes(file))
-    return Transcript(request.meeting_id, utterances, length, origin)
+    return tuple(sorted(said.values(), key=lambda utterance: utterance.offset))
 
 
 def _meter(file: WavFile) -> Any:
@@ -244,9 +256,12 @@ def _write(text: str, output: Path | None) -> None:
         sys.stdout.write(text)
         sys.stdout.flush()
         return
-    handle, name = tempfile.mkstemp(dir=output.parent, prefix=f".{output.name}.")
     try:
-        with open(handle, "w", encoding="utf-8", newline="\n") as file:
+        handle, name = tempfile.mkstemp(dir=output.parent, prefix=f".{output.name}.")
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(output)) from None
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
             file.write(text)
         Path(name).chmod(0o644)
         Path(name).replace(output)

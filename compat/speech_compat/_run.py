@@ -183,7 +183,9 @@ class Run:
         settings = _bridge.settings_of(self._plan.config)
         choose_backend(self._plan.request(source.pcm), settings)  # complain before the audio
         first = source.read()
-        request = self._plan.request(source.pcm)  # a header in the audio may tell otherwise
+        request = self._plan.request(
+            source.pcm, source.notes
+        )  # a header in the audio may tell otherwise
         backend, gaps = choose_backend(request, settings)
         _bridge.tell_gaps(backend.name, gaps)
         for note in source.notes:

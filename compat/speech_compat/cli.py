@@ -63,10 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-_Commands = argparse._SubParsersAction  # type: ignore[type-arg]
-
-
-def _add_transcribe(commands: _Commands) -> None:
+def _add_transcribe(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     command = commands.add_parser("transcribe", help="transcribe WAV files")
     command.add_argument("files", nargs="+", type=Path, metavar="FILE")
     command.add_argument("--backend", help="who transcribes, whatever is configured")
@@ -79,7 +76,7 @@ def _add_transcribe(commands: _Commands) -> None:
     command.set_defaults(run=_transcribe)
 
 
-def _add_show(commands: _Commands) -> None:
+def _add_show(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     command = commands.add_parser("show", help="show the transcript of a stored meeting")
     command.add_argument("meeting_id", metavar="MEETING_ID")
     _add_output(command)
@@ -88,7 +85,13 @@ def _add_show(commands: _Commands) -> None:
 
 def _add_output(command: argparse.ArgumentParser) -> None:
     command.add_argument("--format", choices=FORMATS, default="text", help="(default: text)")
-    command.add_argument("-o", "--output", type=Path, metavar="FILE", help="instead of stdout")
+    command.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="write there; a folder gets a file for each recording",
+    )
 
 
 def _positive(text: str) -> int:
@@ -102,8 +105,16 @@ def _positive(text: str) -> int:
 def _transcribe(options: argparse.Namespace) -> int:
     from speech_compat._commands import transcribe
 
-    if options.meeting_id is not None and len(options.files) > 1:
+    several = len(options.files) > 1
+    if options.meeting_id is not None and several:
         return _complain("--meeting-id names one meeting: give one file.", 2)
+    into_folder = options.output is not None and options.output.is_dir()
+    if several and options.format not in ("text", "rttm") and not into_folder:
+        return _complain(
+            f"several transcripts do not fit into one {options.format} document: give one file,"
+            " or an existing folder with -o.",
+            2,
+        )
     return transcribe(options)
 
 

@@ -24,10 +24,10 @@ from speech_adapters.errors import MeetingBusyError, MeetingNotFoundError
 from speech_adapters.local.job import Job
 from speech_adapters.local.keepers import FolderKeeper, StoreKeeper, end_abandoned
 from speech_adapters.local.launch import log_path, spawn_detached
-from speech_adapters.local.options import NAME, local_options
+from speech_adapters.local.options import NAME, local_options, origin
 from speech_adapters.local.session import LocalSession
 from speech_adapters.store import Recording, Store
-from speech_adapters.transcript import Transcript
+from speech_adapters.transcript import Provenance, Transcript
 
 __all__ = ["LocalBackend"]
 
@@ -58,6 +58,11 @@ class LocalBackend:
         return Capabilities(
             live=True, stored=True, languages=frozenset({self._options.language.lower()})
         )
+
+    @property
+    def provenance(self) -> Provenance:
+        """The engine's package and its version."""
+        return origin()
 
     async def open_session(self, request: MeetingRequest) -> Session:
         """Begin a meeting; an earlier recording of it that was cut off is taken up first."""

@@ -9,7 +9,6 @@ between looks makes it lose segments, so half a second is kept.
 from __future__ import annotations
 
 import ctypes
-from importlib.metadata import version
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -47,11 +46,6 @@ class Engine:
         self._failure: Exception | None = None
         self._stream.add_listener(self._listen)
         self._stream.start()
-
-    @property
-    def version(self) -> str:
-        """Name and version of the engine's package."""
-        return f"moonshine-voice {version('moonshine-voice')}"
 
     def feed(self, pcm: bytes) -> list[Line]:
         """Take mono 16-bit PCM; gives the lines that are new or changed, oldest first.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,16 @@ from speech_adapters.store import Recording
 
 __all__ = ["command", "log_path", "spawn_detached"]
 
-_children: list[subprocess.Popen[bytes]] = []
+# Workers started here, by recording: one that has not got hold of its recording
+# yet must not be started again by whoever asks meanwhile.
+_children: dict[str, subprocess.Popen[bytes]] = {}
+
+
+@atexit.register
+def _disown() -> None:
+    """Keep Popen from complaining at exit: workers outlive this process on purpose."""
+    for child in _children.values():
+        child.returncode = child.returncode or 0
 
 
 def command(job: Job) -> list[str]:
@@ -28,13 +38,19 @@ def log_path(recording: Recording) -> Path:
 def spawn_detached(job: Job, log: Path) -> None:
     """Start a worker that outlives this process; what it prints goes to ``log``.
 
+    Does nothing while one that was started here for the same recording runs.
+
     Raises:
         BackendError: it cannot be started.
     """
-    _children[:] = [child for child in _children if child.poll() is None]
+    for recording, child in tuple(_children.items()):
+        if child.poll() is not None:
+            _children.pop(recording, None)
+    if job.recording in _children:
+        return
     try:
         with log.open("wb") as chatter:
-            child = subprocess.Popen(  # noqa: S603
+            _children[job.recording] = subprocess.Popen(  # noqa: S603
                 command(job),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
@@ -43,4 +59,3 @@ def spawn_detached(job: Job, log: Path) -> None:
             )
     except OSError as error:
         raise BackendError(f"The speech engine's process cannot be started: {error}.") from error
-    _children.append(child)  # kept, so that it is reaped by the next call

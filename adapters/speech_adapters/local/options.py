@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import importlib.util
+from importlib.metadata import version
 from pathlib import Path
+from typing import Final
 
 from pydantic import Field
 
 from speech_adapters.config import Options, Settings, parse_options
 from speech_adapters.errors import ConfigurationError, MissingExtraError
+from speech_adapters.transcript import Provenance
 
-__all__ = ["NAME", "LocalOptions", "local_options", "model_folder"]
+__all__ = ["NAME", "LocalOptions", "local_options", "model_folder", "origin"]
 
 NAME = "local"
-_PACKAGE = "moonshine_voice"
+_PACKAGE: Final = "moonshine_voice"
+_SPLIT: Final = "Where speakers share a sentence, its words are divided between them by time."
 
 
 class LocalOptions(Options):
@@ -55,6 +59,11 @@ def model_folder(options: LocalOptions) -> Path:
             " holds one, or leave it out to use the model that the engine's package ships."
         )
     return folder
+
+
+def origin() -> Provenance:
+    """Give the provenance of what the engine transcribes."""
+    return Provenance(NAME, f"moonshine-voice {version('moonshine-voice')}", emulated=(_SPLIT,))
 
 
 def _shipped_model() -> Path:

@@ -22,12 +22,12 @@ from speech_adapters.errors import BackendError, MeetingBusyError, SpeechError
 from speech_adapters.local.feed import Feed
 from speech_adapters.local.job import CUT_SHORT, Job
 from speech_adapters.local.launch import log_path
-from speech_adapters.local.options import NAME
+from speech_adapters.local.options import origin
 from speech_adapters.local.speakers import Conversation
 from speech_adapters.local.wire import Done, Failed, Idle, Said, encode
 from speech_adapters.spool import SpoolReader
 from speech_adapters.store import Hold, Recording, Store
-from speech_adapters.transcript import Provenance, Transcript, ticks
+from speech_adapters.transcript import Transcript, ticks
 
 if TYPE_CHECKING:
     from speech_adapters.local.engine import Engine
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 __all__ = ["MAX_ATTEMPTS", "main"]
 
 MAX_ATTEMPTS: Final = 3
-_SPLIT: Final = "Where speakers share a sentence, its words are divided between them by time."
 _REPORT_SECONDS: Final = 2.0
 _HOLD_TRIES: Final = 5
 _HOLD_SECONDS: Final = 0.2
@@ -125,8 +124,8 @@ def _process(job: Job, store: Store, recording: Recording) -> None:
 
 
 def _finish(store: Store, recording: Recording, transcript: Transcript) -> None:
-    origin = transcript.provenance
-    noted = attrs.evolve(transcript, provenance=attrs.evolve(origin, notes=recording.notes))
+    notes = recording.request.notes + recording.notes
+    noted = attrs.evolve(transcript, provenance=attrs.evolve(transcript.provenance, notes=notes))
     if store.complete(recording.id, noted):
         with suppress(OSError):  # a file that is open cannot be removed everywhere
             recording.audio_path.unlink(missing_ok=True)
@@ -153,8 +152,7 @@ def _transcribe(
     spoken = conversation.utterances
     if spoken:
         say(SpeechEnded(max(utterance.end for utterance in spoken)))
-    origin = Provenance(NAME, engine.version, emulated=(_SPLIT,) if job.diarize else ())
-    return Transcript(job.meeting_id, spoken, ticks(feed.seconds), origin)
+    return Transcript(job.meeting_id, spoken, ticks(feed.seconds), origin())
 
 
 def _engine(job: Job) -> Engine:
