@@ -132,7 +132,7 @@ def test_an_engine_that_always_dies_is_given_up_with_a_reason(
     run("async_meeting.py", shipped_recordings / "beckett.wav", MEETING)
     (recorded,) = store.recordings()
     for attempt in (1, 2, 3):
-        ask_until(lambda attempt=attempt: store.get(recorded.id).attempts == attempt)  # type: ignore[misc]
+        ask_until(lambda attempt=attempt: store.get(recorded.id).attempts == attempt)
         kill_worker(recorded.id)
     ask_until(lambda: store.get(recorded.id).state.final)
     failed = store.get(recorded.id)

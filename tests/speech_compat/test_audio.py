@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+
+from speech_compat import PropertyId
+from speech_compat.audio import (
+    AudioConfig,
+    PullAudioInputStream,
+    PullAudioInputStreamCallback,
+    PushAudioInputStream,
+)
+
+MEGABYTE = 1024 * 1024
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        ((), "cannot construct AudioConfig with the given arguments"),
+        ((False,), "cannot construct AudioConfig with the given arguments"),
+        ((1,), 'use_default_microphone must be a bool, is "1"'),
+        ((True, "f"), "default microphone can not be combined with any other options"),
+        (
+            (False, "f", PushAudioInputStream()),
+            "only one of filename, stream, and device_name can be given",
+        ),
+        ((False, "f", None, "d"), "only one of filename, stream, and device_name can be given"),
+    ],
+)
+def test_exactly_one_source(arguments: tuple[Any, ...], complaint: str) -> None:
+    with pytest.raises(ValueError) as caught:
+        AudioConfig(*arguments)
+    assert str(caught.value) == complaint
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"use_default_microphone": True},
+        {"filename": "no-such-file.wav"},
+        {"stream": PushAudioInputStream()},
+        {"device_name": "hw:1"},
+    ],
+)
+def test_a_source_is_not_looked_at_before_the_start(arguments: dict[str, Any]) -> None:
+    AudioConfig(**arguments)
+
+
+def test_what_is_written_is_read_in_order_and_in_blocks() -> None:
+    stream = PushAudioInputStream()
+    pieces = [bytes([n]) * 100 for n in range(100)]
+    stream._attach()
+    for piece in pieces:
+        stream.write(piece)
+    stream.close()
+    taken = []
+    while block := stream._take(1000):
+        taken.append(block)
+    assert b"".join(taken) == b"".join(pieces)
+    assert {len(block) for block in taken} == {1000}
+
+
+@pytest.mark.parametrize("buffer", [b"ab", bytearray(b"ab"), memoryview(b"ab")])
+def test_any_buffer_can_be_written_and_is_copied(buffer: Any) -> None:
+    stream = PushAudioInputStream()
+    stream.write(buffer)
+    if isinstance(buffer, bytearray):
+        buffer[:] = b"zz"
+    stream.close()
+    assert stream._take(10) == b"ab"
+
+
+@pytest.mark.parametrize("nonsense", [None, 3, "text"])
+def test_what_is_no_buffer_is_refused(nonsense: Any) -> None:
+    with pytest.raises(TypeError):
+        PushAudioInputStream().write(nonsense)
+
+
+def test_after_close_writing_is_ignored() -> None:
+    stream = PushAudioInputStream()
+    stream.close()
+    stream.close()
+    stream.write(b"late")
+    assert stream._take(10) == b""
+
+
+def test_a_reader_waits_for_the_writer() -> None:
+    stream = PushAudioInputStream()
+    stream._attach()
+    taken: list[bytes] = []
+    reader = threading.Thread(target=lambda: taken.append(stream._take(10)))
+    reader.start()
+    stream.write(b"late")
+    reader.join(10)
+    assert taken == [b"late"]
+
+
+def test_a_writer_that_is_too_fast_waits_so_that_memory_stays_bounded() -> None:
+    stream = PushAudioInputStream()
+    stream._attach()
+    written = threading.Event()
+
+    def write() -> None:
+        for _ in range(8):
+            stream.write(bytes(MEGABYTE))
+        written.set()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    assert not written.wait(0.3)
+    most = size = 0
+    while size < 8 * MEGABYTE:
+        most = max(most, stream._pending)
+        size += len(stream._take(MEGABYTE))
+    assert written.wait(10)
+    writer.join(10)
+    assert most <= 5 * MEGABYTE
+
+
+def test_a_waiting_writer_is_set_free_when_the_reader_leaves() -> None:
+    stream = PushAudioInputStream()
+    stream._attach()
+
+    def write() -> None:
+        for _ in range(3):
+            stream.write(bytes(3 * MEGABYTE))
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    stream._detach()
+    writer.join(10)
+    assert not writer.is_alive()
+    assert stream._pending == 0
+
+
+def test_before_a_reader_comes_everything_is_kept() -> None:
+    stream = PushAudioInputStream()
+    for _ in range(6):
+        stream.write(bytes(MEGABYTE))
+    assert stream._pending == 6 * MEGABYTE
+
+
+def test_a_pull_stream_needs_its_callback() -> None:
+    with pytest.raises(ValueError, match="Callback needs to be present"):
+        PullAudioInputStream(None)  # type: ignore[arg-type]
+    base = PullAudioInputStreamCallback()
+    assert base.read(memoryview(bytearray(4))) == 0
+    assert base.get_property(PropertyId.DataBuffer_UserId) == ""
+    base.close()
+
+
+def test_streams_can_be_printed() -> None:
+    assert str(PushAudioInputStream()) == "PushAudioInputStream()"

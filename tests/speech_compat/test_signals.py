@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from speech_compat import EventSignal, ResultFuture
+
+
+def test_callbacks_are_called_in_order_and_as_often_as_connected() -> None:
+    signal, got = EventSignal(), list[str]()
+    assert not signal.is_connected()
+    signal.connect(lambda payload: got.append(f"a{payload}"))
+    signal.connect(lambda payload: got.append(f"b{payload}"))
+    assert signal.is_connected()
+    signal.signal(1)
+    assert got == ["a1", "b1"]
+    signal.disconnect_all()
+    signal.signal(2)
+    assert got == ["a1", "b1"]
+    assert not signal.is_connected()
+
+
+def test_a_failing_callback_is_logged_and_stops_nobody(caplog: pytest.LogCaptureFixture) -> None:
+    signal, got = EventSignal(), list[int]()
+    signal.connect(lambda _: 1 / 0)
+    signal.connect(got.append)
+    with caplog.at_level(logging.ERROR, "speech_compat"):
+        signal.signal(1)
+    assert got == [1]
+    assert "ZeroDivisionError" in caplog.text
+
+
+def test_a_future_works_once_and_only_when_asked() -> None:
+    calls = list[int]()
+
+    def work() -> str:
+        calls.append(1)
+        return "value"
+
+    future = ResultFuture(work)
+    assert calls == []
+    assert (future.get(), future.get()) == ("value", "value")
+    assert calls == [1]
+
+
+def test_a_future_raises_the_same_error_each_time() -> None:
+    def fail() -> None:
+        raise RuntimeError("why")
+
+    future = ResultFuture(fail)
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match="why"):
+            future.get()
