@@ -4,8 +4,10 @@
 
     python benchmarks/bench_spool.py [--hours 8] [--folder DIR]
 
-Every chunk goes to each writer in turn, so all meet the same disk and the same
-moment.  The first is a plain buffered file, the measure of the others.  Prints the
+Every chunk goes to each writer of a file in turn, so all meet the same disk and the
+same moment.  The first is a plain buffered file, the measure of the others.  Then a
+meeting gets its chunks as fast as it takes them: by itself, since its own threads
+would slow down the others and so flatter it.  Prints the
 cost of a write and how much the process grew; ends with 1 when a writer that
 promises it is over a target.
 """
@@ -22,15 +24,17 @@ from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from pathlib import Path
 from statistics import median
-from time import perf_counter_ns
+from time import perf_counter_ns, sleep
 from typing import Final, Protocol
 
 import attrs
 
+import speech_compat as speechsdk
 from speech_adapters.audio import PcmFormat
 from speech_adapters.spool import SpoolWriter
+from speech_compat.remote_meeting import RemoteMeetingTranscriptionClient
 
-__all__ = ["WRITERS", "Result", "Writer", "main", "measure"]
+__all__ = ["FILES", "MEETINGS", "Result", "Writer", "main", "measure"]
 
 CHUNK_SECONDS: Final = 0.1
 MAX_GROWTH_MIB: Final = 32.0
@@ -73,12 +77,40 @@ class Blocks:
         self._chunks.clear()
 
 
+class Meeting:
+    """An asynchronous meeting: the whole way from a program's stream to the disk."""
+
+    def __init__(self, folder: Path) -> None:
+        config = speechsdk.SpeechConfig("key", "region")
+        config.set_property_by_name("speech-compat.state_dir", str(folder))
+        mode = speechsdk.ServicePropertyChannel.UriQueryParameter
+        config.set_service_property("transcriptionMode", "async", mode)
+        self._stream = speechsdk.audio.PushAudioInputStream()
+        audio = speechsdk.audio.AudioConfig(stream=self._stream)
+        self._transcriber = speechsdk.transcription.MeetingTranscriber(audio)
+        meeting = speechsdk.transcription.Meeting(config, "benchmark")
+        self._transcriber.join_meeting_async(meeting).get()
+        self._transcriber.start_transcribing_async().get()
+        self._client = RemoteMeetingTranscriptionClient(config)
+        self.write = self._stream.write
+        self.write(bytes(PcmFormat().bytes_per_second))
+        while not any(folder.glob("audio/*.pcm")):  # until all is imported and running
+            sleep(0.05)
+
+    def close(self) -> None:
+        """End the meeting; nobody wants to read it."""
+        self._stream.close()
+        self._transcriber.stop_transcribing_async().get()
+        self._client.delete_remote_transcription("benchmark")
+
+
 # The first is the measure.  To measure another way of recording, add it here.
-WRITERS: Final[dict[str, Callable[[Path], Writer]]] = {
+FILES: Final[dict[str, Callable[[Path], Writer]]] = {
     "buffered file": lambda path: path.open("wb"),
     "spool, each chunk": SpoolWriter,
     "spool, 1 s blocks": Blocks,
 }
+MEETINGS: Final[dict[str, Callable[[Path], Writer]]] = {"meeting, push stream": Meeting}
 
 
 @attrs.frozen
@@ -105,16 +137,23 @@ class Result:
 
 def measure(hours: float, folder: Path) -> tuple[list[Result], float]:
     """Write a meeting of ``hours`` with every writer; give the costs and the growth in MiB."""
+    files, growth = _measure_together(FILES, hours, folder)
+    meetings, more = _measure_together(MEETINGS, hours, folder)
+    return files + meetings, max(growth, more)
+
+
+def _measure_together(
+    makers: dict[str, Callable[[Path], Writer]], hours: float, folder: Path
+) -> tuple[list[Result], float]:
     count = round(hours * 3600 / CHUNK_SECONDS)
     # Allocated and touched before, so that the notes are not taken for growth.
-    costs = [array("q", bytes(8 * count)) for _ in WRITERS]
+    costs = [array("q", bytes(8 * count)) for _ in makers]
     with ExitStack() as opened:
-        writers = [make(folder / f"{at}.pcm") for at, make in enumerate(WRITERS.values())]
+        writers = [make(folder / name.replace(" ", "-")) for name, make in makers.items()]
         for writer in writers:
             opened.callback(writer.close)
         growth = _record(writers, costs, count)
-    names = zip(WRITERS, costs, strict=True)
-    return [Result(name, noted) for name, noted in names], growth
+    return [Result(name, noted) for name, noted in zip(makers, costs, strict=True)], growth
 
 
 def _record(writers: list[Writer], costs: list[array[int]], count: int) -> float:
@@ -141,12 +180,12 @@ def _memory_mib() -> float:
 
 def _print(results: list[Result], growth: float) -> None:
     base = results[0]
-    print(f"{'writer':<20}{'mean':>10}{'median':>10}{'p99':>10}{'longest':>13}{'mean ratio':>12}")
+    print(f"{'writer':<22}{'mean':>10}{'median':>10}{'p99':>10}{'longest':>13}{'mean ratio':>12}")
     for result in results:
         cells = (result.mean, result.middle, float(result.rank(0.99)))
         row = "".join(f"{cell / 1000:>7.2f} us" for cell in cells)
         row += f"{max(result.costs) / 1e6:>10.2f} ms"
-        print(f"{result.name:<20}{row}{result.mean / base.mean:>11.2f}x")
+        print(f"{result.name:<22}{row}{result.mean / base.mean:>11.2f}x")
     print(f"memory: grew by {growth:.1f} MiB (target < {MAX_GROWTH_MIB:.0f})")
     print(f"cost: target < {MAX_RATIO:.0f}x the mean of the {base.name}")
 
