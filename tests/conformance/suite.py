@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import anyio
 import pytest
@@ -56,7 +56,7 @@ class BackendConformance:
         raise NotImplementedError
 
     @pytest.fixture
-    def use(self, settings: Settings) -> Callable[..., T]:
+    def use(self, settings: Settings) -> Callable[..., Any]:
         """Run a coroutine function with a fresh backend, which is closed afterwards."""
 
         def run(work: Callable[[Backend], Awaitable[T]]) -> T:
@@ -102,7 +102,7 @@ class BackendConformance:
         self, use: Callable[..., list[SessionEvent]], speech: Path, said: str, mode: Mode
     ) -> None:
         events = use(lambda backend: _record(backend, speech, mode, AWKWARD))
-        transcript: Transcript = use(lambda backend: _fetch(backend, AWKWARD))  # type: ignore[assignment]
+        transcript: Transcript = use(lambda backend: _fetch(backend, AWKWARD))
         assert transcript.meeting_id == AWKWARD
         assert said in " ".join(utterance.text for utterance in transcript.utterances)
         with WavFile(speech) as file:
