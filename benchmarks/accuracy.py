@@ -23,6 +23,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable
+from importlib import import_module
 from itertools import permutations
 from pathlib import Path
 from typing import Final
@@ -136,15 +137,12 @@ def _by_speaker(turns: Iterable[tuple[str, str]]) -> dict[str, str]:
 
 
 def _score_talk(path: Path, talk: tuple[tuple[str, str], ...]) -> str:
-    import meeteval
-
+    meeteval = import_module("meeteval.wer").wer  # typed for its own documents only
     lines = [line.split(" ", 1)[1] for line in _transcribe(path, "text").splitlines()]
     heard = [(speaker, text) for speaker, _, text in (line.partition(": ") for line in lines)]
     plain = [_words(" ".join(text for _, text in turns)) for turns in (talk, heard)]
-    word_error = meeteval.wer.wer.siso.siso_word_error_rate(*plain).error_rate
-    cp_error = meeteval.wer.wer.cp.cp_word_error_rate(
-        _by_speaker(talk), _by_speaker(heard)
-    ).error_rate
+    word_error = meeteval.siso.siso_word_error_rate(*plain).error_rate
+    cp_error = meeteval.cp.cp_word_error_rate(_by_speaker(talk), _by_speaker(heard)).error_rate
     speakers = f"{len({s for s, _ in heard})} of {len({s for s, _ in talk})}"
     return f"| {path.name} | {word_error:.1%} | {cp_error:.1%} | | {speakers} |"
 

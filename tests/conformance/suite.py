@@ -79,7 +79,7 @@ class BackendConformance:
         assert backend.capabilities.live or backend.capabilities.stored
 
     def test_a_live_meeting_gives_events_in_order(
-        self, use: Callable[..., list[SessionEvent]], speech: Path, said: str
+        self, use: Callable[..., Any], speech: Path, said: str
     ) -> None:
         events = use(lambda backend: _record(backend, speech, Mode.LIVE))
         kinds = [type(event) for event in events if isinstance(event, SpeechStarted | SpeechEnded)]
@@ -92,14 +92,14 @@ class BackendConformance:
         assert guesses & {u.id for u in final}
 
     def test_a_live_meeting_leaves_nothing_behind(
-        self, use: Callable[..., list[SessionEvent]], settings: Settings, speech: Path
+        self, use: Callable[..., Any], settings: Settings, speech: Path
     ) -> None:
         use(lambda backend: _record(backend, speech, Mode.LIVE))
         assert not settings.state_dir.exists() or not any(settings.state_dir.rglob("*.pcm"))
 
     @pytest.mark.parametrize("mode", [Mode.STORED, Mode.BOTH])
     def test_a_stored_meeting_is_there_by_its_id_for_another_backend_object(
-        self, use: Callable[..., list[SessionEvent]], speech: Path, said: str, mode: Mode
+        self, use: Callable[..., Any], speech: Path, said: str, mode: Mode
     ) -> None:
         events = use(lambda backend: _record(backend, speech, mode, AWKWARD))
         transcript: Transcript = use(lambda backend: _fetch(backend, AWKWARD))
@@ -111,7 +111,7 @@ class BackendConformance:
         latest = {e.utterance.id: e.utterance for e in events if isinstance(e, Recognized)}
         assert tuple(latest.values()) == (() if mode is Mode.STORED else transcript.utterances)
 
-    def test_silence_is_an_empty_transcript(self, use: Callable[..., Transcript]) -> None:
+    def test_silence_is_an_empty_transcript(self, use: Callable[..., Any]) -> None:
         async def work(backend: Backend) -> Transcript:
             session = await _open(backend, Mode.STORED)
             await session.push(bytes(32_000))
@@ -120,7 +120,7 @@ class BackendConformance:
 
         assert use(work).utterances == ()
 
-    def test_no_audio_is_an_error_with_a_reason(self, use: Callable[..., None]) -> None:
+    def test_no_audio_is_an_error_with_a_reason(self, use: Callable[..., Any]) -> None:
         async def live(backend: Backend) -> None:
             session = await _open(backend, Mode.LIVE)
             await session.finish()
@@ -142,7 +142,7 @@ class BackendConformance:
         use(stored)
 
     def test_closing_early_keeps_what_was_recorded(
-        self, use: Callable[..., Transcript], speech: Path, said: str
+        self, use: Callable[..., Any], speech: Path, said: str
     ) -> None:
         async def work(backend: Backend) -> Transcript:
             with WavFile(speech) as file:
@@ -153,7 +153,7 @@ class BackendConformance:
 
         assert said in " ".join(utterance.text for utterance in use(work).utterances)
 
-    def test_ends_are_idempotent_and_final(self, use: Callable[..., None]) -> None:
+    def test_ends_are_idempotent_and_final(self, use: Callable[..., Any]) -> None:
         async def work(backend: Backend) -> None:
             session = await _open(backend, Mode.STORED)
             await session.push(bytes(3_200))
@@ -169,7 +169,7 @@ class BackendConformance:
         use(work)
 
     def test_one_meeting_is_recorded_by_one_session_at_a_time(
-        self, use: Callable[..., None]
+        self, use: Callable[..., Any]
     ) -> None:
         async def work(backend: Backend) -> None:
             session = await _open(backend, Mode.STORED)
@@ -185,7 +185,7 @@ class BackendConformance:
 
         use(work)
 
-    def test_an_unknown_meeting_is_said_to_be_unknown(self, use: Callable[..., None]) -> None:
+    def test_an_unknown_meeting_is_said_to_be_unknown(self, use: Callable[..., Any]) -> None:
         async def work(backend: Backend) -> None:
             for question in (backend.status, backend.transcript, backend.delete):
                 with pytest.raises(MeetingNotFoundError, match="nobody"):
@@ -194,7 +194,7 @@ class BackendConformance:
         use(work)
 
     def test_a_deleted_meeting_is_gone_but_known(
-        self, use: Callable[..., None], settings: Settings, speech: Path
+        self, use: Callable[..., Any], settings: Settings, speech: Path
     ) -> None:
         async def work(backend: Backend) -> None:
             await _record(backend, speech, Mode.STORED)
@@ -209,7 +209,7 @@ class BackendConformance:
         assert not any(settings.state_dir.rglob("*.pcm"))
 
     def test_a_meeting_id_used_again_speaks_of_the_newest(
-        self, use: Callable[..., Transcript], speech: Path, said: str
+        self, use: Callable[..., Any], speech: Path, said: str
     ) -> None:
         async def work(backend: Backend) -> Transcript:
             session = await _open(backend, Mode.STORED)
