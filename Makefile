@@ -2,13 +2,14 @@
 # Assumes Python 3.11 or newer, git and make; the rest is set up in .venv.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format lint types lock clean
+.PHONY: help demo test check format lint types lock ledger surfaces clean
 
 PYTHON ?= $(shell for p in python3.11 python3 python3.12 python3.13; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
+REAL_VERSIONS := 1.28.0 1.43.0 1.53.0
 READY := .venv/.ready
-SOURCES := compat adapters tests benchmarks docs/examples
+SOURCES := compat adapters tests benchmarks tools docs/examples
 
 help: ## list the commands
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -39,6 +40,18 @@ lock: $(READY) ## renew requirements.lock: versions and hashes only
 	@$(BIN)/uv pip compile pyproject.toml --quiet --extra local --group dev --universal \
 		--python-version 3.11 --generate-hashes --no-annotate --no-header \
 		--no-emit-index-url --no-emit-find-links --output-file requirements.lock
+
+ledger: $(READY) ## compare with the real package; write docs/compatibility.md
+	@PYTHONPATH=tools $(BIN)/python -m ledger
+
+# Their native libraries need not load, so any platform will do.
+surfaces: $(READY) ## note the surfaces of the real package's versions anew
+	@for version in $(REAL_VERSIONS); do \
+		echo "azure-cognitiveservices-speech $$version" && rm -rf .venv/real && \
+		$(BIN)/python -m pip install --quiet --no-deps --target .venv/real \
+			"azure-cognitiveservices-speech==$$version" && \
+		PYTHONPATH=tools $(BIN)/python -m ledger --read $$version .venv/real || exit 1; done
+	@rm -rf .venv/real
 
 clean: ## remove the environment and caches
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote
 
+from speech_compat._left_out import member_left_out
 from speech_compat.enums import OutputFormat, ProfanityOption, ServicePropertyChannel
 from speech_compat.properties import PropertyCollection, PropertyId
 
@@ -17,7 +18,7 @@ class PropertyHolder:
     """What ``SpeechConfig`` and ``AudioConfig`` share: properties by id and by name."""
 
     def __init__(self) -> None:
-        self._properties = PropertyCollection()
+        self._properties = PropertyCollection(None)
 
     def get_property(self, property_id: PropertyId) -> str:
         """Give a property by id, empty when not set.
@@ -207,6 +208,33 @@ class SpeechConfig(PropertyHolder):
             PropertyId.SpeechServiceConnection_ProxyPassword: password,
         }
         self.set_properties({name: value for name, value in given.items() if value is not None})
+
+    @property
+    def speech_synthesis_language(self) -> str:
+        """Left out: raises NotImplementedError."""
+        raise member_left_out("SpeechConfig.speech_synthesis_language")
+
+    @speech_synthesis_language.setter
+    def speech_synthesis_language(self, language: str) -> None:  # noqa: ARG002
+        raise member_left_out("SpeechConfig.speech_synthesis_language")
+
+    @property
+    def speech_synthesis_voice_name(self) -> str:
+        """Left out: raises NotImplementedError."""
+        raise member_left_out("SpeechConfig.speech_synthesis_voice_name")
+
+    @speech_synthesis_voice_name.setter
+    def speech_synthesis_voice_name(self, voice: str) -> None:  # noqa: ARG002
+        raise member_left_out("SpeechConfig.speech_synthesis_voice_name")
+
+    @property
+    def speech_synthesis_output_format_string(self) -> str:
+        """Left out: raises NotImplementedError."""
+        raise member_left_out("SpeechConfig.speech_synthesis_output_format_string")
+
+    def set_speech_synthesis_output_format(self, format_id: object) -> None:  # noqa: ARG002
+        """Left out: raises NotImplementedError."""
+        raise member_left_out("SpeechConfig.set_speech_synthesis_output_format")
 
     def set_service_property(self, name: str, value: str, channel: ServicePropertyChannel) -> None:
         """Set a property of the service, as ``transcriptionMode``.

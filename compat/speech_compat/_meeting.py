@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from speech_compat._config import SpeechConfig
-from speech_compat._signals import ResultFuture
+from speech_compat._signals import ResultFuture, future
 from speech_compat.properties import PropertyCollection, PropertyId
 
 __all__ = ["Conversation", "Gathering", "Meeting", "Participant"]
@@ -39,7 +39,7 @@ class Participant:
         self._user_id = user_id
         self._preferred_language = preferred_language or ""
         self._voice_signature = _signature(voice_signature or "")
-        self._properties = PropertyCollection()
+        self._properties = PropertyCollection(None)
 
     @property
     def participant_id(self) -> str:
@@ -106,7 +106,7 @@ class Gathering:
         self._config = speech_config
         self._id = id
         self._participants: dict[str, Participant] = {}
-        self._properties = PropertyCollection()
+        self._properties = PropertyCollection(None)
         for name, value in speech_config._properties._items():
             self._properties.set_property_by_name(name, value)
 
@@ -142,7 +142,7 @@ class Gathering:
             self._participants[person.participant_id] = person
             return person
 
-        return ResultFuture(add)
+        return future(add)
 
     def remove_participant_async(
         self, participant: Participant | None = None, user_id: str | None = None
@@ -163,7 +163,7 @@ class Gathering:
                     " be removed this time!"
                 )
 
-        return ResultFuture(remove)
+        return future(remove)
 
     def mute_all_participants_async(self) -> ResultFuture[None]:
         """Raise on ``get``, as the real package does for transcribed meetings."""
@@ -285,4 +285,4 @@ def _unsupported(name: str) -> ResultFuture[None]:
         raise RuntimeError(f"{name}: {_UNSUPPORTED}: not supported where a meeting is transcribed.")
 
     work: Callable[[], None] = refuse
-    return ResultFuture(work)
+    return future(work)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from speech_compat._left_out import member_left_out
 from speech_compat._results import RecognitionResult
-from speech_compat._signals import EventSignal, ResultFuture
+from speech_compat._signals import EventSignal, ResultFuture, future
 from speech_compat.properties import PropertyCollection, PropertyId
 
 __all__ = ["Connection", "PhraseListGrammar", "Recognizer"]
@@ -18,14 +19,14 @@ class Recognizer:
     transcribers of the real package do.
     """
 
-    def __init__(self, handle: object = None) -> None:  # noqa: ARG002
-        self._properties = PropertyCollection()
+    def __init__(self, handle: object) -> None:  # noqa: ARG002
+        self._properties = PropertyCollection(None)
         self._phrases: list[str] = []
-        self._session_started = EventSignal()
-        self._session_stopped = EventSignal()
-        self._speech_start_detected = EventSignal()
-        self._speech_end_detected = EventSignal()
-        self._canceled = EventSignal()
+        self._session_started = EventSignal(None, None)
+        self._session_stopped = EventSignal(None, None)
+        self._speech_start_detected = EventSignal(None, None)
+        self._speech_end_detected = EventSignal(None, None)
+        self._canceled = EventSignal(None, None)
 
     @property
     def properties(self) -> PropertyCollection:
@@ -161,8 +162,8 @@ class Connection:
 
     def __init__(self, handle: Recognizer) -> None:
         self._recognizer = handle
-        self._connected = EventSignal()
-        self._disconnected = EventSignal()
+        self._connected = EventSignal(None, None)
+        self._disconnected = EventSignal(None, None)
         handle._session_started.connect(self._connected.signal)
         handle._session_stopped.connect(self._disconnected.signal)
 
@@ -170,6 +171,19 @@ class Connection:
     def from_recognizer(cls, recognizer: Recognizer) -> Connection:
         """Give a connection of ``recognizer``."""
         return cls(recognizer)
+
+    @classmethod
+    def from_speech_synthesizer(cls, speech_synthesizer: object) -> Connection:  # noqa: ARG003
+        """Left out: raises NotImplementedError."""
+        raise member_left_out("Connection.from_speech_synthesizer")
+
+    @classmethod
+    def from_dialog_service_connector(
+        cls,
+        dialog_service_connector: object,  # noqa: ARG003
+    ) -> Connection:
+        """Left out: raises NotImplementedError."""
+        raise member_left_out("Connection.from_dialog_service_connector")
 
     @property
     def connected(self) -> EventSignal:
@@ -210,4 +224,4 @@ class Connection:
                 f"The message {path!r} cannot be sent: backends speak no wire messages."
             )
 
-        return ResultFuture(refuse)
+        return future(refuse)

@@ -26,6 +26,9 @@ __all__ = [
     "RecognitionResult",
     "ResultRecord",
     "SessionEventArgs",
+    "SpeechRecognitionCanceledEventArgs",
+    "SpeechRecognitionEventArgs",
+    "SpeechRecognitionResult",
 ]
 
 
@@ -203,3 +206,29 @@ class RecognitionEventArgs(SessionEventArgs):
     def offset(self) -> int:
         """Where, in ticks of 100 ns."""
         return self._event.offset
+
+
+class SpeechRecognitionResult(RecognitionResult):
+    """Named by programs in annotations only: no transcriber gives one."""
+
+
+class SpeechRecognitionEventArgs(RecognitionEventArgs):
+    """Named by programs in annotations only: no transcriber gives one."""
+
+    @property
+    def result(self) -> SpeechRecognitionResult:
+        """The result."""
+        assert self._event.result is not None
+        return SpeechRecognitionResult(self._event.result)
+
+    def __str__(self) -> str:
+        return f"{type(self).__name__}(session_id={self.session_id}, result={self.result})"
+
+
+class SpeechRecognitionCanceledEventArgs(SpeechRecognitionEventArgs):
+    """Named by programs in annotations only: no transcriber gives one."""
+
+    @property
+    def cancellation_details(self) -> CancellationDetails:
+        """Why it ended."""
+        return CancellationDetails(self.result)

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
-__all__ = ["EventSignal", "ResultFuture"]
+__all__ = ["EventSignal", "ResultFuture", "future"]
 
 T = TypeVar("T")
 _logger = logging.getLogger("speech_compat")
@@ -22,8 +22,8 @@ class EventSignal:
 
     def __init__(
         self,
-        obj: object = None,  # noqa: ARG002
-        connection_changed_callback: Callable[[EventSignal], Any] | None = None,
+        obj: object,  # noqa: ARG002
+        connection_changed_callback: Callable[[EventSignal], Any] | None,
     ) -> None:
         self._callbacks: list[Callable[[Any], Any]] = []
         self._changed = connection_changed_callback
@@ -63,8 +63,15 @@ class ResultFuture(Generic[T]):
     ``get``; start and stop have begun when they return (legacy-interface facts 4.3).
     """
 
-    def __init__(self, work: Callable[[], T]) -> None:
-        self._work: Callable[[], T] | None = work
+    def __init__(
+        self,
+        async_handle: Any,
+        get_function: Callable[[Any], Any],
+        wrapped_type: Callable[[Any], T] | None,
+    ) -> None:
+        self._work: Callable[[], T] | None = lambda: _wrapped(
+            get_function(async_handle), wrapped_type
+        )
         self._lock = threading.Lock()
         self._value: T
         self._error: BaseException | None = None
@@ -88,3 +95,13 @@ class ResultFuture(Generic[T]):
             self._value = work()
         except Exception as error:
             self._error = error
+
+
+def future(work: Callable[[], T]) -> ResultFuture[T]:
+    """Make a future of a call without arguments."""
+    return ResultFuture(None, lambda _: work(), None)
+
+
+def _wrapped(value: Any, wrapped_type: Callable[[Any], T] | None) -> T:
+    wrapped: T = value if wrapped_type is None else wrapped_type(value)
+    return wrapped

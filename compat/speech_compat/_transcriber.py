@@ -14,7 +14,7 @@ from speech_compat._results import (
     RecognitionResult,
     SessionEventArgs,
 )
-from speech_compat._signals import EventSignal, ResultFuture
+from speech_compat._signals import EventSignal, ResultFuture, future
 from speech_compat.audio import AudioConfig
 from speech_compat.languageconfig import AutoDetectSourceLanguageConfig, SourceLanguageConfig
 from speech_compat.properties import PropertyId
@@ -104,7 +104,7 @@ class Transcriber(Recognizer):
             raise TypeError(
                 f"audio_config must be an AudioConfig, not {type(audio_config).__name__}"
             )
-        super().__init__()
+        super().__init__(None)
         self._era = era
         self._audio_config = audio_config
         self._config: SpeechConfig | None = None
@@ -112,8 +112,8 @@ class Transcriber(Recognizer):
         self._language: str | None = None
         self._lock = threading.Lock()
         self._run: Run | None = None
-        self._transcribing = EventSignal()
-        self._transcribed = EventSignal()
+        self._transcribing = EventSignal(None, None)
+        self._transcribed = EventSignal(None, None)
 
     @property
     def transcribing(self) -> EventSignal:
@@ -137,15 +137,15 @@ class Transcriber(Recognizer):
             if self._run is None or self._run.ended:
                 self._run = self._new_run()
                 self._run.start()
-            return ResultFuture(self._run.wait_started)
+            return future(self._run.wait_started)
 
     def stop_transcribing_async(self) -> ResultFuture[None]:
         """Stop after the audio that was given; ``get`` waits for ``session_stopped``."""
         run = self._run
         if run is None:
-            return ResultFuture(_nothing)
+            return future(_nothing)
         run.stop()
-        return ResultFuture(run.wait_stopped)
+        return future(run.wait_stopped)
 
     def _join(self, gathering: Gathering) -> None:
         """Make ``gathering`` the one transcribed.

@@ -7,6 +7,7 @@ from collections import deque
 from typing import Any
 
 from speech_compat._config import PropertyHolder
+from speech_compat._left_out import left_out_of
 from speech_compat.enums import AudioStreamContainerFormat, AudioStreamWaveFormat
 from speech_compat.properties import PropertyCollection, PropertyId
 
@@ -21,6 +22,8 @@ __all__ = [
     "PullAudioInputStreamCallback",
     "PushAudioInputStream",
 ]
+
+__getattr__ = left_out_of(__name__)
 
 _PENDING_LIMIT = 4 * 1024 * 1024
 
@@ -50,7 +53,7 @@ class AudioStreamFormat:
 class AudioInputStream:
     """Base of the streams; made through them only."""
 
-    def __init__(self, handle: AudioStreamFormat | None = None) -> None:
+    def __init__(self, handle: AudioStreamFormat | None) -> None:
         self._format = handle or AudioStreamFormat()
 
     def __str__(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from speech_compat._config import SpeechConfig
+from speech_compat._left_out import left_out_of
 from speech_compat._recognizer import Connection, PhraseListGrammar, Recognizer
 from speech_compat._results import (
     CancellationDetails,
@@ -11,6 +12,9 @@ from speech_compat._results import (
     RecognitionEventArgs,
     RecognitionResult,
     SessionEventArgs,
+    SpeechRecognitionCanceledEventArgs,
+    SpeechRecognitionEventArgs,
+    SpeechRecognitionResult,
 )
 from speech_compat._signals import EventSignal, ResultFuture
 from speech_compat.audio import AudioConfig
@@ -51,4 +55,9 @@ __all__ = [
     "SessionEventArgs",
     "SourceLanguageConfig",
     "SpeechConfig",
+    "SpeechRecognitionCanceledEventArgs",
+    "SpeechRecognitionEventArgs",
+    "SpeechRecognitionResult",
 ]
+
+__getattr__ = left_out_of(__name__)

@@ -19,12 +19,13 @@ from typing import Final, overload
 from speech_compat import languageconfig
 from speech_compat._config import SpeechConfig
 from speech_compat._meeting import Conversation, Meeting, Participant
+from speech_compat._recognizer import Recognizer
 from speech_compat._results import (
     CancellationDetails,
     RecognitionEventArgs,
     RecognitionResult,
 )
-from speech_compat._signals import EventSignal, ResultFuture
+from speech_compat._signals import EventSignal, ResultFuture, future
 from speech_compat._transcriber import (
     Era,
     MeetingResult,
@@ -54,6 +55,7 @@ __all__ = [
     "PropertyId",
     "RecognitionEventArgs",
     "RecognitionResult",
+    "Recognizer",
     "ResultFuture",
     "SpeechConfig",
     "languageconfig",
@@ -163,11 +165,11 @@ class MeetingTranscriber(Transcriber):
             RuntimeError: on ``get``: one was joined already, or the audio file cannot
                 be used.
         """
-        return ResultFuture(lambda: self._join(meeting))
+        return future(lambda: self._join(meeting))
 
     def leave_meeting_async(self) -> ResultFuture[None]:
         """Be told no results any more, when ``get`` is called."""
-        return ResultFuture(self._leave)
+        return future(self._leave)
 
 
 class ConversationTranscriber(Transcriber):
@@ -229,8 +231,8 @@ class ConversationTranscriber(Transcriber):
             RuntimeError: on ``get``: one was joined already, or the audio file cannot
                 be used.
         """
-        return ResultFuture(lambda: self._join(conversation))
+        return future(lambda: self._join(conversation))
 
     def leave_conversation_async(self) -> ResultFuture[None]:
         """Be told no results any more, when ``get`` is called (to 1.30)."""
-        return ResultFuture(self._leave)
+        return future(self._leave)

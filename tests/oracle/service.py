@@ -101,9 +101,9 @@ class _Player:
     def _close(self, connection: ServerConnection, turn: str) -> None:
         if self._scenario.end == "bad-request":
             connection.close(1007, "not today")
-        elif self._scenario.end == "malformed":
-            connection.send(compose("speech.phrase", turn, "{this is no JSON"))
         else:
+            if self._scenario.end == "malformed":
+                connection.send(compose("speech.phrase", turn, "{this is no JSON"))
             self._await_end(connection)
             self._finish(connection, turn)
 

@@ -6,7 +6,7 @@ import time
 import speech_compat as speechsdk
 
 
-def transcribed(evt: speechsdk.SessionEventArgs):
+def transcribed(evt: speechsdk.SpeechRecognitionEventArgs):
     if evt.result.reason == speechsdk.ResultReason.RecognizedSpeech:
         print("TRANSCRIBED", evt.result.speaker_id, evt.result.text)
     elif evt.result.reason == speechsdk.ResultReason.NoMatch:

@@ -10,7 +10,7 @@ KEY = PropertyId.SpeechServiceConnection_Key
 
 
 def test_id_and_name_are_one_property() -> None:
-    properties = PropertyCollection()
+    properties = PropertyCollection(None)
     properties.set_property(KEY, "a")
     assert properties.get_property_by_name("SPEECH-SubscriptionKey") == "a"
     properties.set_property_by_name("SPEECH-SubscriptionKey", "b")
@@ -18,7 +18,7 @@ def test_id_and_name_are_one_property() -> None:
 
 
 def test_what_is_not_set_has_its_default() -> None:
-    properties = PropertyCollection()
+    properties = PropertyCollection(None)
     properties.set_property(KEY, "")
     assert properties.get_property(KEY, "default") == "default"
     assert properties.get_property_by_name("x") == ""
@@ -38,4 +38,4 @@ def test_what_is_not_set_has_its_default() -> None:
 )
 def test_wrong_types(call: Any) -> None:
     with pytest.raises(TypeError):
-        call(PropertyCollection())
+        call(PropertyCollection(None))

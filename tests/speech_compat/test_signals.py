@@ -8,7 +8,7 @@ from speech_compat import EventSignal, ResultFuture
 
 
 def test_callbacks_are_called_in_order_and_as_often_as_connected() -> None:
-    signal, got = EventSignal(), list[str]()
+    signal, got = EventSignal(None, None), list[str]()
     assert not signal.is_connected()
     signal.connect(lambda payload: got.append(f"a{payload}"))
     signal.connect(lambda payload: got.append(f"b{payload}"))
@@ -22,7 +22,7 @@ def test_callbacks_are_called_in_order_and_as_often_as_connected() -> None:
 
 
 def test_a_failing_callback_is_logged_and_stops_nobody(caplog: pytest.LogCaptureFixture) -> None:
-    signal, got = EventSignal(), list[int]()
+    signal, got = EventSignal(None, None), list[int]()
     signal.connect(lambda _: 1 / 0)
     signal.connect(got.append)
     with caplog.at_level(logging.ERROR, "speech_compat"):
@@ -38,7 +38,7 @@ def test_a_future_works_once_and_only_when_asked() -> None:
         calls.append(1)
         return "value"
 
-    future = ResultFuture(work)
+    future = ResultFuture[str](None, lambda _: work(), None)
     assert calls == []
     assert (future.get(), future.get()) == ("value", "value")
     assert calls == [1]
@@ -48,7 +48,11 @@ def test_a_future_raises_the_same_error_each_time() -> None:
     def fail() -> None:
         raise RuntimeError("why")
 
-    future = ResultFuture(fail)
+    future = ResultFuture[None](None, lambda _: fail(), None)
     for _ in range(2):
         with pytest.raises(RuntimeError, match="why"):
             future.get()
+
+
+def test_a_future_hands_on_its_handle_and_wraps_the_value() -> None:
+    assert ResultFuture("7", int, str).get() == "7"

@@ -127,7 +127,7 @@ def test_telephone_encodings_are_decoded(encoding: AudioStreamWaveFormat, silenc
         (AudioConfig(use_default_microphone=True), "Recording from a microphone"),
         (AudioConfig(device_name="hw:1"), "Recording from a microphone"),
         (AudioConfig(filename="/no/such.wav"), r"/no/such.wav cannot be read: No such file"),
-        (AudioConfig(stream=AudioInputStream()), "use a push or pull stream"),
+        (AudioConfig(stream=AudioInputStream(None)), "use a push or pull stream"),
         (
             AudioConfig(
                 stream=PushAudioInputStream(
@@ -167,5 +167,5 @@ def test_a_file_is_checked_before_the_start(tmp_path: Path) -> None:
     (tmp_path / "text.wav").write_text("hello, hello")
     with pytest.raises(AudioError, match="is not a WAV file"):
         check_file(AudioConfig(filename=str(tmp_path / "text.wav")))
-    check_file(AudioConfig(stream=PushAudioInputStream()))
+    check_file(AudioConfig(stream=PushAudioInputStream(None)))
     check_file(None)
