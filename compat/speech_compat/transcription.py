@@ -18,6 +18,7 @@ from typing import Final, overload
 
 from speech_compat import languageconfig
 from speech_compat._config import SpeechConfig
+from speech_compat._left_out import left_out_of
 from speech_compat._meeting import Conversation, Meeting, Participant
 from speech_compat._recognizer import Recognizer
 from speech_compat._results import (
@@ -60,6 +61,8 @@ __all__ = [
     "SpeechConfig",
     "languageconfig",
 ]
+
+__getattr__ = left_out_of(__name__)
 
 
 class MeetingTranscriptionResult(MeetingResult):

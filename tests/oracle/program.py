@@ -27,8 +27,13 @@ SECONDS_OF_AUDIO = 5
 BYTES_PER_SECOND = 32_000
 
 
-def run(speechsdk: Any, era: str, config: Any, early: bool) -> list[dict[str, Any]]:
-    """Transcribe five seconds of silence pushed by the program; gives its event log."""
+def run(
+    speechsdk: Any, era: str, config: Any, early: bool, patience: float = 60
+) -> list[dict[str, Any]]:
+    """Transcribe five seconds of silence pushed by the program; gives its event log.
+
+    After ``patience`` seconds without an end the program stops by itself.
+    """
     stream = speechsdk.audio.PushAudioInputStream()
     audio = speechsdk.audio.AudioConfig(stream=stream)
     transcriber = _transcriber(speechsdk, era, config, audio)
@@ -37,7 +42,7 @@ def run(speechsdk: Any, era: str, config: Any, early: bool) -> list[dict[str, An
     stream.write(bytes(SECONDS_OF_AUDIO * BYTES_PER_SECOND))
     if not early:
         stream.close()
-        assert stopped.wait(60), "the session never stopped"
+        stopped.wait(patience)
     else:
         assert heard.wait(60), "nothing was ever transcribed"
     transcriber.stop_transcribing_async().get()
@@ -114,7 +119,9 @@ def _main(era: str, endpoint: str, end: str) -> None:
         "meeting": "/speech/recognition/multiaudio",
     }[era]
     config = speechsdk.SpeechConfig(endpoint=endpoint + path, subscription="no-key")
-    for entry in run(speechsdk, era, config, early=end == "early"):
+    # The real package never ends by itself on an answer that it cannot read.
+    patience = 3 if end == "malformed" else 60
+    for entry in run(speechsdk, era, config, end == "early", patience):
         sys.stdout.write(json.dumps(entry) + "\n")
 
 

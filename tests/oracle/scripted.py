@@ -12,6 +12,7 @@ from importlib.metadata import EntryPoint, EntryPoints
 from typing import Any
 
 import anyio
+import attrs
 import pytest
 
 from oracle.scenario import Phrase, Scenario
@@ -152,10 +153,7 @@ class _ScriptedSession:
 
 def _events(phrase: Phrase, corrections: bool) -> list[SessionEvent]:
     said = Utterance(uuid.uuid4().hex, phrase.text, phrase.offset, phrase.duration, phrase.speaker)
-    guesses = [
-        Hypothesis(Utterance(said.id, text, phrase.offset, phrase.duration // 2))
-        for text in phrase.hypotheses
-    ]
+    guesses = [Hypothesis(attrs.evolve(said, text=text)) for text in phrase.hypotheses]
     late = Utterance(said.id, phrase.text, phrase.offset, phrase.duration, 5)
     return [
         *guesses,

@@ -1,0 +1,149 @@
+"""The same program on the real package, served on loopback, and on the facade.
+
+Differences that are meant stand in ``tools/ledger/differences.toml``; they are named
+here one by one, and everything else must be equal, field by field.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import speech_compat
+from oracle import program
+from oracle.scenario import Scenario
+from oracle.scripted import Played, install
+from oracle.service import loopback_service
+from speech_adapters import LabelStyle
+
+ERAS = ("meeting", "diarization")
+LABELS = {"meeting": LabelStyle.MEETING, "diarization": LabelStyle.DIARIZATION}
+NOBODY = "ws://127.0.0.1:9"
+SAME_ENDS = ("normal", "early")
+# What the real package says to a service's properties; nothing here makes them up.
+OF_THE_SERVICE = {
+    "SpeechServiceResponse_RecognitionBackend",
+    "SpeechServiceResponse_RecognitionLatencyMs",
+    "SpeechServiceResponse_RequestId",
+}
+
+
+@cache
+def why_not() -> str:
+    """Give the reason why the real package cannot run here, or an empty text."""
+    if importlib.util.find_spec("azure") is None:
+        return "azure-cognitiveservices-speech has no wheel for this platform"
+    # Its native library needs what the system may lack (OpenSSL, ALSA).
+    code = (
+        "import azure.cognitiveservices.speech as s; s.SpeechConfig(subscription='k', region='r')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    return done.stderr.strip().rsplit("\n", 1)[-1]
+
+
+@pytest.fixture(autouse=True)
+def _needs_the_real_package() -> None:
+    if why_not():
+        pytest.skip(why_not())
+
+
+def on_the_real_package(era: str, end: str) -> list[dict[str, Any]]:
+    """Run in a process of its own: the package loads a native library."""
+    with loopback_service(Scenario(end), LABELS[era]) as served:
+        endpoint = NOBODY if end == "refused" else served
+        done = subprocess.run(
+            [sys.executable, str(Path(program.__file__)), era, endpoint, end],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=True,
+        )
+    # Its meeting transcriber prints a line of debugging.
+    lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
+    return [json.loads(line) for line in lines]
+
+
+def on_the_facade(era: str, end: str, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    install(monkeypatch, Played(Scenario(end)))
+    config = speech_compat.SpeechConfig(endpoint=NOBODY, subscription="no-key")
+    return program.run(speech_compat, era, config, early=end == "early")
+
+
+def comparable(log: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Replace what is random by the order of its first appearance."""
+    seen: dict[str, str] = {}
+
+    def number(text: str) -> str:
+        return seen.setdefault(text, f"id {len(seen)}")
+
+    entries: list[dict[str, Any]] = json.loads(json.dumps(log))
+    for entry in entries:
+        entry["session_id"] = number(entry["session_id"])
+        if "result" in entry:
+            result = entry["result"]
+            random, result["result_id"] = result["result_id"], number(result["result_id"])
+            result["str"] = result["str"].replace(random, result["result_id"])
+            result["properties"] = sorted(set(result["properties"]) - OF_THE_SERVICE)
+            result["json"] = document(result["json"], number)
+    return entries
+
+
+def document(text: str, number: Any) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(text) if text else {}
+    found.pop("UtteranceId", None)  # the loopback service sends it in every era
+    return {key: number(value) if key == "Id" else value for key, value in found.items()}
+
+
+@pytest.mark.parametrize("era", ERAS)
+@pytest.mark.parametrize("end", SAME_ENDS)
+def test_the_logs_are_equal(era: str, end: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = comparable(on_the_real_package(era, end))
+    ours = comparable(on_the_facade(era, end, monkeypatch))
+    assert ours == real
+
+
+# The codes as they are here and there; texts are the backend's and the service's.
+CODES = {
+    "refused": ("ServiceUnavailable", "ConnectionFailure"),
+    "unauthorized": ("AuthenticationFailure", "AuthenticationFailure"),
+    "bad-request": ("RuntimeError", "BadRequest"),
+}
+
+
+@pytest.mark.parametrize("era", ERAS)
+@pytest.mark.parametrize("end", CODES)
+def test_errors_differ_in_code_and_words_only(
+    era: str, end: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = comparable(on_the_real_package(era, end))
+    ours = comparable(on_the_facade(era, end, monkeypatch))
+    codes = tuple(words_removed(log) for log in (ours, real))
+    assert codes == CODES[end]
+    assert ours == real
+
+
+def words_removed(log: list[dict[str, Any]]) -> str:
+    """Take code and text out of a log; gives the code."""
+    canceled = next(entry for entry in log if entry["event"] == "canceled")
+    assert canceled["details"].pop("text")
+    code: str = canceled["details"].pop("code")
+    return code
+
+
+@pytest.mark.parametrize("era", ERAS)
+def test_an_answer_that_cannot_be_read_is_an_error_and_no_repetition(
+    era: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = [entry["event"] for entry in on_the_real_package(era, "malformed")]
+    ours = [entry["event"] for entry in on_the_facade(era, "malformed", monkeypatch)]
+    phrases = len(Scenario().phrases)
+    assert real.count("transcribed") == 2 * phrases
+    assert ours.count("transcribed") == phrases
+    assert ours[-2:] == ["canceled", "session_stopped"]
