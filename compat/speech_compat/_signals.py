@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import Any, Generic, TypeVar
 
 __all__ = ["EventSignal", "ResultFuture", "future"]
@@ -38,6 +38,11 @@ class EventSignal:
         self._callbacks = []
         self._tell_changed()
 
+    def _disconnect(self, callback: Callable[[Any], Any]) -> None:
+        """Call ``callback`` no more; the real package cannot do that."""
+        self._callbacks = [found for found in self._callbacks if found != callback]
+        self._tell_changed()
+
     def is_connected(self) -> bool:
         """Whether there is any callback."""
         return bool(self._callbacks)
@@ -61,6 +66,7 @@ class ResultFuture(Generic[T]):
     :meth:`get` does the work, or waits for it, the first time; later calls give the
     same value or raise the same error.  Calls on a meeting do nothing before
     ``get``; start and stop have begun when they return (legacy-interface facts 4.3).
+    It can be awaited too, in place of ``get``.
     """
 
     def __init__(
@@ -89,6 +95,12 @@ class ResultFuture(Generic[T]):
         if self._error is not None:
             raise self._error
         return self._value
+
+    def __await__(self) -> Generator[Any, None, T]:
+        """Wait for the outcome without blocking the running loop."""
+        import asyncio
+
+        return asyncio.to_thread(self.get).__await__()
 
     def _run(self, work: Callable[[], T]) -> None:
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from speech_compat._config import SpeechConfig
 from speech_compat._meeting import Gathering
@@ -20,6 +20,7 @@ from speech_compat.languageconfig import AutoDetectSourceLanguageConfig, SourceL
 from speech_compat.properties import PropertyId
 
 if TYPE_CHECKING:
+    from speech_compat._async import EventStream
     from speech_compat._bridge import Labels, Plan
     from speech_compat._run import Run
 
@@ -112,6 +113,7 @@ class Transcriber(Recognizer):
         self._language: str | None = None
         self._lock = threading.Lock()
         self._run: Run | None = None
+        self._stream: EventStream | None = None
         self._transcribing = EventSignal(None, None)
         self._transcribed = EventSignal(None, None)
 
@@ -124,6 +126,29 @@ class Transcriber(Recognizer):
     def transcribed(self) -> EventSignal:
         """Signals an event with a final result."""
         return self._transcribed
+
+    def events(self) -> EventStream:
+        """Give the events of results, to be read with ``async for``.
+
+        They are those of ``transcribing``, ``transcribed`` and ``canceled``, told apart
+        by ``event.result.reason``; the iteration ends with the session.  Listens from
+        this call on, so call it before the start, or inside ``async with``.
+        """
+        stream, self._stream = self._stream, None
+        return stream or self._listen()
+
+    async def __aenter__(self) -> Self:
+        """Start; what happens from now on is kept for :meth:`events`."""
+        self._stream = self._listen()
+        await self.start_transcribing_async()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Stop, and wait until the session has stopped."""
+        await self.stop_transcribing_async()
+        stream, self._stream = self._stream, None
+        if stream is not None:
+            await stream.aclose()
 
     def start_transcribing_async(self) -> ResultFuture[None]:
         """Start; it has begun when this returns, and ``get`` waits for ``session_started``.
@@ -146,6 +171,12 @@ class Transcriber(Recognizer):
             return future(_nothing)
         run.stop()
         return future(run.wait_stopped)
+
+    def _listen(self) -> EventStream:
+        from speech_compat._async import EventStream
+
+        results = (self._transcribing, self._transcribed, self._canceled)
+        return EventStream(results, self._session_stopped)
 
     def _join(self, gathering: Gathering) -> None:
         """Make ``gathering`` the one transcribed.
