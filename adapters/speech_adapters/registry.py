@@ -18,7 +18,7 @@ from speech_adapters.errors import (
     UnsupportedError,
 )
 
-__all__ = ["GROUP", "backend_names", "choose_backend", "create_backend"]
+__all__ = ["GROUP", "backend_names", "choose_backend", "create_backend", "strict_message"]
 
 GROUP = "speech_adapters.backends"
 
@@ -63,7 +63,7 @@ def choose_backend(request: MeetingRequest, settings: Settings) -> tuple[Backend
             {name: _why_not(name, request, settings) for name in backend_names()},
         )
     if settings.strict and missing:
-        raise UnsupportedError(_strict_message(backend.name, missing))
+        raise UnsupportedError(strict_message(backend.name, missing))
     return backend, missing
 
 
@@ -85,6 +85,7 @@ def _why_not(name: str, request: MeetingRequest, settings: Settings) -> str:
     return reasons or f'it could serve it, but "backend" is set to {settings.backend!r}'
 
 
-def _strict_message(name: str, missing: tuple[Gap, ...]) -> str:
+def strict_message(name: str, missing: tuple[Gap, ...]) -> str:
+    """Say what would be lost, in the words of strict mode."""
     lost = "".join(f"\n  {gap.id}: {gap.reason} ({gap.way_out})" for gap in missing)
     return f"Strict mode: backend {name!r} would lose what was asked for:{lost}"

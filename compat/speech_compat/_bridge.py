@@ -42,6 +42,7 @@ __all__ = [
     "remote_records",
     "settings_of",
     "tell_gaps",
+    "unused_settings",
 ]
 
 _PREFIX: Final = "speech-compat."
@@ -54,6 +55,23 @@ _CODES: Final = (
     (ConfigurationError, CancellationErrorCode.BadRequest),
     (UnsupportedError, CancellationErrorCode.BadRequest),
 )
+# What can be set and no backend is told of yet, with what is lost.
+_UNUSED: Final = {
+    PropertyId.SpeechServiceConnection_EndpointId: "the custom model is not used",
+    PropertyId.SpeechServiceConnection_EnableAudioLogging: "no service keeps the audio",
+    PropertyId.SpeechServiceConnection_ProxyHostName: "the proxy is not used",
+    PropertyId.SpeechServiceConnection_RecoMode: "dictation is not switched on",
+    PropertyId.SpeechServiceConnection_InitialSilenceTimeoutMs: "silence has no such timeout",
+    PropertyId.SpeechServiceConnection_EndSilenceTimeoutMs: "silence has no such timeout",
+    PropertyId.SpeechServiceResponse_DiarizeIntermediateResults: "hypotheses have no speaker",
+    PropertyId.SpeechServiceResponse_PostProcessingOption: "text is not processed that way",
+    PropertyId.SpeechServiceResponse_ProfanityOption: "profanity is left as it is",
+    PropertyId.SpeechServiceResponse_RequestDetailedResultTrueFalse: "there are no alternatives",
+    PropertyId.Speech_SegmentationMaximumTimeMs: "utterances end where the backend ends them",
+    PropertyId.Speech_SegmentationSilenceTimeoutMs: "utterances end where the backend ends them",
+    PropertyId.Speech_SegmentationStrategy: "utterances end where the backend ends them",
+}
+_OFF: Final = ("", "false")
 _logger = logging.getLogger("speech_compat")
 _told: set[tuple[str, str]] = set()
 
@@ -85,6 +103,7 @@ class Plan:
     differentiate: bool
     attendees: tuple[Attendee, ...]
     phrases: tuple[str, ...]
+    languages: int = 1
 
     def request(self, audio: PcmFormat, notes: tuple[str, ...] = ()) -> MeetingRequest:
         """Give the request for audio of that format; ``notes`` say what is wrong with it."""
@@ -133,6 +152,20 @@ def mode_of(config: SpeechConfig, stored: bool) -> Mode:
     query = config.get_property(PropertyId.SpeechServiceConnection_UserDefinedQueryParameters)
     values = parse_qs(query).get("transcriptionMode", [""])
     return _MODES.get(values[-1].lower(), Mode.LIVE)
+
+
+def unused_settings(config: SpeechConfig, languages: int = 1) -> tuple[Gap, ...]:
+    """Give what the program set that makes no difference."""
+    way_out = "leave it out"
+    gaps = tuple(
+        Gap(f"setting {name.name}", f"it is set, but {lost}", way_out)
+        for name, lost in _UNUSED.items()
+        if config.get_property(name).lower() not in _OFF
+    )
+    if languages > 1:
+        lost = f"{languages} languages are given, but only the first is listened for"
+        gaps += (Gap("language-detection", lost, "give the one that is spoken"),)
+    return gaps
 
 
 def tell_gaps(backend: str, gaps: tuple[Gap, ...]) -> None:

@@ -19,6 +19,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from speech_adapters.contract import (
+    Gap,
     Hypothesis,
     Recognized,
     Session,
@@ -26,7 +27,7 @@ from speech_adapters.contract import (
     SpeechEnded,
     SpeechStarted,
 )
-from speech_adapters.errors import BackendError, SpeechError
+from speech_adapters.errors import BackendError, SpeechError, UnsupportedError
 from speech_compat import _bridge, _runtime
 from speech_compat._results import EventRecord, ResultRecord
 from speech_compat.enums import ResultReason
@@ -183,11 +184,10 @@ class Run:
         settings = _bridge.settings_of(self._plan.config)
         choose_backend(self._plan.request(source.pcm), settings)  # complain before the audio
         first = source.read()
-        request = self._plan.request(
-            source.pcm, source.notes
-        )  # a header in the audio may tell otherwise
+        # A header in the audio may tell another format than the one declared.
+        request = self._plan.request(source.pcm, source.notes)
         backend, gaps = choose_backend(request, settings)
-        _bridge.tell_gaps(backend.name, gaps)
+        _bridge.tell_gaps(backend.name, gaps + self._unused(backend.name, settings.strict))
         for note in source.notes:
             _logger.warning("Meeting %r: %s", self._plan.meeting_id, note)
         try:
@@ -196,6 +196,14 @@ class Run:
         finally:
             self._close_session()
             _runtime.call(backend.aclose)
+
+    def _unused(self, backend: str, strict: bool) -> tuple[Gap, ...]:
+        unused = _bridge.unused_settings(self._plan.config, self._plan.languages)
+        if strict and unused:
+            from speech_adapters.registry import strict_message
+
+            raise UnsupportedError(strict_message(backend, unused))
+        return unused
 
     def _open(self) -> AudioSource:
         source = self._open_source()

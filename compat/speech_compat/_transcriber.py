@@ -111,6 +111,7 @@ class Transcriber(Recognizer):
         self._config: SpeechConfig | None = None
         self._gathering: Gathering | None = None
         self._language: str | None = None
+        self._languages = 1
         self._lock = threading.Lock()
         self._run: Run | None = None
         self._stream: EventStream | None = None
@@ -224,6 +225,7 @@ class Transcriber(Recognizer):
             differentiate=not self._era.joins or _differentiates(config),
             attendees=_bridge.attendees(gathering),
             phrases=tuple(self._phrases),
+            languages=self._languages,
         )
 
 

@@ -221,6 +221,8 @@ class ConversationTranscriber(Transcriber):
             self._language = language_of(
                 language, source_language_config, auto_detect_source_language_config
             )
+            if auto_detect_source_language_config is not None:
+                self._languages = len(auto_detect_source_language_config._languages)
             self._configure(speech_config)
             return
         if speech_config is not None and audio_config is not None:

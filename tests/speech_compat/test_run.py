@@ -234,6 +234,26 @@ def test_what_will_be_lost_is_logged_once(played: Played, caplog: pytest.LogCapt
     assert caplog.text.count("[phrases]") == 1
 
 
+def test_settings_that_make_no_difference_are_said_so(
+    played: Played, caplog: pytest.LogCaptureFixture
+) -> None:
+    program = Program()
+    program.config.set_profanity(speechsdk.ProfanityOption.Raw)
+    program.config.output_format = speechsdk.OutputFormat.Simple
+    program.run()
+    assert "[setting SpeechServiceResponse_ProfanityOption]: it is set, but" in caplog.text
+    assert "Detailed" not in caplog.text
+
+
+def test_strict_mode_refuses_settings_that_make_no_difference(played: Played) -> None:
+    program = Program(strict="true")
+    program.config.endpoint_id = "custom"
+    assert program.run()[-2:] == ["canceled", "session_stopped"]
+    text = program.of("canceled").cancellation_details.error_details
+    assert "setting SpeechServiceConnection_EndpointId: it is set, but the custom model" in text
+    assert played.open_sessions == 0
+
+
 def test_strict_mode_refuses_what_would_be_lost(played: Played) -> None:
     program = Program(strict="true")
     speechsdk.PhraseListGrammar.from_recognizer(program.transcriber).addPhrase("Katie")

@@ -118,6 +118,20 @@ def test_the_language(played: Played, arguments: dict[str, Any], language: str) 
     assert played.requests[0].language == language
 
 
+def test_languages_that_are_not_listened_for_are_said(
+    played: Played, caplog: pytest.LogCaptureFixture
+) -> None:
+    stream = PushAudioInputStream()
+    several = AutoDetectSourceLanguageConfig(["en-US", "de-DE"])
+    transcribe(
+        ConversationTranscriber(
+            CONFIG, AudioConfig(stream=stream), auto_detect_source_language_config=several
+        ),
+        stream,
+    )
+    assert "[language-detection]: 2 languages are given" in caplog.text
+
+
 def test_more_than_one_language_is_refused() -> None:
     with pytest.raises(ValueError, match=MANY):
         ConversationTranscriber(
