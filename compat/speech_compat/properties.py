@@ -1,27 +1,13 @@
-"""The collection that holds the properties of the legacy interface.
-
-The names behind ids were observed in the real package where they are known
-(``SPEECH-Region``); where none is known, the id's own name is used.
-"""
+"""The collection that holds the properties of the legacy interface."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
 
+from speech_compat._property_names import NAMES
 from speech_compat.enums import PropertyId
 
 __all__ = ["PropertyCollection", "PropertyId"]
-
-
-_NAMES: Final = {
-    PropertyId.SpeechServiceConnection_Key: "SPEECH-SubscriptionKey",
-    PropertyId.SpeechServiceConnection_Region: "SPEECH-Region",
-    PropertyId.SpeechServiceConnection_RecoLanguage: "SPEECH-RecoLanguage",
-    PropertyId.SpeechServiceConnection_UserDefinedQueryParameters: (
-        "SPEECH-UserDefinedQueryParameters"
-    ),
-}
 
 
 def name_of(property_id: PropertyId) -> str:
@@ -32,7 +18,7 @@ def name_of(property_id: PropertyId) -> str:
     """
     if not isinstance(property_id, PropertyId):
         raise TypeError("property_id value must be PropertyId instance")
-    return _NAMES.get(property_id, property_id.name)
+    return NAMES.get(property_id, property_id.name)
 
 
 class PropertyCollection:

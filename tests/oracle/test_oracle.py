@@ -22,6 +22,7 @@ from oracle.scenario import Scenario
 from oracle.scripted import Played, install
 from oracle.service import loopback_service
 from speech_adapters import LabelStyle
+from speech_compat.properties import name_of
 
 ERAS = ("meeting", "diarization")
 LABELS = {"meeting": LabelStyle.MEETING, "diarization": LabelStyle.DIARIZATION}
@@ -147,3 +148,29 @@ def test_an_answer_that_cannot_be_read_is_an_error_and_no_repetition(
     assert real.count("transcribed") == 2 * phrases
     assert ours.count("transcribed") == phrases
     assert ours[-2:] == ["canceled", "session_stopped"]
+
+
+NAMES_OF_IDS = """
+import json
+from azure.cognitiveservices.speech import PropertyId, SpeechConfig
+names = json.loads(input())
+config = SpeechConfig("key", "region")
+for id in PropertyId:
+    config.set_property(id, f"value of {id.name}")
+wrong = [i.name for i in PropertyId
+         if config.get_property_by_name(names[i.name]) != f"value of {i.name}"]
+print(json.dumps(wrong))
+"""
+
+
+def test_the_names_behind_ids_are_the_real_ones() -> None:
+    names = {found.name: name_of(found) for found in speech_compat.PropertyId}
+    done = subprocess.run(
+        [sys.executable, "-c", NAMES_OF_IDS],
+        input=json.dumps(names) + "\n",
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert json.loads(done.stdout) == []

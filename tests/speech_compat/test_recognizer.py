@@ -86,7 +86,7 @@ def test_a_connection_comes_and_goes_with_the_session(
     stream.close()
     transcriber.stop_transcribing_async().get()
     connection.close()
-    session = transcriber.properties.get_property_by_name("Speech_SessionId")
+    session = transcriber.properties.get_property_by_name("SessionId")
     assert told == [f"connected {session}", f"gone {session}"]
 
 
