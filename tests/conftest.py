@@ -13,7 +13,7 @@ import pytest
 def _own_state(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep every test away from the user's meetings and settings."""
     for name in [name for name in os.environ if name.startswith("SPEECH_COMPAT_")]:
-        if name != "SPEECH_COMPAT_RECORDINGS":
+        if name not in ("SPEECH_COMPAT_RECORDINGS", "SPEECH_COMPAT_PAYLOADS"):
             monkeypatch.delenv(name)
     folder = tmp_path_factory.mktemp("state")
     monkeypatch.setenv("SPEECH_COMPAT_STATE_DIR", str(folder))
@@ -34,4 +34,13 @@ def shared_recordings() -> Path:
     folder = os.environ.get("SPEECH_COMPAT_RECORDINGS")
     if not folder:
         pytest.skip("SPEECH_COMPAT_RECORDINGS names no folder of recordings")
+    return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def shared_payloads() -> Path:
+    """Give the folder of service answers named by ``SPEECH_COMPAT_PAYLOADS``."""
+    folder = os.environ.get("SPEECH_COMPAT_PAYLOADS")
+    if not folder:
+        pytest.skip("SPEECH_COMPAT_PAYLOADS names no folder of service answers")
     return Path(folder)

@@ -39,6 +39,7 @@ __all__ = [
     "error_result",
     "mode_of",
     "recognized",
+    "remote_document",
     "remote_records",
     "settings_of",
     "tell_gaps",
@@ -235,6 +236,15 @@ def remote_records(transcript: Transcript) -> list[ResultRecord]:
         for index, utterance in enumerate(transcript.utterances)
     )
     return [replace(record, utterance_id="", document=_item(record)) for record in found]
+
+
+def remote_document(transcript: Transcript) -> dict[str, object]:
+    """Give a transcript as the retired service answered (legacy-interface facts 2.5)."""
+    return {
+        "id": transcript.meeting_id,
+        "processingStatus": 2,
+        "transcriptions": [record.document for record in remote_records(transcript)],
+    }
 
 
 def _item(record: ResultRecord) -> dict[str, object]:

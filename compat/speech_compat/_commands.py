@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.resources
+import json
 import os
 import runpy
 import sys
@@ -33,10 +34,10 @@ from speech_adapters.errors import AudioError, ConfigurationError, SpeechError
 from speech_adapters.formats import SUFFIXES, one_line, render
 from speech_adapters.registry import choose_backend, create_backend
 from speech_adapters.store import Store
-from speech_adapters.transcript import Transcript, Utterance, seconds
-from speech_compat._bridge import tell_gaps
+from speech_adapters.transcript import Provenance, Transcript, Utterance, seconds
+from speech_compat._bridge import remote_document, tell_gaps
 
-__all__ = ["delete", "demo", "list_meetings", "show", "transcribe"]
+__all__ = ["convert", "delete", "demo", "list_meetings", "show", "transcribe"]
 
 T = TypeVar("T")
 
@@ -95,6 +96,19 @@ def show(meeting_id: str, format: str, output: Path | None) -> int:  # noqa: A00
     if transcript is None:
         return 1
     _write(render(transcript, format), output)
+    return 0
+
+
+def convert(result: Path, format: str, output: Path | None) -> int:  # noqa: A002
+    """Convert a result file of batch or fast transcription."""
+    from speech_adapters.results import read_result
+
+    origin = Provenance("azure", "batch or fast transcription")
+    transcript = read_result(result, result.stem, origin)
+    if format == "legacy":
+        _write(json.dumps(remote_document(transcript), ensure_ascii=False, indent=2) + "\n", output)
+    else:
+        _write(render(transcript, format), output)
     return 0
 
 

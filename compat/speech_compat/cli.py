@@ -53,6 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_transcribe(commands)
     _add_show(commands)
+    _add_convert(commands)
     listing = commands.add_parser("list", help="list the stored meetings, newest first")
     listing.set_defaults(run=_list)
     delete = commands.add_parser("delete", help="delete stored meetings, audio and transcript")
@@ -83,8 +84,17 @@ def _add_show(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     command.set_defaults(run=_show)
 
 
-def _add_output(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--format", choices=FORMATS, default="text", help="(default: text)")
+def _add_convert(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = commands.add_parser(
+        "convert", help="convert a result file of Azure's batch or fast transcription"
+    )
+    command.add_argument("result", type=Path, metavar="RESULT.json")
+    _add_output(command, (*FORMATS, "legacy"))
+    command.set_defaults(run=_convert)
+
+
+def _add_output(command: argparse.ArgumentParser, formats: tuple[str, ...] = FORMATS) -> None:
+    command.add_argument("--format", choices=formats, default="text", help="(default: text)")
     command.add_argument(
         "-o",
         "--output",
@@ -122,6 +132,12 @@ def _show(options: argparse.Namespace) -> int:
     from speech_compat._commands import show
 
     return show(options.meeting_id, options.format, options.output)
+
+
+def _convert(options: argparse.Namespace) -> int:
+    from speech_compat._commands import convert
+
+    return convert(options.result, options.format, options.output)
 
 
 def _list(_: argparse.Namespace) -> int:

@@ -286,3 +286,40 @@ def test_output_that_a_terminal_cannot_show_is_no_error(recording: Path, tmp_pat
         check=True,
     )
     assert b"\\xdcn\\xefcode" in done.stdout
+
+
+def result_file(tmp_path: Path) -> Path:
+    path = tmp_path / "contenturl_0.json"
+    said = {"offset": "PT1S", "duration": "PT2S", "nBest": [{"display": "Hallo."}], "speaker": 1}
+    path.write_text(json.dumps({"duration": "PT5S", "recognizedPhrases": [said]}))
+    return path
+
+
+def test_a_result_file_is_converted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["convert", str(result_file(tmp_path))]) == 0
+    assert capsys.readouterr().out == "[00:00:01] Guest-1: Hallo.\n"
+
+
+def test_a_result_file_becomes_the_retired_services_answer(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["convert", str(result_file(tmp_path)), "--format", "legacy"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    (item,) = document.pop("transcriptions")
+    assert document == {"id": "contenturl_0", "processingStatus": 2}
+    assert len(item.pop("resultId")) == 32
+    assert item == {
+        "userId": "Guest_0",
+        "reason": "RecognizedSpeech",
+        "text": "Hallo.",
+        "durationInTicks": 20_000_000,
+        "offsetInTicks": 10_000_000,
+    }
+
+
+def test_a_file_that_is_no_result_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.json").write_text("{}")
+    assert main(["convert", str(tmp_path / "a.json")]) == 1
+    assert "is no result of batch or fast transcription" in capsys.readouterr().err
