@@ -88,7 +88,7 @@ def test_killed_while_audio_is_pushed(recording: Path, store: Store) -> None:
 @pytest.mark.parametrize(
     "place",
     [
-        "speech_adapters.local.keepers._close_audio",
+        "speech_adapters.spooling.close_audio",
         "speech_adapters.local.backend.spawn_detached",
     ],
 )

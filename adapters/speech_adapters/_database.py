@@ -42,7 +42,8 @@ _SCHEMA: Final = (
         request TEXT NOT NULL,
         audio_bytes INTEGER,
         attempts INTEGER NOT NULL DEFAULT 0,
-        progress REAL
+        progress REAL,
+        details TEXT NOT NULL DEFAULT '{}'
     )
     """,
     "CREATE INDEX recordings_by_meeting ON recordings (meeting_id, number)",

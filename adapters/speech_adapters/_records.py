@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -17,7 +18,7 @@ __all__ = ["SELECT", "Recording", "dump_request", "from_row"]
 
 SELECT: Final = (
     "SELECT id, meeting_id, backend, state, reason, notes, created, updated, request,"
-    " audio_bytes, attempts, progress FROM recordings"
+    " audio_bytes, attempts, progress, details FROM recordings"
 )
 
 
@@ -39,6 +40,7 @@ class Recording:
         audio_bytes: how much audio there is; ``None`` while it is uploading.
         attempts: how often processing was begun.
         progress: share of the audio processed, 0 to 1, or ``None`` when unknown.
+        details: what its backend noted, as where its job is.
     """
 
     id: str
@@ -54,6 +56,7 @@ class Recording:
     audio_bytes: int | None
     attempts: int
     progress: float | None
+    details: Mapping[str, str] = attrs.field(factory=dict)
 
     def status(self) -> MeetingStatus:
         """Give what whoever asks by meeting id is told: the reason, or else the notes."""
@@ -67,7 +70,8 @@ def from_row(row: tuple[Any, ...], audio: Path) -> Recording:
     Raises:
         StoreError: a value is not what this version writes.
     """
-    key, meeting, backend, state, reason, notes, created, updated, request, *numbers = row
+    key, meeting, backend, state, reason, notes, created, updated, request, *rest = row
+    *numbers, details = rest
     try:
         return Recording(
             key,
@@ -81,6 +85,7 @@ def from_row(row: tuple[Any, ...], audio: Path) -> Recording:
             _load_request(request),
             audio / f"{key}.pcm",
             *numbers,
+            json.loads(details),
         )
     except (ValueError, KeyError, TypeError):  # their texts may quote the values
         raise StoreError(

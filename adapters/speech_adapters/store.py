@@ -175,6 +175,16 @@ class Store:
                     (share, _now(), recording_id),
                 )
 
+    def note(self, recording_id: str, **details: str) -> Recording:
+        """Note details for the backend, beside those there are; gives the recording."""
+        with self._database.transaction() as connection:
+            recording = self._recording(_find(connection, recording_id))
+            connection.execute(
+                "UPDATE recordings SET details = ?, updated = ? WHERE id = ?",
+                (json.dumps({**recording.details, **details}), _now(), recording_id),
+            )
+            return self._recording(_find(connection, recording_id))
+
     def complete(self, recording_id: str, transcript: Transcript) -> bool:
         """Store the transcript and the state Completed, both or neither.
 

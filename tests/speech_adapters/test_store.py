@@ -254,3 +254,11 @@ def test_a_folder_that_was_there_before_keeps_its_mode(folder: Path) -> None:
     folder.chmod(0o755)
     Store.open(folder).close()
     assert stat.S_IMODE(folder.stat().st_mode) == 0o755
+
+
+def test_details_are_kept_beside_those_there_are(store: Store) -> None:
+    recording = store.create(REQUEST, "batch")
+    assert recording.details == {}
+    store.note(recording.id, job="https://host/1")
+    assert store.note(recording.id, polled="5").details == {"job": "https://host/1", "polled": "5"}
+    assert store.get(recording.id).details == {"job": "https://host/1", "polled": "5"}

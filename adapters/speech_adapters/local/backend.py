@@ -22,10 +22,10 @@ from speech_adapters.contract import (
 )
 from speech_adapters.errors import MeetingBusyError, MeetingNotFoundError
 from speech_adapters.local.job import Job
-from speech_adapters.local.keepers import FolderKeeper, StoreKeeper, end_abandoned
 from speech_adapters.local.launch import log_path, spawn_detached
 from speech_adapters.local.options import NAME, local_options, origin
-from speech_adapters.local.session import LocalSession
+from speech_adapters.local.session import FolderKeeper, LocalSession
+from speech_adapters.spooling import SpoolSession, StoreKeeper, in_hand, take_up
 from speech_adapters.store import Recording, Store
 from speech_adapters.transcript import Provenance, Transcript
 
@@ -101,23 +101,26 @@ class LocalBackend:
         store = self._store()
         hold = store.hold_meeting(request.meeting_id)
         try:
-            self._take_up(store, request.meeting_id)
+            take_up(store, request.meeting_id, self._process)
             recording = store.create(request, NAME)
         except BaseException:
             hold.release()
             raise
         live = request.mode.live
-        job = self._stored_job(store, recording, live=live)
-        return LocalSession(job, StoreKeeper(store, recording, hold, live, self._process))
+        keeper = StoreKeeper(store, recording, hold, live, self._process)
+        if not live:
+            return SpoolSession(recording, keeper)
+        return LocalSession(self._stored_job(store, recording, live=True), keeper)
 
     def _status(self, meeting_id: str) -> MeetingStatus:
         store = self._store()
         recordings = store.recordings(meeting_id)
         if any(recording.state is JobState.UPLOADING for recording in recordings):
             with suppress(MeetingBusyError), store.hold_meeting(meeting_id):
-                self._take_up(store, meeting_id)
+                take_up(store, meeting_id, self._process)
         else:
-            self._process_all(recordings)
+            for recording in recordings:
+                self._process(recording)
         return store.newest(meeting_id).status()
 
     def _transcript(self, meeting_id: str) -> Transcript:
@@ -136,21 +139,10 @@ class LocalBackend:
                 with suppress(OSError):
                     log_path(recording).unlink(missing_ok=True)
 
-    def _take_up(self, store: Store, meeting_id: str) -> None:
-        """End and process what was cut off; the meeting must be held."""
-        for recording in store.recordings(meeting_id):
-            if recording.state is JobState.UPLOADING and not _in_hand(store, recording):
-                end_abandoned(store, recording)
-        self._process_all(store.recordings(meeting_id))
-
-    def _process_all(self, recordings: list[Recording]) -> None:
-        for recording in recordings:
-            self._process(recording)
-
     def _process(self, recording: Recording) -> None:
         """Start the worker on a recording that waits for one."""
         store = self._store()
-        if recording.state is JobState.PROCESSING and not _in_hand(store, recording):
+        if recording.state is JobState.PROCESSING and not in_hand(store, recording):
             spawn_detached(self._stored_job(store, recording), log_path(recording))
 
     def _stored_job(self, store: Store, recording: Recording, *, live: bool = False) -> Job:
@@ -183,12 +175,3 @@ class LocalBackend:
             store=store,
             recording=recording,
         )
-
-
-def _in_hand(store: Store, recording: Recording) -> bool:
-    """Whether a worker has the recording."""
-    try:
-        store.hold_recording(recording.id).release()
-    except MeetingBusyError:
-        return True
-    return False

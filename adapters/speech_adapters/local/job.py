@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import attrs
 
 from speech_adapters.audio import PcmFormat
 from speech_adapters.local.options import LocalOptions
 
-__all__ = ["CUT_SHORT", "NO_AUDIO", "Job"]
-
-CUT_SHORT: Final = "The recording ended early: the program that made it died or was stopped."
-NO_AUDIO: Final = "The meeting has no audio (0 seconds): nothing was recorded."
+__all__ = ["Job"]
 
 
 @attrs.frozen

@@ -1,16 +1,18 @@
-"""A meeting being recorded by the local backend.
+"""A meeting with live events, being recorded by the local backend.
 
-All modes write the audio to a file first.  In a live mode the worker follows that
-file, and says on its standard output what :meth:`LocalSession.events` gives; it is
-woken only when it said that it waits, so a busy worker is never flooded.
+The audio is written to a file first.  The worker follows that file, and says on its
+standard output what :meth:`LocalSession.events` gives; it is woken only when it said
+that it waits, so a busy worker is never flooded.
 """
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from typing import Final, Protocol
+from pathlib import Path
+from typing import Final
 
 import anyio
 from anyio.abc import Process
@@ -19,27 +21,30 @@ from anyio.to_thread import run_sync
 
 from speech_adapters.contract import SessionEvent
 from speech_adapters.errors import AudioError, BackendError
-from speech_adapters.local.job import NO_AUDIO, Job
+from speech_adapters.local.job import Job
 from speech_adapters.local.launch import command
 from speech_adapters.local.wire import Done, Failed, Idle, Said, decode
 from speech_adapters.spool import SpoolWriter
+from speech_adapters.spooling import NO_AUDIO, Keeper
 
-__all__ = ["Keeper", "LocalSession"]
+__all__ = ["FolderKeeper", "LocalSession"]
 
 _MAX_LINE: Final = 64 * 1024 * 1024
 _LEAVE_SECONDS: Final = 5.0
 
 
-class Keeper(Protocol):
-    """Who keeps the recording; called from worker threads."""
+class FolderKeeper:
+    """Keeps the audio of a meeting that is only live, and throws it away at the end."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
 
     def hand_over(self, size: int) -> None:
-        """The audio has ended, with ``size`` bytes."""
-        ...
+        """Do nothing: the worker has heard it all."""
 
-    def release(self, served: bool) -> None:
-        """The session is closed; ``served`` tells whether its worker did all of its job."""
-        ...
+    def release(self, served: bool) -> None:  # noqa: ARG002
+        """Remove the folder."""
+        shutil.rmtree(self._folder, ignore_errors=True)
 
 
 class LocalSession:
@@ -63,7 +68,7 @@ class LocalSession:
         self._closed = False
 
     async def push(self, audio: bytes) -> None:
-        """Append ``audio`` to the spool; the first starts the worker of a live meeting."""
+        """Append ``audio`` to the spool; the first starts the worker."""
         if self._ended:
             raise BackendError("The recording has ended already: no more audio can be pushed.")
         if not audio:
@@ -72,7 +77,7 @@ class LocalSession:
             self._spool = await run_sync(SpoolWriter, self._job.audio)
         await run_sync(self._spool.write, audio)
         self._size = self._spool.size
-        if self._job.live and self._process is None:
+        if self._process is None:
             await self._start()
         await self._wake()
 

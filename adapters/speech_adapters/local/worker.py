@@ -20,12 +20,13 @@ import attrs
 from speech_adapters.contract import JobState, Progress, SessionEvent, SpeechEnded
 from speech_adapters.errors import BackendError, MeetingBusyError, SpeechError
 from speech_adapters.local.feed import Feed
-from speech_adapters.local.job import CUT_SHORT, Job
+from speech_adapters.local.job import Job
 from speech_adapters.local.launch import log_path
 from speech_adapters.local.options import origin
 from speech_adapters.local.speakers import Conversation
 from speech_adapters.local.wire import Done, Failed, Idle, Said, encode
 from speech_adapters.spool import SpoolReader
+from speech_adapters.spooling import CUT_SHORT
 from speech_adapters.store import Hold, Recording, Store
 from speech_adapters.transcript import Transcript, ticks
 
