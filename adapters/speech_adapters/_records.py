@@ -71,7 +71,7 @@ def from_row(row: tuple[Any, ...], audio: Path) -> Recording:
         StoreError: a value is not what this version writes.
     """
     key, meeting, backend, state, reason, notes, created, updated, request, *rest = row
-    *numbers, details = rest
+    size, attempts, progress, details = rest
     try:
         return Recording(
             key,
@@ -84,7 +84,9 @@ def from_row(row: tuple[Any, ...], audio: Path) -> Recording:
             datetime.fromisoformat(updated),
             _load_request(request),
             audio / f"{key}.pcm",
-            *numbers,
+            size,
+            attempts,
+            progress,
             json.loads(details),
         )
     except (ValueError, KeyError, TypeError):  # their texts may quote the values

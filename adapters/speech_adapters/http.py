@@ -147,6 +147,7 @@ class ServiceClient:
         json: Any = None,
         files: Callable[[], Any] | None = None,
         signed: bool = False,
+        once: bool = False,
     ) -> httpx.Response:
         """Send a request, again where that may help; gives an answer of 2xx.
 
@@ -157,6 +158,7 @@ class ServiceClient:
             json: body.
             files: makes the parts of a form anew for every attempt.
             signed: the address carries its own signature: no credential is sent.
+            once: do not try again, since the first attempt may have had its effect.
 
         Raises:
             AuthenticationError: 401 or 403.
@@ -172,7 +174,7 @@ class ServiceClient:
             response.raise_for_status()
             return response
 
-        return await self._insistently(send)
+        return await self._insistently(send, 1 if once else self._patience.attempts)
 
     async def document(self, method: str, url: str, **more: Any) -> tuple[Any, httpx.Response]:
         """Send a request whose answer is a JSON document; gives it with the answer.
@@ -196,11 +198,13 @@ class ServiceClient:
         """Close all connections.  Idempotent."""
         await self._client.aclose()
 
-    async def _insistently(self, send: Callable[[], Awaitable[httpx.Response]]) -> httpx.Response:
+    async def _insistently(
+        self, send: Callable[[], Awaitable[httpx.Response]], attempts: int
+    ) -> httpx.Response:
         try:
             return await tenacity.AsyncRetrying(
                 retry=tenacity.retry_if_exception(_may_pass),
-                stop=tenacity.stop_after_attempt(self._patience.attempts),
+                stop=tenacity.stop_after_attempt(attempts),
                 wait=_pause(self._patience),
                 reraise=True,
             )(send)

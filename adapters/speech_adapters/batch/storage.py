@@ -1,0 +1,175 @@
+"""Audio in Blob Storage, where the service can read it.
+
+A recording goes up as one mono WAV, in blocks of the same size at the same places each
+time: what was sent before a crash is not sent again.
+"""
+
+from __future__ import annotations
+
+import base64
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from azure.core.exceptions import (
+    AzureError,
+    ClientAuthenticationError,
+    HttpResponseError,
+    ResourceExistsError,
+    ResourceNotFoundError,
+    ServiceRequestError,
+)
+from azure.storage.blob import (
+    BlobBlock,
+    BlobSasPermissions,
+    BlobServiceClient,
+    generate_blob_sas,
+)
+
+from speech_adapters.audio import PcmFormat, mix_down
+from speech_adapters.batch.options import BatchOptions
+from speech_adapters.errors import AuthenticationError, BackendError, UnavailableError
+
+__all__ = ["Storage", "wav_blocks"]
+
+_BLOCK_BYTES: Final = 4 * 1024 * 1024
+_FORBIDDEN: Final = 403
+# Clocks differ; a signature that begins in the future is refused.
+_SKEW: Final = timedelta(minutes=15)
+
+
+class Storage:
+    """One container of one storage account; blocking, so to be used in worker threads.
+
+    Raises:
+        ConfigurationError: the connection string or address cannot be used.
+        AuthenticationError, UnavailableError, BackendError: from every call.
+    """
+
+    def __init__(self, options: BatchOptions, credential: Any) -> None:
+        self._options = options
+        with _errors(options.storage_container):
+            secret = options.storage_connection_string.get_secret_value()
+            self._service = (
+                BlobServiceClient.from_connection_string(secret)
+                if secret
+                else BlobServiceClient(options.storage_account_url, credential=credential)
+            )
+            self._container = self._service.get_container_client(options.storage_container)
+
+    def upload(self, name: str, audio: Path, size: int, pcm: PcmFormat, downmix: str) -> None:
+        """Send the first ``size`` bytes of a spool file as the blob ``name``, in mono."""
+        with _errors(self._options.storage_container):
+            with suppress(ResourceExistsError):
+                self._container.create_container()
+            blob = self._container.get_blob_client(name)
+            there = _uncommitted(blob)
+            ids = []
+            for block_id, data in wav_blocks(audio, size, pcm, downmix, there):
+                ids.append(block_id)
+                if data is not None:
+                    blob.stage_block(block_id, data)
+            blob.commit_block_list([BlobBlock(block_id) for block_id in ids])
+
+    def address(self, name: str) -> str:
+        """Give the address at which the service reads a blob."""
+        blob = self._container.get_blob_client(name)
+        if self._options.audio_access == "plain":
+            return str(blob.url)
+        with _errors(self._options.storage_container):
+            return f"{blob.url}?{self._signature(name)}"
+
+    def delete(self, name: str) -> None:
+        """Delete a blob; one that is not there is no error."""
+        with _errors(self._options.storage_container), suppress(ResourceNotFoundError):
+            self._container.delete_blob(name)
+
+    def close(self) -> None:
+        """Close all connections.  Idempotent."""
+        self._service.close()
+
+    def _signature(self, name: str) -> str:
+        now = datetime.now(UTC)
+        until = now + timedelta(hours=self._options.sas_hours)
+        key = getattr(self._service.credential, "account_key", None)
+        signer = (
+            {"account_key": key}
+            if key
+            else {"user_delegation_key": self._service.get_user_delegation_key(now - _SKEW, until)}
+        )
+        return generate_blob_sas(
+            str(self._service.account_name),
+            self._options.storage_container,
+            name,
+            permission=BlobSasPermissions(read=True),
+            start=now - _SKEW,
+            expiry=until,
+            **signer,
+        )
+
+
+def wav_blocks(
+    audio: Path, size: int, pcm: PcmFormat, downmix: str, there: frozenset[str] = frozenset()
+) -> Iterator[tuple[str, bytes | None]]:
+    """Give id and content of each block of a mono WAV; ``None`` for one that is there.
+
+    Every block holds the same part of the recording each time.
+    """
+    per_block = _BLOCK_BYTES // 2 * pcm.frame_bytes
+    whole = size - size % pcm.frame_bytes
+    with audio.open("rb") as file:
+        for number, start in enumerate(range(0, max(whole, 1), per_block)):
+            block_id = base64.b64encode(f"{number:08}".encode()).decode()
+            if block_id in there:
+                yield block_id, None
+                continue
+            file.seek(start)
+            mono = mix_down(file.read(min(per_block, whole - start)), pcm.channels, downmix)
+            yield block_id, (_header(whole // pcm.channels, pcm) if number == 0 else b"") + mono
+
+
+def _header(size: int, pcm: PcmFormat) -> bytes:
+    rate = pcm.sample_rate
+    form = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 1, rate, 2 * rate, 2, 16)
+    return (
+        struct.pack("<4sI4s", b"RIFF", 36 + size, b"WAVE")
+        + form
+        + struct.pack("<4sI", b"data", size)
+    )
+
+
+def _uncommitted(blob: Any) -> frozenset[str]:
+    try:
+        _, blocks = blob.get_block_list("uncommitted")
+    except ResourceNotFoundError:
+        return frozenset()
+    return frozenset(str(block.id) for block in blocks)
+
+
+@contextmanager
+def _errors(container: str) -> Iterator[None]:
+    what = f"The audio cannot be put into the storage container {container!r}"
+    try:
+        yield
+    except ServiceRequestError as error:
+        raise UnavailableError(
+            f"{what}: the account cannot be reached ({type(error).__name__}). Nothing is lost:"
+            " ask again later."
+        ) from error
+    except (ClientAuthenticationError, HttpResponseError) as error:
+        raise _refusal(what, error) from None
+    except (AzureError, ValueError) as error:
+        raise BackendError(f"{what}: {type(error).__name__}. Check the storage options.") from error
+
+
+def _refusal(what: str, error: HttpResponseError) -> BackendError:
+    code = getattr(error, "error_code", None) or error.reason or "refused"
+    headers = getattr(error.response, "headers", {}) or {}
+    found = headers.get("x-ms-request-id", "")
+    text = f"{what}: {code} ({error.status_code}{f', request id {found}' if found else ''})."
+    if isinstance(error, ClientAuthenticationError) or error.status_code == _FORBIDDEN:
+        return AuthenticationError(f"{text} Check its key or the identity's roles.")
+    return BackendError(f"{text} Check the storage options.")

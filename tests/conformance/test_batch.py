@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from conformance.suite import BackendConformance
+from double.azurite import azurite
+from double.service import KEY, ServiceDouble, running
+from speech_adapters.config import Settings, load_settings
+
+
+@pytest.fixture(scope="module")
+def storage() -> Iterator[str]:
+    with azurite() as connection:
+        yield connection
+
+
+@pytest.fixture(scope="module")
+def service() -> Iterator[str]:
+    with running(ServiceDouble()) as url:
+        yield url
+
+
+@pytest.mark.parametrize("version", ["2025-10-15", "2024-11-15", "v3.2"])
+class TestBatch(BackendConformance):
+    @pytest.fixture
+    def settings(self, tmp_path: Path, storage: str, service: str, version: str) -> Settings:
+        options = {
+            "api_version": version,
+            "endpoint": service,
+            "key": KEY,
+            "storage_connection_string": storage,
+            "poll_seconds": "0",
+        }
+        return load_settings(
+            {
+                "backend": "batch",
+                "state_dir": str(tmp_path / "state"),
+                **{f"backends.batch.{name}": value for name, value in options.items()},
+            }
+        )
+
+    @pytest.fixture
+    def speech(self, shipped_recordings: Path) -> Path:
+        return shipped_recordings / "clone-test.wav"
+
+    @pytest.fixture
+    def said(self) -> str:
+        return "double"

@@ -1,0 +1,327 @@
+"""A double of the batch transcription service, for tests: synthetic, after its specification.
+
+It speaks the REST surface of 2025-10-15, 2024-11-15 and v3.2 on loopback, refuses what
+the service would refuse, reads the audio from the address it was given, and counts.
+Its "transcripts" tell how long the audio is; silence has none.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import threading
+import urllib.error
+import urllib.request
+import uuid
+import wave
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import attrs
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+__all__ = ["Fault", "ServiceDouble", "running"]
+
+KEY: Final = "the-key"
+_VERSIONS: Final = ("2025-10-15", "2024-11-15")
+_COMMON: Final = {
+    "wordLevelTimestampsEnabled",
+    "displayFormWordLevelTimestampsEnabled",
+    "channels",
+    "diarization",
+    "profanityFilterMode",
+    "punctuationMode",
+    "languageIdentification",
+}
+_LIFE: Final = {"v3.2": {"timeToLive", "diarizationEnabled"}, "": {"timeToLiveHours"}}
+_PAGE: Final = 2
+
+
+@attrs.define
+class Fault:
+    """What goes wrong ``times`` times with requests whose method and path match."""
+
+    pattern: str
+    response: Response | str  # "drop" answers nothing after the request had its effect
+    times: int = 1
+
+
+@attrs.define
+class _Job:
+    id: str
+    body: dict[str, Any]
+    created: datetime
+    asked: int = 0
+    status: str = "NotStarted"
+
+
+class ServiceDouble:
+    """The service; jobs become final after ``polls`` questions about them."""
+
+    def __init__(self, polls: int = 1) -> None:
+        self.polls = polls
+        self.jobs: dict[str, _Job] = {}
+        self.faults: list[Fault] = []
+        self.requests: list[str] = []
+        self.submitted: list[str] = []
+        self.heard_seconds = 0.0
+        self.url = ""
+        paths = ("/speechtotext", "/speechtotext/v3.2")
+        self.app = Starlette(
+            routes=[Route("/results/{id}/{name}", self._content)]
+            + [Route(f"{path}/transcriptions", self._list, methods=["GET"]) for path in paths]
+            + [
+                Route("/speechtotext/v3.2/transcriptions", self._submit, methods=["POST"]),
+                Route("/speechtotext/transcriptions:submit", self._submit, methods=["POST"]),
+            ]
+            + [
+                Route(f"{path}/transcriptions/{{id}}", self._one, methods=["GET", "DELETE"])
+                for path in paths
+            ]
+            + [Route(f"{path}/transcriptions/{{id}}/files", self._files) for path in paths]
+        )
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer a request, or break as told."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        line = f"{scope['method']} {scope['path']}"
+        self.requests.append(line)
+        fault = next((f for f in self.faults if f.times and re.search(f.pattern, line)), None)
+        if fault is None:
+            await self.app(scope, receive, send)
+            return
+        fault.times -= 1
+        if isinstance(fault.response, Response):
+            await fault.response(scope, receive, send)
+            return
+
+        async def nowhere(_: Any) -> None:
+            """Take the answer and lose it."""
+
+        await self.app(scope, receive, nowhere)
+        raise ConnectionResetError("dropped as told")
+
+    async def _submit(self, request: Request) -> Response:
+        body = await request.json()
+        problem = self._refusal(request) or _wrong(body, _version(request))
+        if problem is not None:
+            return problem
+        job = _Job(str(uuid.uuid4()), body, datetime.now(UTC) + timedelta(microseconds=1))
+        self.jobs[job.id] = job
+        self.submitted.append(job.id)
+        entity = self._entity(job, request)
+        return JSONResponse(entity, 201, headers={"Location": entity["self"]})
+
+    async def _list(self, request: Request) -> Response:
+        problem = self._refusal(request)
+        if problem is not None:
+            return problem
+        jobs = list(self.jobs.values())
+        wanted = request.query_params.get("filter")
+        if wanted is not None:
+            match = re.fullmatch(r"displayName eq '((?:[^']|'')*)'", wanted)
+            if match is None:
+                return _error(400, "InvalidArgument", "UnsupportedFilter", "No such filter.")
+            name = match[1].replace("''", "'")
+            jobs = [job for job in jobs if job.body["displayName"] == name]
+        skip = int(request.query_params.get("skip", "0"))
+        page: dict[str, Any] = {
+            "values": [self._entity(self._moved(job), request) for job in jobs[skip : skip + _PAGE]]
+        }
+        if skip + _PAGE < len(jobs):
+            following = request.url.include_query_params(skip=skip + _PAGE)
+            page["@nextLink"] = str(following)
+        return JSONResponse(page)
+
+    async def _one(self, request: Request) -> Response:
+        job = self.jobs.get(request.path_params["id"])
+        problem = self._refusal(request)
+        if problem is not None:
+            return problem
+        if request.method == "DELETE":
+            if job is not None and job.status not in ("Succeeded", "Failed"):
+                return _error(400, "InvalidRequest", "DeleteNotAllowed", "It has not finished yet.")
+            self.jobs.pop(request.path_params["id"], None)
+            return Response(status_code=204)
+        if job is None:
+            return _error(404, "NotFound", "NotFound", "The specified entity cannot be found.")
+        return JSONResponse(self._entity(self._moved(job), request))
+
+    async def _files(self, request: Request) -> Response:
+        job = self.jobs.get(request.path_params["id"])
+        problem = self._refusal(request)
+        if problem is not None:
+            return problem
+        if job is None:
+            return _error(404, "NotFound", "NotFound", "The specified entity cannot be found.")
+        values = []
+        for name, kind in (("report.json", "TranscriptionReport"), ("0.json", "Transcription")):
+            if kind == "TranscriptionReport" or not _report(job)["failedTranscriptionsCount"]:
+                content = f"{self.url}/results/{job.id}/{name}?sig=secret"
+                links = {"contentUrl": content}
+                values.append({"name": name, "kind": kind, "links": links, "properties": {}})
+        return JSONResponse({"values": values})
+
+    async def _content(self, request: Request) -> Response:
+        """Results are read with a signature and nothing else, as from a storage account."""
+        if "ocp-apim-subscription-key" in request.headers or "sig" not in request.query_params:
+            return PlainTextResponse("no", 403)
+        job = self.jobs[request.path_params["id"]]
+        if request.path_params["name"] == "report.json":
+            return JSONResponse(_report(job))
+        return JSONResponse(_result(job, _audio(job)))
+
+    def _moved(self, job: _Job) -> _Job:
+        job.asked += 1
+        if job.asked > self.polls and job.status not in ("Succeeded", "Failed"):
+            job.status = "Succeeded"
+            data = _audio(job)
+            if isinstance(data, bytes):
+                self.heard_seconds += _length(data)
+        elif job.status == "NotStarted":
+            job.status = "Running"
+        return job
+
+    def _refusal(self, request: Request) -> Response | None:
+        if request.headers.get("ocp-apim-subscription-key") != KEY:
+            return _error(401, "Unauthorized", "", "Access denied due to invalid key.")
+        if "v3.2" in request.url.path or request.query_params.get("api-version") in _VERSIONS:
+            return None
+        return _error(400, "InvalidArgument", "", "The api-version is missing or unknown.")
+
+    def _entity(self, job: _Job, request: Request) -> dict[str, Any]:
+        old = "v3.2" in request.url.path
+        query = "" if old else f"?api-version={request.query_params['api-version']}"
+        path = f"{self.url}/speechtotext{'/v3.2' if old else ''}/transcriptions/{job.id}"
+        return {
+            "self": f"{path}{query}",
+            "displayName": job.body["displayName"],
+            "customProperties": job.body.get("customProperties", {}),
+            "locale": job.body["locale"],
+            "createdDateTime": job.created.isoformat(),
+            "lastActionDateTime": job.created.isoformat(),
+            "links": {"files": f"{path}/files{query}"},
+            "properties": job.body["properties"],
+            "status": job.status,
+        }
+
+
+@contextmanager
+def running(double: ServiceDouble) -> Iterator[str]:
+    """Serve on loopback; gives the address."""
+    config = uvicorn.Config(double, host="127.0.0.1", port=0, log_level="critical", lifespan="off")
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        thread.join(0.01)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    double.url = f"http://127.0.0.1:{port}"
+    try:
+        yield double.url
+    finally:
+        server.should_exit = True
+        thread.join(10)
+
+
+def _version(request: Request) -> str:
+    return "v3.2" if "v3.2" in request.url.path else ""
+
+
+def _wrong(body: dict[str, Any], version: str) -> Response | None:
+    """Refuse what the version does not know, as the specification has it."""
+    properties = body.get("properties", {})
+    unknown = set(properties) - _COMMON - _LIFE[version]
+    diarization = properties.get("diarization", {})
+    speakers = {"speakers"} if version else {"enabled", "maxSpeakers"}
+    if unknown or set(diarization) - speakers or not body.get("displayName"):
+        return _error(400, "InvalidRequest", "InvalidPayload", f"Unknown: {sorted(unknown)}.")
+    if not version and "timeToLiveHours" not in properties:
+        return _error(400, "InvalidRequest", "InvalidTimeToLive", "timeToLiveHours is required.")
+    if not version and diarization and "enabled" not in diarization:
+        return _error(400, "InvalidRequest", "InvalidPayload", "enabled is required.")
+    if version and diarization and not properties.get("diarizationEnabled"):
+        return _error(400, "InvalidRequest", "InvalidPayload", "diarizationEnabled is required.")
+    most = diarization.get("maxSpeakers", diarization.get("speakers", {}).get("maxCount", 2))
+    if not 2 <= most <= 35:
+        return _error(400, "InvalidRequest", "InvalidPayload", "Speakers must be 2 to 35.")
+    return None
+
+
+def _error(status: int, code: str, inner: str, message: str) -> Response:
+    body: dict[str, Any] = {"code": code, "message": message}
+    if inner:
+        body["innerError"] = {"code": inner, "message": message}
+    return JSONResponse(body, status, headers={"apim-request-id": "request-1"})
+
+
+def _audio(job: _Job) -> bytes | str:
+    """Read the audio as the service does; gives the reason where it cannot."""
+    try:
+        with urllib.request.urlopen(job.body["contentUrls"][0], timeout=30) as found:
+            data: bytes = found.read()
+            return data
+    except urllib.error.URLError as error:
+        return f"The recordings URI cannot be read: {job.body['contentUrls'][0]} ({error})."
+
+
+def _report(job: _Job) -> dict[str, Any]:
+    data = _audio(job)
+    stereo = not isinstance(data, str) and _wave(data).getnchannels() > 1
+    reason = data if isinstance(data, str) else "The recordings URI contains invalid data."
+    failed = isinstance(data, str) or stereo
+    detail: dict[str, Any] = {
+        "source": job.body["contentUrls"][0],
+        "status": "Failed" if failed else "Succeeded",
+    }
+    if failed:
+        detail |= {"errorKind": "InvalidUri", "errorMessage": reason}
+    return {
+        "successfulTranscriptionsCount": int(not failed),
+        "failedTranscriptionsCount": int(failed),
+        "details": [detail],
+    }
+
+
+def _result(job: _Job, data: bytes | str) -> dict[str, Any]:
+    assert isinstance(data, bytes)
+    sound = _wave(data)
+    silent = not any(sound.readframes(sound.getnframes()))
+    length = _length(data)
+    text = f"A double heard {length:.3f} seconds."
+    phrase = {
+        "recognitionStatus": "Success",
+        "channel": 0,
+        "speaker": 1,
+        "offset": "PT0.1S",
+        "duration": f"PT{length / 2}S",
+        "offsetInTicks": 1_000_000.0,
+        "durationInTicks": length / 2 * 1e7,
+        "nBest": [{"confidence": 0.9, "display": text, "lexical": text, "itn": text}],
+    }
+    return {
+        "source": job.body["contentUrls"][0],
+        "timestamp": datetime.now(UTC).isoformat(),
+        "durationInTicks": round(length * 1e7),
+        "duration": f"PT{length}S",
+        "combinedRecognizedPhrases": [{"channel": 0, "display": "" if silent else text}],
+        "recognizedPhrases": [] if silent else [phrase],
+    }
+
+
+def _wave(data: bytes) -> wave.Wave_read:
+    sound: wave.Wave_read = wave.open(io.BytesIO(data), "rb")
+    return sound
+
+
+def _length(data: bytes) -> float:
+    sound = _wave(data)
+    return sound.getnframes() / sound.getframerate()
