@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import platformdirs
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
@@ -29,13 +29,29 @@ from pydantic_settings.exceptions import SettingsError
 
 from speech_adapters.errors import ConfigurationError
 
-__all__ = ["Options", "Settings", "load_settings", "parse_options"]
+__all__ = ["Options", "Service", "Settings", "load_settings", "parse_options"]
 
 _FILE = "speech-compat.toml"
 
 
 def _state_dir() -> Path:
     return platformdirs.user_state_path("speech-compat", appauthor=False)
+
+
+class Service(BaseModel):
+    """Whom the program itself names; a backend's own options go before it.
+
+    Attributes:
+        key: subscription key of a Speech resource.
+        region: its region.
+        endpoint: its address, where it is one of HTTP.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    key: SecretStr = SecretStr("")
+    region: str = ""
+    endpoint: str = ""
 
 
 class Settings(BaseSettings):
@@ -47,6 +63,7 @@ class Settings(BaseSettings):
         strict: refuse a meeting of which anything asked for would be lost.
         downmix: how several channels become one: ``auto``, ``average``, ``sum``,
             ``first`` or ``channel:N`` (see :func:`speech_adapters.audio.mix_down`).
+        service: whom the program itself names, as its configuration says.
         backends: options of each backend by its name; each checks its own.
     """
 
@@ -61,6 +78,7 @@ class Settings(BaseSettings):
     state_dir: Path = Field(default_factory=_state_dir)
     strict: bool = False
     downmix: str = "auto"
+    service: Service = Service()
     backends: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
     @classmethod

@@ -188,8 +188,8 @@ class ServiceClient:
         except ValueError:
             kind = response.headers.get("content-type", "nothing known")
             raise RejectedError(
-                f"{_place(response)} answered with {kind} instead of JSON{_request_id(response)}:"
-                " check the endpoint.",
+                f"{_place(response)} answered with {kind} instead of"
+                f" JSON{_request_id(response)} Check the endpoint.",
                 response.status_code,
                 "",
             ) from None

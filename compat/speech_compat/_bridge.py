@@ -139,7 +139,19 @@ def settings_of(config: SpeechConfig) -> Settings:
     from speech_adapters.config import load_settings
 
     items = config._properties._items()
-    return load_settings({k.removeprefix(_PREFIX): v for k, v in items if k.startswith(_PREFIX)})
+    given = {k.removeprefix(_PREFIX): v for k, v in items if k.startswith(_PREFIX)}
+    return load_settings({**_service_of(config), **given})
+
+
+def _service_of(config: SpeechConfig) -> dict[str, str]:
+    endpoint = config.get_property(PropertyId.SpeechServiceConnection_Endpoint)
+    found = {
+        "service.key": config.subscription_key,
+        "service.region": config.region,
+        # Those of the websocket mean nothing to the services used now.
+        "service.endpoint": endpoint if endpoint.startswith("https://") else "",
+    }
+    return {name: value for name, value in found.items() if value}
 
 
 def mode_of(config: SpeechConfig, stored: bool) -> Mode:

@@ -82,6 +82,7 @@ class Run:
         self._failure: SpeechError | None = None
         self._lock = threading.Lock()
         self._stopping = False
+        self._program_ended = False
         self._cut = False
         self._told = 0
         self._started = threading.Event()
@@ -123,11 +124,13 @@ class Run:
 
     def end_with_program(self, deadline: float) -> None:
         """Let a stored meeting get to disk, a file whole; close a live one."""
-        source = self._source
+        with self._lock:
+            self._program_ended = True
+            source = self._source
         if not self._plan.mode.stored:
             self.stop()
-        elif source is not None:
-            if source.growing:
+        else:
+            if source is not None and source.growing:
                 source.stop()
             self._pumped.wait(max(deadline - time.monotonic(), 0.0))
         self._cut = True
@@ -155,6 +158,7 @@ class Run:
         finally:
             _active.discard(self)
             self._started.set()
+            self._pumped.set()
             self._done.set()
 
     def _transcribe_safely(self) -> ResultRecord | None:
@@ -209,8 +213,8 @@ class Run:
         source = self._open_source()
         with self._lock:
             self._source = source
-            stopping = self._stopping
-        if stopping:
+            ending = self._stopping or (self._program_ended and source.growing)
+        if ending:
             source.stop()
         return source
 

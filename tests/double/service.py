@@ -318,8 +318,7 @@ def _result(job: _Job, data: bytes | str) -> dict[str, Any]:
 
 
 def _wave(data: bytes) -> wave.Wave_read:
-    sound: wave.Wave_read = wave.open(io.BytesIO(data), "rb")
-    return sound
+    return wave.Wave_read(io.BytesIO(data))
 
 
 def _length(data: bytes) -> float:

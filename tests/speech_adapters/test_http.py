@@ -123,7 +123,7 @@ def test_both_forms_of_the_pause_are_read(text: str, seconds: float | None) -> N
         (
             httpx.Response(200, text="<html>", headers={"content-type": "text/html"}),
             RejectedError,
-            r"answered with text/html instead of JSON.*check the endpoint",
+            r"answered with text/html instead of JSON\. Check the endpoint",
         ),
     ],
 )

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from pydantic import Field, SecretStr
 
-from speech_adapters.config import Options, Settings, parse_options
+from speech_adapters.config import Options, Service, Settings, parse_options
 from speech_adapters.errors import ConfigurationError, MissingExtraError
 
 __all__ = ["NAME", "BatchOptions", "address", "batch_options", "need_packages"]
@@ -69,6 +69,7 @@ def batch_options(settings: Settings) -> BatchOptions:
         ConfigurationError: an option is wrong, or one that is needed is missing.
     """
     options = parse_options(BatchOptions, NAME, settings.backends.get(NAME, {}))
+    options = options.model_copy(update=_of_program(options, settings.service))
     if not (options.region or options.endpoint):
         raise _missing("region or endpoint", "of your Speech resource")
     if not (options.key.get_secret_value() or options.credential):
@@ -79,6 +80,16 @@ def batch_options(settings: Settings) -> BatchOptions:
             "of a storage account, where the service reads the audio",
         )
     return options
+
+
+def _of_program(options: BatchOptions, service: Service) -> dict[str, Any]:
+    """Give what the program itself says where the options do not."""
+    found: dict[str, Any] = {}
+    if not (options.region or options.endpoint):
+        found = {"region": service.region, "endpoint": service.endpoint}
+    if not (options.key.get_secret_value() or options.credential):
+        found["key"] = service.key
+    return found
 
 
 def address(options: BatchOptions) -> str:

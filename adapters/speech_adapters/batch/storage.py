@@ -95,19 +95,16 @@ class Storage:
         now = datetime.now(UTC)
         until = now + timedelta(hours=self._options.sas_hours)
         key = getattr(self._service.credential, "account_key", None)
-        signer = (
-            {"account_key": key}
-            if key
-            else {"user_delegation_key": self._service.get_user_delegation_key(now - _SKEW, until)}
-        )
+        delegated = None if key else self._service.get_user_delegation_key(now - _SKEW, until)
         return generate_blob_sas(
             str(self._service.account_name),
             self._options.storage_container,
             name,
+            account_key=key,
+            user_delegation_key=delegated,
             permission=BlobSasPermissions(read=True),
             start=now - _SKEW,
             expiry=until,
-            **signer,
         )
 
 

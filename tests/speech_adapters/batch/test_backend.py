@@ -1,0 +1,359 @@
+"""What goes wrong on the way through the service, and what is lost: nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse
+
+from double.service import Fault, ServiceDouble
+from speech_adapters import Backend, JobState, MeetingRequest, Mode, Transcript
+from speech_adapters.audio import PcmFormat
+from speech_adapters.config import load_settings
+from speech_adapters.errors import (
+    AuthenticationError,
+    BackendError,
+    ConfigurationError,
+    MeetingFailedError,
+    MeetingNotFoundError,
+    SpeechError,
+    UnavailableError,
+)
+from speech_adapters.registry import create_backend
+from speech_adapters.store import Store
+
+Properties = Callable[..., dict[str, str]]
+SOUND = b"\x01\x00" * 16_000
+SUBMIT = r"POST .*submit"
+ONE = r"GET .*/transcriptions/[^/]+$"
+
+
+def use(properties: dict[str, str], work: Callable[[Backend], Awaitable[Any]]) -> Any:
+    async def run() -> Any:
+        backend = create_backend(load_settings(properties))
+        try:
+            return await work(backend)
+        finally:
+            await backend.aclose()
+
+    return anyio.run(run)
+
+
+async def record(backend: Backend, meeting_id: str = "m", pcm: PcmFormat | None = None) -> None:
+    request = MeetingRequest(meeting_id, mode=Mode.STORED, audio=pcm or PcmFormat())
+    session = await backend.open_session(request)
+    try:
+        await session.push(SOUND)
+        await session.finish()
+    finally:
+        await session.aclose()
+
+
+async def fetch(backend: Backend, meeting_id: str = "m") -> Transcript:
+    with anyio.fail_after(30):
+        while not (await backend.status(meeting_id)).state.final:
+            pass
+    return await backend.transcript(meeting_id)
+
+
+async def whole(backend: Backend) -> Transcript:
+    await record(backend)
+    return await fetch(backend)
+
+
+def test_the_way_of_a_meeting(properties: Properties, double: ServiceDouble) -> None:
+    transcript = use(properties(), whole)
+    assert [u.text for u in transcript.utterances] == ["A double heard 1.000 seconds."]
+    assert transcript.provenance.version == "Azure batch transcription 2025-10-15"
+    assert len(double.submitted) == 1
+    body = double.jobs[double.submitted[0]].body
+    assert body["displayName"] == "m"
+    assert body["properties"]["diarization"] == {"enabled": True, "maxSpeakers": 2}
+    state = Path(properties()["state_dir"])
+    assert not any(state.rglob("*.pcm"))
+
+
+@pytest.mark.parametrize("channels", [2, 8])
+def test_several_channels_go_up_as_one(
+    properties: Properties, double: ServiceDouble, channels: int
+) -> None:
+    async def work(backend: Backend) -> Transcript:
+        await record(backend, pcm=PcmFormat(16_000, channels))
+        return await fetch(backend)
+
+    (said,) = use(properties(), work).utterances
+    assert said.text == f"A double heard {1 / channels:.3f} seconds."
+
+
+def test_a_meeting_is_found_without_any_local_state(
+    properties: Properties, double: ServiceDouble, tmp_path: Path
+) -> None:
+    use(properties(), lambda backend: record(backend, "it's 'quoted' 🎉"))
+    elsewhere = {**properties(), "state_dir": str(tmp_path / "elsewhere")}
+    transcript = use(elsewhere, lambda backend: fetch(backend, "it's 'quoted' 🎉"))
+    assert len(transcript.utterances) == 1
+
+
+def test_of_two_jobs_of_one_id_the_newest_counts(
+    properties: Properties, double: ServiceDouble, tmp_path: Path
+) -> None:
+    use(properties(), record)
+    use({**properties(), "state_dir": str(tmp_path / "other")}, record)
+    first, second = double.submitted
+    assert double.jobs[second].created > double.jobs[first].created
+    double.jobs[first].status = "Failed"
+    elsewhere = {**properties(), "state_dir": str(tmp_path / "elsewhere")}
+    assert len(use(elsewhere, fetch).utterances) == 1
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault(SUBMIT, PlainTextResponse("slow", 429, {"Retry-After": "0"})),
+        Fault(SUBMIT, PlainTextResponse("busy", 503)),
+        Fault(SUBMIT, "drop"),
+    ],
+)
+def test_a_job_is_never_made_twice(
+    properties: Properties, double: ServiceDouble, fault: Fault
+) -> None:
+    """Even where the service made it and the answer was lost."""
+    double.faults = [fault]
+
+    async def insist(backend: Backend) -> Transcript:
+        try:
+            await record(backend)
+        except SpeechError as error:
+            assert error.retryable  # noqa: PT017
+        return await fetch(backend)
+
+    assert len(use(properties(), insist).utterances) == 1
+    assert len(double.submitted) == 1
+    assert double.heard_seconds == 1.0
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault(ONE, PlainTextResponse("slow", 429, {"Retry-After": "0"}), times=2),
+        Fault(ONE, PlainTextResponse("busy", 503), times=2),
+        Fault(ONE, "drop", times=2),
+        Fault(r"/files", PlainTextResponse("busy", 500)),
+        Fault(r"/results/.*0.json", PlainTextResponse("not yet", 503)),
+    ],
+)
+def test_what_passes_is_waited_out(
+    properties: Properties, double: ServiceDouble, fault: Fault
+) -> None:
+    double.faults = [fault]
+    assert len(use(properties(), whole).utterances) == 1
+    assert len(double.submitted) == 1
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind", "complaint"),
+    [
+        (
+            Fault(ONE, HTMLResponse("<html>")),
+            BackendError,
+            "text/html; charset=utf-8",
+        ),
+        (Fault(ONE, PlainTextResponse('{"self": "cut')), BackendError, "instead of JSON"),
+        (
+            Fault(ONE, JSONResponse({"no": "self"})),
+            BackendError,
+            r"a job that cannot be read \(self",
+        ),
+        (Fault(r"/results/", PlainTextResponse("expired", 403)), AuthenticationError, r"\(403\)"),
+        (Fault(r"0.json", PlainTextResponse("gone", 404)), BackendError, r"\(404\)"),
+        (Fault(r"0.json", PlainTextResponse('{"x": 1}')), BackendError, "is no result"),
+    ],
+)
+def test_what_cannot_be_read_is_told_and_nothing_is_lost(
+    properties: Properties,
+    double: ServiceDouble,
+    fault: Fault,
+    kind: type[SpeechError],
+    complaint: str,
+) -> None:
+    double.faults = [fault]
+
+    async def work(backend: Backend) -> Transcript:
+        await record(backend)
+        with pytest.raises(kind, match=complaint):
+            await fetch(backend)
+        return await fetch(backend)
+
+    assert len(use(properties(), work).utterances) == 1
+    assert len(double.submitted) == 1
+
+
+def test_a_wrong_key_is_told_with_the_request_and_the_audio_is_kept(
+    properties: Properties, double: ServiceDouble
+) -> None:
+    with pytest.raises(AuthenticationError, match=r"\(401.*\(request id request-1\)\. Check key"):
+        use(properties(key="wrong"), record)
+    assert use(properties(), fetch).utterances
+
+
+def test_a_service_that_cannot_be_reached_is_told_and_the_audio_is_kept(
+    properties: Properties, double: ServiceDouble
+) -> None:
+    with pytest.raises(UnavailableError, match="cannot be reached"):
+        use(properties(endpoint="http://127.0.0.1:9"), record)
+    assert use(properties(), fetch).utterances
+
+
+def test_the_wrong_tier_is_told_in_the_services_words(
+    properties: Properties, double: ServiceDouble
+) -> None:
+    words = 'Only "Standard" subscriptions for the region of the called service are valid.'
+    body = {
+        "code": "InvalidRequest",
+        "innerError": {"code": "InvalidSubscription", "message": words},
+    }
+    double.faults = [Fault(SUBMIT, JSONResponse(body, 400))]
+    with pytest.raises(BackendError, match=f"InvalidSubscription.: {words}"):
+        use(properties(), record)
+
+
+def test_audio_that_the_service_cannot_read_fails_with_the_reports_reason(
+    properties: Properties, double: ServiceDouble
+) -> None:
+    async def work(backend: Backend) -> str:
+        await record(backend)
+        double.jobs[double.submitted[0]].body["contentUrls"] = ["http://127.0.0.1:9/a?sig=SECRET"]
+        with pytest.raises(MeetingFailedError) as caught:
+            await fetch(backend)
+        return str(caught.value)
+
+    told = use(properties(), work)
+    assert "InvalidUri: The recordings URI cannot be read" in told
+    assert "SECRET" not in told
+    with Store.open(Path(properties()["state_dir"])) as store:
+        (failed,) = store.recordings()
+        assert failed.state is JobState.FAILED
+        assert failed.audio_path.exists()
+
+
+def test_a_job_deleted_by_someone_else_fails_with_the_reason(
+    properties: Properties, double: ServiceDouble
+) -> None:
+    async def work(backend: Backend) -> None:
+        await record(backend)
+        double.jobs.clear()
+        with pytest.raises(MeetingFailedError, match="knows the job no more: it was deleted"):
+            await fetch(backend)
+
+    use(properties(), work)
+
+
+def test_a_running_job_is_not_deleted_but_the_meeting_is(
+    properties: Properties, double: ServiceDouble
+) -> None:
+    double.polls = 100
+
+    async def work(backend: Backend) -> None:
+        await record(backend)
+        await backend.delete("m")
+        assert (await backend.status("m")).state is JobState.DELETED
+
+    use(properties(), work)
+    assert len(double.jobs) == 1  # the service keeps it for ttl_hours
+
+
+def test_a_final_job_is_deleted_too(properties: Properties, double: ServiceDouble) -> None:
+    async def work(backend: Backend) -> None:
+        await whole(backend)
+        await backend.delete("m")
+        with pytest.raises(MeetingNotFoundError, match="deleted already"):
+            await backend.delete("m")
+
+    use(properties(), work)
+    assert double.jobs == {}
+
+
+def test_a_job_is_asked_about_no_more_often_than_set(
+    properties: Properties, double: ServiceDouble
+) -> None:
+    async def work(backend: Backend) -> None:
+        await record(backend)
+        for _ in range(10):
+            await backend.status("m")
+
+    use(properties(poll_seconds="60"), work)
+    assert sum(line.startswith("GET") for line in double.requests) == 1
+
+
+def test_one_list_serves_all_open_meetings(properties: Properties, double: ServiceDouble) -> None:
+    double.polls = 1000
+    names = [f"meeting {number}" for number in range(10)]
+
+    async def work(backend: Backend) -> None:
+        for name in names:
+            await record(backend, name)
+        double.requests.clear()
+        for name in names:
+            await backend.status(name)
+
+    use(properties(poll_seconds="60"), work)
+    pages = len(names) // 2  # the double gives two on a page
+    assert len(double.requests) == pages
+
+
+def test_too_long_a_meeting_is_refused_by_its_length(
+    properties: Properties, double: ServiceDouble, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("speech_adapters.batch.journey._LONGEST_SECONDS", 0.5)
+
+    async def work(backend: Backend) -> None:
+        await record(backend)
+        with pytest.raises(MeetingFailedError, match="tells speakers apart in 240 at most"):
+            await fetch(backend)
+
+    use(properties(), work)
+    assert double.submitted == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"endpoint": ""}, r"backends.batch.region or endpoint"),
+        ({"key": ""}, r"backends.batch.key or credential"),
+        ({"storage_connection_string": ""}, r"backends.batch.storage_connection_string or"),
+        ({"api_version": "v1"}, "api_version: Input should be"),
+        ({"max_speakers": "36"}, "max_speakers: Input should be less than or equal to 35"),
+    ],
+)
+def test_what_is_missing_is_named(
+    properties: Properties, changes: dict[str, str], complaint: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=complaint):
+        create_backend(load_settings(properties(**changes)))
+
+
+def test_a_storage_account_that_refuses_is_told(
+    properties: Properties, double: ServiceDouble, storage: str
+) -> None:
+    wrong = storage.replace("AccountKey=Eby8", "AccountKey=Abcd")
+    with pytest.raises(AuthenticationError, match=r"storage container 'speech-compat'.*\(403"):
+        use(properties(storage_connection_string=wrong), record)
+    assert use(properties(), fetch).utterances
+
+
+def test_a_storage_account_that_is_not_there_is_told(
+    properties: Properties, double: ServiceDouble, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "azure.storage.blob._shared.policies.StorageRetryPolicy.sleep", lambda *_: None
+    )
+    nowhere = (
+        "DefaultEndpointsProtocol=http;AccountName=a;AccountKey=AAAA;"
+        "BlobEndpoint=http://127.0.0.1:9/a;"
+    )
+    with pytest.raises(UnavailableError, match="account cannot be reached"):
+        use(properties(storage_connection_string=nowhere), record)
