@@ -63,5 +63,5 @@ $(READY): requirements.lock pyproject.toml tests/azurite/package-lock.json
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --no-index -e .
 	@{ command -v npm >/dev/null && npm ci --prefix tests/azurite --ignore-scripts --no-audit \
-		--no-fund --loglevel=error; } || echo 'No npm: tests that need a storage emulator are skipped.'
+		--no-fund --loglevel=error; } || echo 'Azurite was not installed (it needs npm): tests of uploads are skipped.'
 	@touch $(READY)

@@ -21,11 +21,11 @@ BACKENDS = sorted(p.name for p in ADAPTERS.iterdir() if (p / "__init__.py").is_f
 
 # Where each third-party library may be imported; "" is the package's own folder.
 HOMES = {
-    "anyio": {"speech_adapters", "speech_adapters/batch", "speech_adapters/local", "speech_compat"},
+    "anyio": {"speech_compat", *(f"speech_adapters{f}" for f in ("", "/batch", "/fast", "/local"))},
     "attrs": {"speech_adapters", "speech_adapters/batch", "speech_adapters/local", "speech_compat"},
     "filelock": {"speech_adapters"},
     "msgspec": {"speech_adapters"},
-    "azure": {"speech_adapters/batch"},
+    "azure": {"speech_adapters", "speech_adapters/batch"},
     "httpx": {"speech_adapters"},
     "tenacity": {"speech_adapters"},
     "moonshine_voice": {"speech_adapters/local"},

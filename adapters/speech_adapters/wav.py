@@ -12,7 +12,7 @@ import attrs
 from speech_adapters.errors import AudioError
 from speech_adapters.pcm import SourceFormat, to_pcm16
 
-__all__ = ["MAGIC", "WavFile", "WavHeader", "read_header"]
+__all__ = ["MAGIC", "WavFile", "WavHeader", "read_header", "wav_header"]
 
 MAGIC: Final = (b"RIFF", b"RF64")
 _ENCODINGS: Final = {1: "pcm", 3: "float", 6: "alaw", 7: "mulaw"}
@@ -59,6 +59,13 @@ class WavHeader:
     data_bytes: int
     endless: bool
     riff_end: int
+
+
+def wav_header(size: int, sample_rate: int) -> bytes:
+    """Give the header of ``size`` bytes of mono 16-bit PCM."""
+    riff = struct.pack("<4sI4s", b"RIFF", 36 + size, b"WAVE")
+    form = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 1, sample_rate, 2 * sample_rate, 2, 16)
+    return riff + form + struct.pack("<4sI", b"data", size)
 
 
 def read_header(file: BinaryIO, what: str) -> WavHeader | None:

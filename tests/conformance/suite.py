@@ -106,7 +106,8 @@ class BackendConformance:
         assert transcript.meeting_id == AWKWARD
         assert said in " ".join(utterance.text for utterance in transcript.utterances)
         with WavFile(speech) as file:
-            assert transcript.duration == file.duration
+            assert file.duration is not None
+            assert abs(transcript.duration - file.duration) < 10_000  # services give milliseconds
         assert transcript.provenance.version
         latest = {e.utterance.id: e.utterance for e in events if isinstance(e, Recognized)}
         assert tuple(latest.values()) == (() if mode is Mode.STORED else transcript.utterances)

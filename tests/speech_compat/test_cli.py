@@ -159,7 +159,7 @@ def test_an_unknown_backend_is_one_line(
 ) -> None:
     assert main(["transcribe", str(recording), "--backend", "nope"]) == 1
     assert capsys.readouterr().err == (
-        "speech-compat: There is no backend called 'nope'. Known backends: batch, local.\n"
+        "speech-compat: There is no backend called 'nope'. Known backends: batch, fast, local.\n"
     )
 
 

@@ -20,9 +20,9 @@ def create(settings: Settings) -> Backend:
         MissingExtraError: a package of the extra ``batch`` is not installed.
         ConfigurationError: an option is wrong or missing.
     """
-    from speech_adapters.batch.options import need_packages
+    from speech_adapters.azure import need_packages
 
-    need_packages()
+    need_packages("httpx", "tenacity", "azure.storage.blob")
     from speech_adapters.batch.backend import BatchBackend
 
     return BatchBackend(settings)

@@ -10,10 +10,11 @@ import anyio.from_thread
 from anyio.to_thread import run_sync
 
 from speech_adapters.audio import check_downmix
+from speech_adapters.azure import address, credential_of
 from speech_adapters.batch.api import Api, Job
 from speech_adapters.batch.client import BatchClient
 from speech_adapters.batch.journey import JobFailedError, Journey, read_job
-from speech_adapters.batch.options import NAME, BatchOptions, address, batch_options
+from speech_adapters.batch.options import NAME, BatchOptions, batch_options
 from speech_adapters.batch.storage import Storage
 from speech_adapters.config import Settings
 from speech_adapters.contract import (
@@ -24,7 +25,6 @@ from speech_adapters.contract import (
     Session,
 )
 from speech_adapters.errors import (
-    ConfigurationError,
     MeetingBusyError,
     MeetingFailedError,
     MeetingNotFoundError,
@@ -124,7 +124,7 @@ class BatchBackend:
     def _open(self) -> tuple[Store, BatchClient, Storage]:
         with self._lock:
             if self._opened is None:
-                credential = _credential(self._options)
+                credential = credential_of(self._options)
                 store = Store.open(self._settings.state_dir)
                 client = _client(self._options, credential)
                 self._opened = (store, client, Storage(self._options, credential))
@@ -202,16 +202,3 @@ def _client(options: BatchOptions, credential: Any) -> BatchClient:
     auth = KeyAuth(key) if key else TokenAuth(credential)
     patience = Patience(first=options.retry_seconds)
     return BatchClient(ServiceClient(address(options), auth, patience), Api(options.api_version))
-
-
-def _credential(options: BatchOptions) -> Any:
-    if not options.credential:
-        return None
-    try:
-        from azure.identity import DefaultAzureCredential
-    except ImportError as error:
-        raise ConfigurationError(
-            "backends.batch.credential needs the package azure-identity, which is not"
-            ' installed: pip install "speech-compat[batch]"'
-        ) from error
-    return DefaultAzureCredential()

@@ -7,7 +7,6 @@ time: what was sent before a crash is not sent again.
 from __future__ import annotations
 
 import base64
-import struct
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
@@ -32,6 +31,7 @@ from azure.storage.blob import (
 from speech_adapters.audio import PcmFormat, mix_down
 from speech_adapters.batch.options import BatchOptions
 from speech_adapters.errors import AuthenticationError, BackendError, UnavailableError
+from speech_adapters.wav import wav_header
 
 __all__ = ["Storage", "wav_blocks"]
 
@@ -125,17 +125,8 @@ def wav_blocks(
                 continue
             file.seek(start)
             mono = mix_down(file.read(min(per_block, whole - start)), pcm.channels, downmix)
-            yield block_id, (_header(whole // pcm.channels, pcm) if number == 0 else b"") + mono
-
-
-def _header(size: int, pcm: PcmFormat) -> bytes:
-    rate = pcm.sample_rate
-    form = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 1, rate, 2 * rate, 2, 16)
-    return (
-        struct.pack("<4sI4s", b"RIFF", 36 + size, b"WAVE")
-        + form
-        + struct.pack("<4sI", b"data", size)
-    )
+            header = b"" if number else wav_header(whole // pcm.channels, pcm.sample_rate)
+            yield block_id, header + mono
 
 
 def _uncommitted(blob: Any) -> frozenset[str]:
