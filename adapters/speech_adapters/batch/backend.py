@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from contextlib import suppress
 from typing import Any
 
@@ -11,9 +12,9 @@ from anyio.to_thread import run_sync
 
 from speech_adapters.audio import check_downmix
 from speech_adapters.azure import address, credential_of
-from speech_adapters.batch.api import Api, Job
+from speech_adapters.batch.api import RECORDING, Api, Job
 from speech_adapters.batch.client import BatchClient
-from speech_adapters.batch.journey import JobFailedError, Journey, read_job
+from speech_adapters.batch.journey import JobFailedError, Journey, blob_name, read_job
 from speech_adapters.batch.options import NAME, BatchOptions, batch_options
 from speech_adapters.batch.storage import Storage
 from speech_adapters.config import Settings
@@ -30,8 +31,9 @@ from speech_adapters.errors import (
     MeetingNotFoundError,
 )
 from speech_adapters.http import KeyAuth, Patience, ServiceClient, TokenAuth
-from speech_adapters.spooling import SpoolSession, StoreKeeper, take_up
-from speech_adapters.store import Recording, Store
+from speech_adapters.meetings import Meetings
+from speech_adapters.spooling import SpoolSession
+from speech_adapters.store import Recording
 from speech_adapters.transcript import Provenance, Transcript
 
 __all__ = ["BatchBackend"]
@@ -56,8 +58,9 @@ class BatchBackend:
         check_downmix(settings.downmix)
         self._options = batch_options(settings)
         self._settings = settings
+        self._meetings = Meetings(settings.state_dir, NAME, self._process)
         self._lock = threading.Lock()
-        self._opened: tuple[Store, BatchClient, Storage] | None = None
+        self._opened: tuple[BatchClient, Storage] | None = None
 
     @property
     def provenance(self) -> Provenance:
@@ -65,21 +68,20 @@ class BatchBackend:
         return Provenance(NAME, f"Azure batch transcription {self._options.api_version}")
 
     async def open_session(self, request: MeetingRequest) -> Session:
-        """Begin a meeting; an earlier recording of it that was cut off is taken up first."""
-        return await run_sync(self._open_session, request)
+        """Begin a meeting; an earlier recording of it that was cut off is ended first."""
+        return SpoolSession(*await run_sync(self._meetings.begin, request))
 
     async def status(self, meeting_id: str) -> MeetingStatus:
         """Tell what became of a meeting; moves it on."""
-        recording = await run_sync(self._newest, meeting_id)
-        if recording is None:
+        await self._delete_later()
+        if await run_sync(self._meetings.newest, meeting_id) is None:
             return _status(meeting_id, await self._remote_job(meeting_id))
-        return (await run_sync(self._take_up, meeting_id)).status()
+        return (await run_sync(self._meetings.advance, meeting_id)).status()
 
     async def transcript(self, meeting_id: str) -> Transcript:
         """Give the transcript of a meeting."""
-        recording = await run_sync(self._newest, meeting_id)
-        if recording is not None:
-            return await run_sync(self._store.transcript, recording.id)
+        if await run_sync(self._meetings.newest, meeting_id) is not None:
+            return await run_sync(self._meetings.transcript, meeting_id)
         job = await self._remote_job(meeting_id)
         if not job.final:
             raise MeetingBusyError(f"Meeting {meeting_id!r} is not finished yet: ask again later.")
@@ -91,86 +93,63 @@ class BatchBackend:
     async def delete(self, meeting_id: str) -> None:
         """Delete all recordings of a meeting, and its jobs at the service.
 
-        A job that runs cannot be deleted; the service does so by itself after the
-        option ``ttl_hours``.
+        A job that runs cannot be deleted: that is done later, when somebody asks about
+        any meeting, or by the service itself after the option ``ttl_hours``.
         """
-        found = await run_sync(self._kept, meeting_id)
         jobs = await self._client.named(meeting_id)
-        if not found and not jobs:
-            await run_sync(self._store.newest, meeting_id)  # raises when there never was one
-            raise MeetingNotFoundError(f"Meeting {meeting_id!r} was deleted already.")
+        if not jobs or await run_sync(self._meetings.newest, meeting_id) is not None:
+            await run_sync(self._delete, meeting_id, bool(jobs))
         for job in jobs:
-            await self._client.delete(job.url)
-        await run_sync(self._delete, meeting_id, found)
+            if not await self._client.delete(job.url) and RECORDING in job.custom:
+                await run_sync(self._note_undeleted, job.custom[RECORDING], job.url)
 
     async def aclose(self) -> None:
         """Close store and connections; the service goes on without it."""
         with self._lock:
             opened, self._opened = self._opened, None
         if opened is not None:
-            store, client, storage = opened
+            client, storage = opened
             await client.aclose()
             await run_sync(storage.close)
-            await run_sync(store.close)
-
-    @property
-    def _store(self) -> Store:
-        return self._open()[0]
+        await run_sync(self._meetings.close)
 
     @property
     def _client(self) -> BatchClient:
-        return self._open()[1]
+        return self._open()[0]
 
-    def _open(self) -> tuple[Store, BatchClient, Storage]:
+    def _open(self) -> tuple[BatchClient, Storage]:
         with self._lock:
             if self._opened is None:
                 credential = credential_of(self._options)
-                store = Store.open(self._settings.state_dir)
                 client = _client(self._options, credential)
-                self._opened = (store, client, Storage(self._options, credential))
+                self._opened = (client, Storage(self._options, credential))
             return self._opened
-
-    def _open_session(self, request: MeetingRequest) -> Session:
-        store = self._store
-        hold = store.hold_meeting(request.meeting_id)
-        try:
-            # Recording does not wait for the network: who asks moves the others on.
-            take_up(store, request.meeting_id, lambda _: None)
-            recording = store.create(request, NAME)
-        except BaseException:
-            hold.release()
-            raise
-        keeper = StoreKeeper(store, recording, hold, live=False, process=self._process)
-        return SpoolSession(recording, keeper)
-
-    def _newest(self, meeting_id: str) -> Recording | None:
-        with suppress(MeetingNotFoundError):
-            return self._store.newest(meeting_id)
-        return None
-
-    def _kept(self, meeting_id: str) -> list[Recording]:
-        recordings = self._store.recordings(meeting_id)
-        return [found for found in recordings if found.state is not JobState.DELETED]
-
-    def _take_up(self, meeting_id: str) -> Recording:
-        store = self._store
-        recordings = store.recordings(meeting_id)
-        if any(recording.state is JobState.UPLOADING for recording in recordings):
-            with suppress(MeetingBusyError), store.hold_meeting(meeting_id):
-                take_up(store, meeting_id, self._process)
-        else:
-            for recording in recordings:
-                self._process(recording)
-        return store.newest(meeting_id)
 
     def _process(self, recording: Recording) -> None:
         """Move a recording on; called in worker threads of the loop."""
-        store, client, storage = self._open()
-        journey = Journey(
-            store, client, storage, self._options, self._settings.downmix, self.provenance
-        )
         if recording.state is JobState.PROCESSING:
+            journey = Journey(
+                self._meetings.store,
+                *self._open(),
+                self._options,
+                self._settings.downmix,
+                self.provenance,
+            )
             anyio.from_thread.run(journey.advance, recording)
+
+    def _note_undeleted(self, recording_id: str, url: str) -> None:
+        with suppress(MeetingNotFoundError):  # recorded on another machine
+            self._meetings.store.note(recording_id, undeleted=url, polled=str(time.time()))
+
+    async def _delete_later(self) -> None:
+        """Delete the jobs that could not be deleted while they ran."""
+        store = await run_sync(lambda: self._meetings.store)
+        for recording in await run_sync(store.recordings):
+            url = recording.details.get("undeleted")
+            asked = float(recording.details.get("polled", 0))
+            if url and time.time() - asked >= self._options.poll_seconds:
+                done = await self._client.delete(url)
+                await run_sync(self._note_undeleted, recording.id, "" if done else url)
 
     async def _remote_job(self, meeting_id: str) -> Job:
         jobs = await self._client.named(meeting_id)
@@ -181,13 +160,17 @@ class BatchBackend:
             )
         return jobs[0]
 
-    def _delete(self, meeting_id: str, found: list[Recording]) -> None:
-        store, _, storage = self._open()
-        with store.hold_meeting(meeting_id):
-            for recording in found:
-                store.delete(recording.id)
-                if "uploaded" in recording.details:
-                    storage.delete(f"{recording.id}.wav")
+    def _delete(self, meeting_id: str, elsewhere: bool) -> None:
+        """Delete what is here; where there is something elsewhere too, nothing here will do."""
+        try:
+            found = self._meetings.delete(meeting_id)
+        except MeetingNotFoundError:
+            if not elsewhere:
+                raise
+            return
+        for recording in found:
+            if "uploaded" in recording.details:
+                self._open()[1].delete(blob_name(recording))
 
 
 def _status(meeting_id: str, job: Job) -> MeetingStatus:

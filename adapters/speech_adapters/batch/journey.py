@@ -28,7 +28,7 @@ from speech_adapters.results import result_transcript
 from speech_adapters.store import Recording, Store
 from speech_adapters.transcript import Provenance, Transcript, seconds
 
-__all__ = ["Journey", "read_job"]
+__all__ = ["JobFailedError", "Journey", "blob_name", "read_job"]
 
 _LONGEST_SECONDS: Final = 240 * 60
 _QUERY: Final = re.compile(r"\?[^\s\"']*")
@@ -90,7 +90,7 @@ class Journey:
             return
         await run_sync(
             self._storage.upload,
-            _blob(recording),
+            blob_name(recording),
             recording.audio_path,
             recording.audio_bytes or 0,
             recording.request.audio,
@@ -104,7 +104,7 @@ class Journey:
         submission = Submission(
             meeting_id=recording.meeting_id,
             recording=recording.id,
-            audio_url=await run_sync(self._storage.address, _blob(recording)),
+            audio_url=await run_sync(self._storage.address, blob_name(recording)),
             locale=request.language,
             max_speakers=speakers if request.differentiate_speakers else None,
             words=request.word_timestamps,
@@ -167,7 +167,7 @@ class Journey:
         if self._store.complete(recording.id, transcript):
             recording.audio_path.unlink(missing_ok=True)
         if not self._options.keep_audio:
-            await run_sync(self._storage.delete, _blob(recording))
+            await run_sync(self._storage.delete, blob_name(recording))
 
 
 class JobFailedError(BackendError):
@@ -195,5 +195,6 @@ async def read_job(
     return result_transcript(result, meeting_id, origin)
 
 
-def _blob(recording: Recording) -> str:
+def blob_name(recording: Recording) -> str:
+    """Give the name of a recording's audio in the container."""
     return f"{recording.id}.wav"

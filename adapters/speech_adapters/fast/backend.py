@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
-from contextlib import suppress
 from typing import Any
 
 import anyio.from_thread
@@ -20,13 +18,14 @@ from speech_adapters.contract import (
     MeetingStatus,
     Session,
 )
-from speech_adapters.errors import MeetingBusyError, MeetingNotFoundError
+from speech_adapters.errors import MeetingBusyError
 from speech_adapters.fast.audio import MonoWav
 from speech_adapters.fast.options import NAME, fast_options
 from speech_adapters.http import KeyAuth, Patience, RejectedError, ServiceClient, TokenAuth
+from speech_adapters.meetings import Meetings
 from speech_adapters.results import result_transcript
-from speech_adapters.spooling import SpoolSession, StoreKeeper, take_up
-from speech_adapters.store import Recording, Store
+from speech_adapters.spooling import SpoolSession
+from speech_adapters.store import Recording
 from speech_adapters.transcript import Provenance, Transcript
 
 __all__ = ["FastBackend"]
@@ -52,8 +51,8 @@ class FastBackend:
         check_downmix(settings.downmix)
         self._options = fast_options(settings)
         self._settings = settings
-        self._lock = threading.Lock()
-        self._opened: tuple[Store, ServiceClient] | None = None
+        self._meetings = Meetings(settings.state_dir, NAME, self._process)
+        self._client: ServiceClient | None = None
 
     @property
     def provenance(self) -> Provenance:
@@ -62,67 +61,26 @@ class FastBackend:
 
     async def open_session(self, request: MeetingRequest) -> Session:
         """Begin a meeting."""
-        return await run_sync(self._open_session, request)
+        return SpoolSession(*await run_sync(self._meetings.begin, request))
 
     async def status(self, meeting_id: str) -> MeetingStatus:
         """Tell what became of a meeting; sends it where that was interrupted."""
-        return (await run_sync(self._take_up, meeting_id)).status()
+        return (await run_sync(self._meetings.advance, meeting_id)).status()
 
     async def transcript(self, meeting_id: str) -> Transcript:
         """Give the transcript of a meeting."""
-
-        def read() -> Transcript:
-            store = self._open()[0]
-            return store.transcript(store.newest(meeting_id).id)
-
-        return await run_sync(read)
+        return await run_sync(self._meetings.transcript, meeting_id)
 
     async def delete(self, meeting_id: str) -> None:
         """Delete all recordings of a meeting."""
-        await run_sync(self._delete, meeting_id)
+        await run_sync(self._meetings.delete, meeting_id)
 
     async def aclose(self) -> None:
         """Close store and connections."""
-        with self._lock:
-            opened, self._opened = self._opened, None
-        if opened is not None:
-            store, client = opened
+        client, self._client = self._client, None
+        if client is not None:
             await client.aclose()
-            await run_sync(store.close)
-
-    def _open(self) -> tuple[Store, ServiceClient]:
-        with self._lock:
-            if self._opened is None:
-                key = self._options.key.get_secret_value()
-                auth = KeyAuth(key) if key else TokenAuth(credential_of(self._options))
-                patience = Patience(first=self._options.retry_seconds)
-                client = ServiceClient(address(self._options), auth, patience)
-                self._opened = (Store.open(self._settings.state_dir), client)
-            return self._opened
-
-    def _open_session(self, request: MeetingRequest) -> Session:
-        store = self._open()[0]
-        hold = store.hold_meeting(request.meeting_id)
-        try:
-            # Recording does not wait for the network: who asks sends the others.
-            take_up(store, request.meeting_id, lambda _: None)
-            recording = store.create(request, NAME)
-        except BaseException:
-            hold.release()
-            raise
-        keeper = StoreKeeper(store, recording, hold, live=False, process=self._process)
-        return SpoolSession(recording, keeper)
-
-    def _take_up(self, meeting_id: str) -> Recording:
-        store = self._open()[0]
-        recordings = store.recordings(meeting_id)
-        if any(recording.state is JobState.UPLOADING for recording in recordings):
-            with suppress(MeetingBusyError), store.hold_meeting(meeting_id):
-                take_up(store, meeting_id, self._process)
-        else:
-            for recording in recordings:
-                self._process(recording)
-        return store.newest(meeting_id)
+        await run_sync(self._meetings.close)
 
     def _process(self, recording: Recording) -> None:
         """Send a recording; called in worker threads of the loop."""
@@ -130,7 +88,7 @@ class FastBackend:
             anyio.from_thread.run(self._send, recording.id)
 
     async def _send(self, recording_id: str) -> None:
-        store, client = self._open()
+        store = self._meetings.store
         try:
             hold = store.hold_recording(recording_id)
         except MeetingBusyError:
@@ -140,14 +98,14 @@ class FastBackend:
             if recording.state is not JobState.PROCESSING:
                 return
             try:
-                transcript = await self._transcribe(client, recording)
+                transcript = await self._transcribe(recording)
             except RejectedError as error:  # it would be refused again
                 store.fail(recording_id, str(error))
             else:
                 if store.complete(recording_id, transcript):
                     recording.audio_path.unlink(missing_ok=True)
 
-    async def _transcribe(self, client: ServiceClient, recording: Recording) -> Transcript:
+    async def _transcribe(self, recording: Recording) -> Transcript:
         opened: list[MonoWav] = []
 
         def form() -> dict[str, Any]:
@@ -161,7 +119,7 @@ class FastBackend:
             }
 
         try:
-            response = await client.request(
+            response = await self._service().request(
                 "POST",
                 "/transcriptions:transcribe",
                 params={"api-version": self._options.api_version},
@@ -182,13 +140,10 @@ class FastBackend:
             definition["diarization"] = {"enabled": True, "maxSpeakers": most}
         return definition
 
-    def _delete(self, meeting_id: str) -> None:
-        store = self._open()[0]
-        recordings = store.recordings(meeting_id)
-        found = [recording for recording in recordings if recording.state is not JobState.DELETED]
-        if not found:
-            store.newest(meeting_id)  # raises when there never was one
-            raise MeetingNotFoundError(f"Meeting {meeting_id!r} was deleted already.")
-        with store.hold_meeting(meeting_id):
-            for recording in found:
-                store.delete(recording.id)
+    def _service(self) -> ServiceClient:
+        if self._client is None:
+            key = self._options.key.get_secret_value()
+            auth = KeyAuth(key) if key else TokenAuth(credential_of(self._options))
+            patience = Patience(first=self._options.retry_seconds)
+            self._client = ServiceClient(address(self._options), auth, patience)
+        return self._client

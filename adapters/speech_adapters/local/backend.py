@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-import threading
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -20,13 +19,13 @@ from speech_adapters.contract import (
     Mode,
     Session,
 )
-from speech_adapters.errors import MeetingBusyError, MeetingNotFoundError
 from speech_adapters.local.job import Job
 from speech_adapters.local.launch import log_path, spawn_detached
 from speech_adapters.local.options import NAME, local_options, origin
 from speech_adapters.local.session import FolderKeeper, LocalSession
-from speech_adapters.spooling import SpoolSession, StoreKeeper, in_hand, take_up
-from speech_adapters.store import Recording, Store
+from speech_adapters.meetings import Meetings
+from speech_adapters.spooling import SpoolSession, in_hand
+from speech_adapters.store import Recording
 from speech_adapters.transcript import Provenance, Transcript
 
 __all__ = ["LocalBackend"]
@@ -47,10 +46,8 @@ class LocalBackend:
     def __init__(self, settings: Settings) -> None:
         check_downmix(settings.downmix)
         self._options = local_options(settings)
-        self._state_dir = settings.state_dir
+        self._meetings = Meetings(settings.state_dir, NAME, self._process, at_once=True)
         self._downmix = settings.downmix
-        self._lock = threading.Lock()
-        self._opened: Store | None = None
 
     @property
     def capabilities(self) -> Capabilities:
@@ -70,87 +67,44 @@ class LocalBackend:
 
     async def status(self, meeting_id: str) -> MeetingStatus:
         """Tell what became of a meeting; starts processing again where nobody is at it."""
-        return await run_sync(self._status, meeting_id)
+        return (await run_sync(self._meetings.advance, meeting_id)).status()
 
     async def transcript(self, meeting_id: str) -> Transcript:
         """Give the transcript of a meeting."""
-        return await run_sync(self._transcript, meeting_id)
+        return await run_sync(self._meetings.transcript, meeting_id)
 
     async def delete(self, meeting_id: str) -> None:
         """Delete all recordings of a meeting."""
-        await run_sync(self._delete, meeting_id)
+        for recording in await run_sync(self._meetings.delete, meeting_id):
+            with suppress(OSError):
+                log_path(recording).unlink(missing_ok=True)
 
     async def aclose(self) -> None:
         """Close the store; processing goes on without it."""
-        with self._lock:
-            store, self._opened = self._opened, None
-        if store is not None:
-            await run_sync(store.close)
-
-    def _store(self) -> Store:
-        with self._lock:
-            if self._opened is None:
-                self._opened = Store.open(self._state_dir)
-            return self._opened
+        await run_sync(self._meetings.close)
 
     def _open_session(self, request: MeetingRequest) -> Session:
         if request.mode is Mode.LIVE:
             folder = Path(tempfile.mkdtemp(prefix="speech-compat-"))
             job = self._job(request, folder / _AUDIO_FILE, live=True)
             return LocalSession(job, FolderKeeper(folder))
-        store = self._store()
-        hold = store.hold_meeting(request.meeting_id)
-        try:
-            take_up(store, request.meeting_id, self._process)
-            recording = store.create(request, NAME)
-        except BaseException:
-            hold.release()
-            raise
         live = request.mode.live
-        keeper = StoreKeeper(store, recording, hold, live, self._process)
+        recording, keeper = self._meetings.begin(request, live=live)
         if not live:
             return SpoolSession(recording, keeper)
-        return LocalSession(self._stored_job(store, recording, live=True), keeper)
-
-    def _status(self, meeting_id: str) -> MeetingStatus:
-        store = self._store()
-        recordings = store.recordings(meeting_id)
-        if any(recording.state is JobState.UPLOADING for recording in recordings):
-            with suppress(MeetingBusyError), store.hold_meeting(meeting_id):
-                take_up(store, meeting_id, self._process)
-        else:
-            for recording in recordings:
-                self._process(recording)
-        return store.newest(meeting_id).status()
-
-    def _transcript(self, meeting_id: str) -> Transcript:
-        store = self._store()
-        return store.transcript(store.newest(meeting_id).id)
-
-    def _delete(self, meeting_id: str) -> None:
-        store = self._store()
-        found = [r for r in store.recordings(meeting_id) if r.state is not JobState.DELETED]
-        if not found:
-            store.newest(meeting_id)  # raises when there never was one
-            raise MeetingNotFoundError(f"Meeting {meeting_id!r} was deleted already.")
-        with store.hold_meeting(meeting_id):
-            for recording in found:
-                store.delete(recording.id)
-                with suppress(OSError):
-                    log_path(recording).unlink(missing_ok=True)
+        return LocalSession(self._stored_job(recording, live=True), keeper)
 
     def _process(self, recording: Recording) -> None:
         """Start the worker on a recording that waits for one."""
-        store = self._store()
-        if recording.state is JobState.PROCESSING and not in_hand(store, recording):
-            spawn_detached(self._stored_job(store, recording), log_path(recording))
+        if recording.state is JobState.PROCESSING and not in_hand(self._meetings.store, recording):
+            spawn_detached(self._stored_job(recording), log_path(recording))
 
-    def _stored_job(self, store: Store, recording: Recording, *, live: bool = False) -> Job:
+    def _stored_job(self, recording: Recording, *, live: bool = False) -> Job:
         return self._job(
             recording.request,
             recording.audio_path,
             live=live,
-            store=store.directory,
+            store=self._meetings.store.directory,
             recording=recording.id,
         )
 

@@ -252,7 +252,7 @@ def test_a_job_deleted_by_someone_else_fails_with_the_reason(
     use(properties(), work)
 
 
-def test_a_running_job_is_not_deleted_but_the_meeting_is(
+def test_a_running_job_is_deleted_later_but_the_meeting_at_once(
     properties: Properties, double: ServiceDouble
 ) -> None:
     double.polls = 100
@@ -261,9 +261,13 @@ def test_a_running_job_is_not_deleted_but_the_meeting_is(
         await record(backend)
         await backend.delete("m")
         assert (await backend.status("m")).state is JobState.DELETED
+        assert len(double.jobs) == 1
+        double.jobs[double.submitted[0]].status = "Succeeded"
+        with pytest.raises(MeetingNotFoundError):
+            await backend.status("another")
+        assert double.jobs == {}
 
     use(properties(), work)
-    assert len(double.jobs) == 1  # the service keeps it for ttl_hours
 
 
 def test_a_final_job_is_deleted_too(properties: Properties, double: ServiceDouble) -> None:
