@@ -136,6 +136,14 @@ class Store:
         )
         return [self._recording(row) for row in rows]
 
+    def noting(self, detail: str) -> list[Recording]:
+        """Give the recordings, newest first, whose backend noted ``detail``."""
+        rows = self._database.rows(
+            f"{SELECT} WHERE details LIKE ? ORDER BY number DESC", f'%"{detail}": "_%'
+        )
+        found = (self._recording(row) for row in rows)
+        return [recording for recording in found if recording.details.get(detail)]
+
     def close_audio(self, recording_id: str, size: int, notes: tuple[str, ...] = ()) -> None:
         """Say that no more audio will come: Uploading becomes Processing, once.
 

@@ -262,3 +262,12 @@ def test_details_are_kept_beside_those_there_are(store: Store) -> None:
     store.note(recording.id, job="https://host/1")
     assert store.note(recording.id, polled="5").details == {"job": "https://host/1", "polled": "5"}
     assert store.get(recording.id).details == {"job": "https://host/1", "polled": "5"}
+
+
+def test_recordings_are_found_by_what_was_noted(store: Store) -> None:
+    first, second, third = (store.create(REQUEST, "batch") for _ in range(3))
+    store.note(first.id, job="https://host/1")
+    store.note(second.id, job="")
+    store.note(third.id, job="https://host/3", other="x")
+    assert [found.id for found in store.noting("job")] == [third.id, first.id]
+    assert store.noting("nothing") == []

@@ -144,10 +144,10 @@ class BatchBackend:
     async def _delete_later(self) -> None:
         """Delete the jobs that could not be deleted while they ran."""
         store = await run_sync(lambda: self._meetings.store)
-        for recording in await run_sync(store.recordings):
-            url = recording.details.get("undeleted")
+        for recording in await run_sync(store.noting, "undeleted"):
+            url = recording.details["undeleted"]
             asked = float(recording.details.get("polled", 0))
-            if url and time.time() - asked >= self._options.poll_seconds:
+            if time.time() - asked >= self._options.poll_seconds:
                 done = await self._client.delete(url)
                 await run_sync(self._note_undeleted, recording.id, "" if done else url)
 

@@ -150,10 +150,8 @@ class Journey:
     def _open(self) -> list[Recording]:
         return [
             recording
-            for recording in self._store.recordings()
-            if recording.backend == NAME
-            and recording.state is JobState.PROCESSING
-            and "job" in recording.details
+            for recording in self._store.noting("job")
+            if recording.backend == NAME and recording.state is JobState.PROCESSING
         ]
 
     async def _finish(self, recording: Recording, job: Job) -> None:
