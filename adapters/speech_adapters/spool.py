@@ -12,15 +12,14 @@ from __future__ import annotations
 import io
 import os
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
+from speech_adapters._closing import Closing
 from speech_adapters.errors import StoreError
 
 __all__ = ["SpoolReader", "SpoolWriter"]
 
 
-class SpoolWriter:
+class SpoolWriter(Closing):
     """Appends audio to a file.
 
     A file left by an earlier run is continued, never cut.  Only its owner may
@@ -78,24 +77,13 @@ class SpoolWriter:
         except OSError as error:  # network file systems report a full disk only now
             raise _failed("written", self.path, error) from error
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
     def _open_file(self) -> io.FileIO:
         if self._file is None:
             raise StoreError(f"The audio file {self.path} is closed: nothing can be added to it.")
         return self._file
 
 
-class SpoolReader:
+class SpoolReader(Closing):
     """Reads a spool from its beginning, also while it still grows.
 
     Raises:
@@ -127,17 +115,6 @@ class SpoolReader:
         file, self._file = self._file, None
         if file is not None:
             file.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def _private(path: str, flags: int) -> int:

@@ -17,11 +17,11 @@ import sqlite3
 import uuid
 from datetime import UTC, datetime
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 
 import attrs
 
+from speech_adapters._closing import Closing
 from speech_adapters._database import Database
 from speech_adapters._holds import Hold
 from speech_adapters._records import SELECT, Recording, dump_request, from_row
@@ -41,7 +41,7 @@ _FILE: Final = "meetings.sqlite3"
 _KEPT: Final = (JobState.COMPLETED, JobState.DELETED)
 
 
-class Store:
+class Store(Closing):
     """The meetings of one folder; open it with :meth:`open`.
 
     Every method may raise :class:`StoreError` when the file cannot be read or
@@ -78,17 +78,6 @@ class Store:
     def close(self) -> None:
         """Close the store.  Idempotent."""
         self._database.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def create(self, request: MeetingRequest, backend: str) -> Recording:
         """Begin a recording, in the state Uploading; none that exists is touched."""

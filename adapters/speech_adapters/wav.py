@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import struct
 from pathlib import Path
-from types import TracebackType
-from typing import BinaryIO, Final, Self
+from typing import BinaryIO, Final
 
 import attrs
 
+from speech_adapters._closing import Closing
 from speech_adapters.errors import AudioError
 from speech_adapters.pcm import SourceFormat, to_pcm16
 
@@ -146,7 +146,7 @@ def _source(chunk: bytes, what: str) -> SourceFormat:
         raise AudioError(f"{what} cannot be used. {error}") from None
 
 
-class WavFile:
+class WavFile(Closing):
     """Reads the samples of a WAV file as 16-bit PCM, whatever they are in the file.
 
     Attributes:
@@ -227,17 +227,6 @@ class WavFile:
     def close(self) -> None:
         """Close the file.  Idempotent."""
         self._file.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _ticks(self, size: int) -> int:
         return self.pcm.ticks(size // self._source.frame_bytes * self.pcm.frame_bytes)

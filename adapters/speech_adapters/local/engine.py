@@ -9,14 +9,14 @@ between looks makes it lose segments, so half a second is kept.
 from __future__ import annotations
 
 import ctypes
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 
 import numpy as np
 from moonshine_voice.errors import MoonshineError
 from moonshine_voice.moonshine_api import ModelArch, Transcript
 from moonshine_voice.transcriber import Error, Transcriber
 
+from speech_adapters._closing import Closing
 from speech_adapters.errors import BackendError, ConfigurationError
 from speech_adapters.local.options import LocalOptions, model_folder
 from speech_adapters.local.speakers import Line, Span
@@ -27,7 +27,7 @@ _LOOK_SECONDS: Final = 0.5
 _SETTLED_SECONDS: Final = 150.0  # the engine revises speakers within 120 s
 
 
-class Engine:
+class Engine(Closing):
     """One stream through the engine.  A context manager.
 
     Args:
@@ -78,17 +78,6 @@ class Engine:
         """Free the engine.  Idempotent."""
         self._stream.close()
         self._transcriber.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _listen(self, event: object) -> None:
         # The engine swallows what goes wrong while stopping and only tells here.
