@@ -253,9 +253,11 @@ class ServiceDouble:
 
 
 @contextmanager
-def running(double: ServiceDouble) -> Iterator[str]:
+def running(double: ServiceDouble, port: int = 0) -> Iterator[str]:
     """Serve on loopback; gives the address."""
-    config = uvicorn.Config(double, host="127.0.0.1", port=0, log_level="critical", lifespan="off")
+    config = uvicorn.Config(
+        double, host="127.0.0.1", port=port, log_level="critical", lifespan="off"
+    )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()

@@ -1,0 +1,82 @@
+"""Cassettes: what a service answered, played again without it.
+
+``pytest tests/recorded --record-mode=rewrite`` records them anew, from the double: they
+are synthetic, and their first line says so.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from double.service import ServiceDouble, running
+
+CASSETTES = Path(__file__).parents[2] / "cassettes"
+PORT = 18_099
+ORIGIN = (
+    "# synthetic, after azure-rest-api-specs SpeechToText 2025-10-15 and its examples:"
+    " recorded from the project's double\n"
+)
+_SIGNATURE = re.compile(rb"([?&]sig=)[^&\"\s]+")
+_LARGEST = 16 * 1024
+
+
+def _scrub_answer(answer: dict[str, Any]) -> dict[str, Any]:
+    answer["headers"].pop("date", None)
+    answer["body"]["string"] = _SIGNATURE.sub(rb"\1scrubbed", answer["body"]["string"])
+    return answer
+
+
+def _scrub_request(request: Any) -> Any:
+    """A body of audio is kept as its digest; a form's boundary is another each time."""
+    if request.body and len(request.body) > _LARGEST:
+        request.body = b"sha256 " + hashlib.sha256(request.body).hexdigest().encode()
+    return request
+
+
+@pytest.fixture(scope="module")
+def vcr_config() -> dict[str, Any]:
+    return {
+        "filter_headers": ["ocp-apim-subscription-key", "authorization", "user-agent"],
+        "filter_query_parameters": [("sig", "scrubbed")],
+        "before_record_response": _scrub_answer,
+        "before_record_request": _scrub_request,
+        "match_on": ["method", "scheme", "host", "port", "path", "query"],
+        "allow_playback_repeats": False,
+    }
+
+
+@pytest.fixture(scope="module")
+def vcr_cassette_dir(request: pytest.FixtureRequest) -> str:
+    return str(CASSETTES / Path(request.node.fspath).stem.removeprefix("test_"))
+
+
+@pytest.fixture(autouse=True)
+def _all_played(vcr: Any) -> Iterator[None]:
+    """Fail where an interaction of the cassette was not needed."""
+    yield
+    if vcr.record_mode.value == "none":
+        assert vcr.all_played, "the cassette has interactions that were not played"
+
+
+@pytest.fixture
+def service(record_mode: str) -> Iterator[str]:
+    """Give the service's address; it runs only while cassettes are recorded."""
+    if record_mode == "none":
+        yield f"http://127.0.0.1:{PORT}"
+        return
+    with running(ServiceDouble(polls=2), PORT) as url:
+        yield url
+
+
+def pytest_sessionfinish() -> None:
+    """Have every cassette tell its origin in the first line."""
+    for path in CASSETTES.rglob("*.yaml"):
+        text = path.read_text(encoding="utf-8")
+        if not text.startswith("#"):
+            path.write_text(ORIGIN + text, encoding="utf-8")

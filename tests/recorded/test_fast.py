@@ -1,0 +1,38 @@
+"""Fast transcription from a cassette."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import anyio
+import pytest
+
+from double.service import KEY
+from speech_adapters import MeetingRequest, Mode, Transcript
+from speech_adapters.config import load_settings
+from speech_adapters.registry import create_backend
+
+pytestmark = pytest.mark.vcr
+
+
+def test_a_meeting(service: str, tmp_path: Path) -> None:
+    settings = load_settings(
+        {
+            "backend": "fast",
+            "state_dir": str(tmp_path),
+            "backends.fast.endpoint": service,
+            "backends.fast.key": KEY,
+        }
+    )
+
+    async def work() -> Transcript:
+        backend = create_backend(settings)
+        session = await backend.open_session(MeetingRequest("m", mode=Mode.STORED))
+        await session.push(b"\x01\x00" * 16_000)
+        await session.finish()
+        await session.aclose()
+        transcript = await backend.transcript("m")
+        await backend.aclose()
+        return transcript
+
+    assert [u.text for u in anyio.run(work).utterances] == ["A double heard 1.000 seconds."]
