@@ -14,6 +14,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import partial
+from pathlib import Path
 from typing import Any, Final
 
 import anyio.to_thread
@@ -193,6 +194,26 @@ class ServiceClient:
                 response.status_code,
                 "",
             ) from None
+
+    async def download(self, url: str, path: Path) -> None:
+        """Write what is at a signed address to a file, at constant memory.
+
+        Raises:
+            AuthenticationError, ThrottledError, UnavailableError, RejectedError: as
+                :meth:`request`.
+        """
+
+        async def fetch() -> httpx.Response:
+            async with self._client.stream("GET", url, auth=None) as response:
+                if response.is_error:
+                    await response.aread()  # it says why
+                response.raise_for_status()
+                with path.open("wb") as file:
+                    async for part in response.aiter_bytes():
+                        file.write(part)
+                return response
+
+        await self._insistently(fetch, self._patience.attempts)
 
     async def aclose(self) -> None:
         """Close all connections.  Idempotent."""

@@ -99,20 +99,21 @@ class _Heard:
     words: tuple[Word, ...]
 
 
-def read_result(path: Path, meeting_id: str, provenance: Provenance) -> Transcript:
-    """Read a result file.
+def read_result(path: Path, meeting_id: str, provenance: Provenance, what: str = "") -> Transcript:
+    """Read a result file, which errors call ``what``, or by its path.
 
     Raises:
         BackendError: it cannot be read, or is no result.
     """
+    what = what or str(path)
     try:
         with path.open("rb") as file:
             if not path.stat().st_size:
-                raise BackendError(f"{path} is empty: there is no result in it.")
+                raise BackendError(f"{what} is empty: there is no result in it.")
             with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-                return result_transcript(data, meeting_id, provenance, str(path))
+                return result_transcript(data, meeting_id, provenance, what)
     except OSError as error:
-        raise BackendError(f"{path} cannot be read: {error.strerror or error}.") from error
+        raise BackendError(f"{what} cannot be read: {error.strerror or error}.") from error
 
 
 def result_transcript(

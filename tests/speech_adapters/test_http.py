@@ -3,6 +3,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from email.utils import formatdate
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -222,3 +223,18 @@ def test_a_form_is_made_anew_for_every_attempt() -> None:
     ask(service, work=lambda c: c.request("POST", "/x", files=files))
     assert len(made) == 2
     assert all(b"sound" in request.read() for request in service.requests)
+
+
+def test_a_download_goes_to_a_file_and_again_from_its_beginning(tmp_path: Path) -> None:
+    service = Service(httpx.Response(503), httpx.Response(200, content=b"x" * 100_000))
+    path = tmp_path / "result.json"
+    path.write_bytes(b"what an earlier attempt left")
+    ask(service, KeyAuth("KEY"), lambda c: c.download("https://store/r?sig=s", path))
+    assert path.read_bytes() == b"x" * 100_000
+    assert [r.headers.get("ocp-apim-subscription-key") for r in service.requests] == [None, None]
+
+
+def test_a_download_that_is_refused_says_why(tmp_path: Path) -> None:
+    answer = httpx.Response(403, json={"code": "AuthenticationFailed", "message": "expired"})
+    with pytest.raises(AuthenticationError, match=r"403 AuthenticationFailed\): expired"):
+        ask(Service(answer), work=lambda c: c.download("https://s/r?sig=s", tmp_path / "r"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -78,12 +79,12 @@ class BatchClient:
         found, _ = await self._service.document("GET", address, signed=True)
         return _read(Report, found)
 
-    async def result(self, files: list[ResultFile]) -> bytes | None:
-        """Give the result among a job's files, or ``None`` where there is none."""
+    async def result(self, files: list[ResultFile], path: Path) -> bool:
+        """Write the result among a job's files to ``path``; gives whether there is one."""
         address = next((file.links.content for file in files if file.kind == _RESULT), "")
-        if not address:
-            return None
-        return (await self._service.request("GET", address, signed=True)).content
+        if address:
+            await self._service.download(address, path)
+        return bool(address)
 
     async def delete(self, url: str) -> bool:
         """Delete a job; gives whether it could be: one that runs cannot."""

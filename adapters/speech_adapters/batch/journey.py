@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import re
 import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final
 
 import attrs
@@ -24,7 +26,7 @@ from speech_adapters.batch.options import NAME, BatchOptions
 from speech_adapters.batch.storage import Storage
 from speech_adapters.contract import JobState
 from speech_adapters.errors import BackendError, MeetingBusyError, UnavailableError
-from speech_adapters.results import result_transcript
+from speech_adapters.results import read_result
 from speech_adapters.store import Recording, Store
 from speech_adapters.transcript import Provenance, Transcript, seconds
 
@@ -183,14 +185,16 @@ async def read_job(
     """
     files = await client.files(job) if job.links.files else []
     report = await client.report(files)
-    result = None if report.failure else await client.result(files)
-    if result is None:
-        fault = job.properties.error
-        said = f"{fault.code}: {fault.message}".strip(": ") if fault else ""
-        reason = report.failure or said or "the service gave neither result nor reason"
-        # A reason may quote the audio's address with its signature.
-        raise JobFailedError(f"Batch transcription failed: {_QUERY.sub('?...', reason)}")
-    return result_transcript(result, meeting_id, origin)
+    # Results can be larger than what should be in memory.
+    with TemporaryDirectory(prefix="speech-compat-") as folder:
+        path = Path(folder) / "result.json"
+        if not report.failure and await client.result(files, path):
+            return await run_sync(read_result, path, meeting_id, origin, "The service's result")
+    fault = job.properties.error
+    said = f"{fault.code}: {fault.message}".strip(": ") if fault else ""
+    reason = report.failure or said or "the service gave neither result nor reason"
+    # A reason may quote the audio's address with its signature.
+    raise JobFailedError(f"Batch transcription failed: {_QUERY.sub('?...', reason)}")
 
 
 def blob_name(recording: Recording) -> str:

@@ -170,7 +170,11 @@ def test_what_passes_is_waited_out(
         ),
         (Fault(r"/results/", PlainTextResponse("expired", 403)), AuthenticationError, r"\(403\)"),
         (Fault(r"0.json", PlainTextResponse("gone", 404)), BackendError, r"\(404\)"),
-        (Fault(r"0.json", PlainTextResponse('{"x": 1}')), BackendError, "is no result"),
+        (
+            Fault(r"0.json", PlainTextResponse('{"x": 1}')),
+            BackendError,
+            "The service's result is no result",
+        ),
     ],
 )
 def test_what_cannot_be_read_is_told_and_nothing_is_lost(
