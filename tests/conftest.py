@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import importlib.util
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from double.azurite import azurite
 
 
 @pytest.fixture(autouse=True)
@@ -26,6 +29,13 @@ def shipped_recordings() -> Path:
     if spec is None or spec.origin is None:
         pytest.skip("the extra 'local' is not installed")
     return Path(spec.origin).parent / "assets"
+
+
+@pytest.fixture(scope="session")
+def storage() -> Iterator[str]:
+    """Run the storage emulator; gives its connection string."""
+    with azurite() as connection:
+        yield connection
 
 
 @pytest.fixture(scope="session")

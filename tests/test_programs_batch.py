@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from double.azurite import azurite
 from double.service import KEY, ServiceDouble, running
 from speech_adapters.contract import JobState
 from speech_adapters.store import Store
@@ -59,12 +58,6 @@ async def dying_async(*args, **more):
 setattr(owner, name, dying_async if inspect.iscoroutinefunction(real) else dying)
 runpy.run_path(program, run_name="__main__")
 """
-
-
-@pytest.fixture(scope="module")
-def storage() -> Iterator[str]:
-    with azurite() as connection:
-        yield connection
 
 
 @pytest.fixture

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import importlib.util
-from typing import Any, Final, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 from pydantic import Field, SecretStr
 
 from speech_adapters.config import Options, Service, Settings, parse_options
 from speech_adapters.errors import ConfigurationError, MissingExtraError
+
+if TYPE_CHECKING:
+    from speech_adapters.http import ServiceClient
 
 __all__ = [
     "ServiceOptions",
@@ -16,6 +19,7 @@ __all__ = [
     "credential_of",
     "missing",
     "need_packages",
+    "service_client",
     "service_options",
 ]
 
@@ -94,6 +98,16 @@ def credential_of(options: ServiceOptions) -> Any:
     except ImportError as error:
         raise _absent("azure-identity") from error
     return DefaultAzureCredential()
+
+
+def service_client(options: ServiceOptions, credential: Any) -> ServiceClient:
+    """Give the client of the service that the options name, by key or else credential."""
+    # Not before it is needed: the packages may be missing, and that is said elsewhere.
+    from speech_adapters.http import KeyAuth, Patience, ServiceClient, TokenAuth
+
+    key = options.key.get_secret_value()
+    auth = KeyAuth(key) if key else TokenAuth(credential)
+    return ServiceClient(address(options), auth, Patience(first=options.retry_seconds))
 
 
 def need_packages(*names: str) -> None:

@@ -11,6 +11,7 @@ import attrs
 from speech_adapters._closing import Closing
 from speech_adapters.errors import AudioError
 from speech_adapters.pcm import SourceFormat, to_pcm16
+from speech_adapters.transcript import seconds
 
 __all__ = ["MAGIC", "WavFile", "WavHeader", "read_header", "wav_header"]
 
@@ -208,6 +209,13 @@ class WavFile(Closing):
     def truncated(self) -> bool:
         """Whether the file holds less audio than it announces."""
         return self.missing > 0
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is wrong with the file though it can be read, one sentence each."""
+        if not self.truncated:
+            return ()
+        return (f"The file is truncated: {seconds(self.missing):.3f} s of its audio are missing.",)
 
     def read(self, frames: int) -> bytes:
         """Give up to ``frames`` samples of every channel, or ``b""`` at the end.

@@ -182,7 +182,7 @@ async def _transcribe_file(
         mode=Mode.BOTH if stored else Mode.LIVE,
         language=options.language,
         max_speakers=options.speakers,
-        notes=_notes(file),
+        notes=file.notes,
     )
     backend, gaps = choose_backend(request, settings)
     tell_gaps(backend.name, gaps)
@@ -243,14 +243,8 @@ def _silent(offset: int) -> None:
     """Show nothing."""
 
 
-def _notes(file: WavFile) -> tuple[str, ...]:
-    if not file.truncated:
-        return ()
-    return (f"The file is truncated: {seconds(file.missing):.3f} s of its audio are missing.",)
-
-
 def _report_missing(file: WavFile) -> int:
-    for note in _notes(file):
+    for note in file.notes:
         sys.stderr.write(f"speech-compat: {file.path}: {note}\n")
     return _TRUNCATED if file.truncated else 0
 

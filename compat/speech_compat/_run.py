@@ -186,11 +186,12 @@ class Run:
 
         source = self._open()
         settings = _bridge.settings_of(self._plan.config)
-        choose_backend(self._plan.request(source.pcm), settings)  # complain before the audio
-        first = source.read()
-        # A header in the audio may tell another format than the one declared.
         request = self._plan.request(source.pcm, source.notes)
-        backend, gaps = choose_backend(request, settings)
+        backend, gaps = choose_backend(request, settings)  # complains before the audio
+        first = source.read()
+        if source.pcm != request.audio:  # a header in the audio told another format
+            request = self._plan.request(source.pcm, source.notes)
+            backend, gaps = choose_backend(request, settings)
         _bridge.tell_gaps(backend.name, gaps + self._unused(backend.name, settings.strict))
         for note in source.notes:
             _logger.warning("Meeting %r: %s", self._plan.meeting_id, note)

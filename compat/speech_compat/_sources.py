@@ -7,7 +7,6 @@ from typing import Final, Protocol
 
 from speech_adapters.audio import PcmFormat, SourceFormat, StreamDecoder, WavFile
 from speech_adapters.errors import AudioError
-from speech_adapters.transcript import seconds
 from speech_compat.audio import (
     AudioConfig,
     AudioInputStream,
@@ -101,10 +100,7 @@ class _FileSource:
         self._frames = _BLOCK_BYTES // self._file.pcm.frame_bytes
         self._stopped = False
         self.pcm = self._file.pcm
-        self.notes: tuple[str, ...] = ()
-        if self._file.truncated:
-            missing = seconds(self._file.missing)
-            self.notes = (f"The file is truncated: {missing:.3f} s of its audio are missing.",)
+        self.notes = self._file.notes
 
     def read(self) -> bytes:
         return b"" if self._stopped else self._file.read(self._frames)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import uuid
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from speech_compat._config import SpeechConfig
@@ -211,8 +212,6 @@ class Transcriber(Recognizer):
         return Run(self._plan(self._config), labels, lambda: open_source(audio), _Signals(self))
 
     def _plan(self, config: SpeechConfig) -> Plan:
-        import uuid
-
         from speech_compat import _bridge
 
         gathering = self._gathering

@@ -6,15 +6,8 @@ from pathlib import Path
 import pytest
 
 from conformance.suite import BackendConformance
-from double.azurite import azurite
 from double.service import KEY, ServiceDouble, running
 from speech_adapters.config import Settings, load_settings
-
-
-@pytest.fixture(scope="module")
-def storage() -> Iterator[str]:
-    with azurite() as connection:
-        yield connection
 
 
 @pytest.fixture(scope="module")

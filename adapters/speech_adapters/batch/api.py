@@ -78,6 +78,12 @@ class Job(_Answer):
     properties: JobProperties = JobProperties()
 
     @property
+    def failure(self) -> str:
+        """Why it failed, as far as the job itself tells, or an empty text."""
+        fault = self.properties.error
+        return _reason(fault.code, fault.message) if fault else ""
+
+    @property
     def final(self) -> bool:
         """Whether it will not change any more."""
         return self.status in ("Succeeded", "Failed")
@@ -114,7 +120,7 @@ class Report(_Answer):
     def failure(self) -> str:
         """Why the first file that failed did, or an empty text."""
         failed = (found for found in self.details if found.status != "Succeeded")
-        return next((f"{d.error_kind}: {d.error_message}".strip(": ") for d in failed), "")
+        return next((_reason(found.error_kind, found.error_message) for found in failed), "")
 
 
 class Api:
@@ -169,6 +175,10 @@ class Api:
 
     def _life(self, hours: int) -> dict[str, Any]:
         return {"timeToLive": f"PT{hours}H"} if self._old else {"timeToLiveHours": hours}
+
+
+def _reason(code: str, message: str) -> str:
+    return f"{code}: {message}".strip(": ")
 
 
 def job_id(url: str) -> str:

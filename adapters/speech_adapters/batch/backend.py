@@ -5,17 +5,16 @@ from __future__ import annotations
 import threading
 import time
 from contextlib import suppress
-from typing import Any
 
 import anyio.from_thread
 from anyio.to_thread import run_sync
 
 from speech_adapters.audio import check_downmix
-from speech_adapters.azure import address, credential_of
+from speech_adapters.azure import credential_of, service_client
 from speech_adapters.batch.api import RECORDING, Api, Job
 from speech_adapters.batch.client import BatchClient
 from speech_adapters.batch.journey import JobFailedError, Journey, blob_name, read_job
-from speech_adapters.batch.options import NAME, BatchOptions, batch_options
+from speech_adapters.batch.options import NAME, batch_options
 from speech_adapters.batch.storage import Storage
 from speech_adapters.config import Settings
 from speech_adapters.contract import (
@@ -30,7 +29,6 @@ from speech_adapters.errors import (
     MeetingFailedError,
     MeetingNotFoundError,
 )
-from speech_adapters.http import KeyAuth, Patience, ServiceClient, TokenAuth
 from speech_adapters.meetings import Meetings
 from speech_adapters.spooling import SpoolSession
 from speech_adapters.store import Recording
@@ -121,7 +119,8 @@ class BatchBackend:
         with self._lock:
             if self._opened is None:
                 credential = credential_of(self._options)
-                client = _client(self._options, credential)
+                service = service_client(self._options, credential)
+                client = BatchClient(service, Api(self._options.api_version))
                 self._opened = (client, Storage(self._options, credential))
             return self._opened
 
@@ -175,13 +174,4 @@ class BatchBackend:
 
 def _status(meeting_id: str, job: Job) -> MeetingStatus:
     states = {"Succeeded": JobState.COMPLETED, "Failed": JobState.FAILED}
-    fault = job.properties.error
-    reason = f"{fault.code}: {fault.message}".strip(": ") if fault else ""
-    return MeetingStatus(meeting_id, states.get(job.status, JobState.PROCESSING), reason)
-
-
-def _client(options: BatchOptions, credential: Any) -> BatchClient:
-    key = options.key.get_secret_value()
-    auth = KeyAuth(key) if key else TokenAuth(credential)
-    patience = Patience(first=options.retry_seconds)
-    return BatchClient(ServiceClient(address(options), auth, patience), Api(options.api_version))
+    return MeetingStatus(meeting_id, states.get(job.status, JobState.PROCESSING), job.failure)

@@ -16,6 +16,7 @@ __all__ = ["BatchClient"]
 
 _GONE: Final = 404
 _REFUSED_FILTER: Final = 400
+_FILTER_CODES: Final = ("UnsupportedFilter", "InvalidArgument", "InvalidRequest", "")
 _UNFINISHED: Final = "DeleteNotAllowed"
 _REPORT: Final = "TranscriptionReport"
 _RESULT: Final = "Transcription"
@@ -116,9 +117,6 @@ class BatchClient:
             for item in page.get("values") or ():
                 yield item
             following, params = page.get("@nextLink"), {}
-
-
-_FILTER_CODES: Final = ("UnsupportedFilter", "InvalidArgument", "InvalidRequest", "")
 
 
 def _read(model: type[ModelT], data: Any) -> ModelT:

@@ -190,9 +190,7 @@ async def read_job(
         path = Path(folder) / "result.json"
         if not report.failure and await client.result(files, path):
             return await run_sync(read_result, path, meeting_id, origin, "The service's result")
-    fault = job.properties.error
-    said = f"{fault.code}: {fault.message}".strip(": ") if fault else ""
-    reason = report.failure or said or "the service gave neither result nor reason"
+    reason = report.failure or job.failure or "the service gave neither result nor reason"
     # A reason may quote the audio's address with its signature.
     raise JobFailedError(f"Batch transcription failed: {_QUERY.sub('?...', reason)}")
 

@@ -9,7 +9,7 @@ import anyio.from_thread
 from anyio.to_thread import run_sync
 
 from speech_adapters.audio import check_downmix
-from speech_adapters.azure import address, credential_of
+from speech_adapters.azure import credential_of, service_client
 from speech_adapters.config import Settings
 from speech_adapters.contract import (
     Capabilities,
@@ -21,7 +21,7 @@ from speech_adapters.contract import (
 from speech_adapters.errors import MeetingBusyError
 from speech_adapters.fast.audio import MonoWav
 from speech_adapters.fast.options import NAME, fast_options
-from speech_adapters.http import KeyAuth, Patience, RejectedError, ServiceClient, TokenAuth
+from speech_adapters.http import RejectedError, ServiceClient
 from speech_adapters.meetings import Meetings
 from speech_adapters.results import result_transcript
 from speech_adapters.spooling import SpoolSession
@@ -142,8 +142,5 @@ class FastBackend:
 
     def _service(self) -> ServiceClient:
         if self._client is None:
-            key = self._options.key.get_secret_value()
-            auth = KeyAuth(key) if key else TokenAuth(credential_of(self._options))
-            patience = Patience(first=self._options.retry_seconds)
-            self._client = ServiceClient(address(self._options), auth, patience)
+            self._client = service_client(self._options, credential_of(self._options))
         return self._client

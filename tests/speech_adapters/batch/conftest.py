@@ -8,14 +8,7 @@ from typing import Any
 
 import pytest
 
-from double.azurite import azurite
 from double.service import KEY, ServiceDouble, running
-
-
-@pytest.fixture(scope="session")
-def storage() -> Iterator[str]:
-    with azurite() as connection:
-        yield connection
 
 
 @pytest.fixture
