@@ -100,13 +100,18 @@ def credential_of(options: ServiceOptions) -> Any:
     return DefaultAzureCredential()
 
 
-def service_client(options: ServiceOptions, credential: Any) -> ServiceClient:
-    """Give the client of the service that the options name, by key or else credential."""
+def service_client(options: ServiceOptions, credential: Any = None) -> ServiceClient:
+    """Give the client of the service that the options name, by key or else credential.
+
+    Args:
+        options: the options.
+        credential: of the options, where it was made already.
+    """
     # Not before it is needed: the packages may be missing, and that is said elsewhere.
     from speech_adapters.http import KeyAuth, Patience, ServiceClient, TokenAuth
 
     key = options.key.get_secret_value()
-    auth = KeyAuth(key) if key else TokenAuth(credential)
+    auth = KeyAuth(key) if key else TokenAuth(credential or credential_of(options))
     return ServiceClient(address(options), auth, Patience(first=options.retry_seconds))
 
 

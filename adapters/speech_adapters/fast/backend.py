@@ -9,7 +9,7 @@ import anyio.from_thread
 from anyio.to_thread import run_sync
 
 from speech_adapters.audio import check_downmix
-from speech_adapters.azure import credential_of, service_client
+from speech_adapters.azure import service_client
 from speech_adapters.config import Settings
 from speech_adapters.contract import (
     Capabilities,
@@ -142,5 +142,5 @@ class FastBackend:
 
     def _service(self) -> ServiceClient:
         if self._client is None:
-            self._client = service_client(self._options, credential_of(self._options))
+            self._client = service_client(self._options)
         return self._client
