@@ -26,7 +26,7 @@ class Meetings:
     Args:
         directory: the store's folder.
         backend: the backend's name.
-        process: moves a recording on; called for recordings in any state.
+        process: moves a recording on; called for recordings of this backend, in any state.
         at_once: whether meetings cut off are moved on when the next recording begins
             too.  Not where that needs the network: recording does not wait for it.
     """
@@ -41,7 +41,7 @@ class Meetings:
     ) -> None:
         self._directory = directory
         self._backend = backend
-        self._process = process
+        self._process_own = process
         self._at_once = at_once
         self._lock = threading.Lock()
         self._opened: Store | None = None
@@ -123,6 +123,11 @@ class Meetings:
             for recording in found:
                 store.delete(recording.id)
         return found
+
+    def _process(self, recording: Recording) -> None:
+        """Leave alone what another backend recorded: its audio was not given to this one."""
+        if recording.backend == self._backend:
+            self._process_own(recording)
 
     def close(self) -> None:
         """Close the store.  Idempotent."""

@@ -7,18 +7,28 @@ another distribution can add one.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from importlib.metadata import EntryPoint, entry_points
 
 from speech_adapters.config import Settings
 from speech_adapters.contract import Backend, Gap, MeetingRequest, gaps
 from speech_adapters.errors import (
     ConfigurationError,
+    MeetingNotFoundError,
     NoBackendError,
     SpeechError,
     UnsupportedError,
 )
+from speech_adapters.store import Store
 
-__all__ = ["GROUP", "backend_names", "choose_backend", "create_backend", "strict_message"]
+__all__ = [
+    "GROUP",
+    "backend_names",
+    "choose_backend",
+    "create_backend",
+    "meeting_backend",
+    "strict_message",
+]
 
 GROUP = "speech_adapters.backends"
 
@@ -45,6 +55,22 @@ def create_backend(settings: Settings, name: str | None = None) -> Backend:
     except ImportError as error:
         raise ConfigurationError(f"Backend {name!r} cannot be loaded: {error}.") from error
     return backend
+
+
+def meeting_backend(settings: Settings, meeting_id: str) -> Backend:
+    """Make the backend that has a meeting: the one that recorded it here, or the configured one.
+
+    So a meeting stays with the backend that took it, whatever is configured when
+    somebody asks: its audio goes nowhere else.
+
+    Raises:
+        StoreError: the meeting store cannot be read.
+        NoBackendError, MissingExtraError, ConfigurationError: see :func:`create_backend`.
+    """
+    name = None
+    with suppress(MeetingNotFoundError), Store.open(settings.state_dir) as store:
+        name = store.newest(meeting_id).backend
+    return create_backend(settings, name)
 
 
 def choose_backend(request: MeetingRequest, settings: Settings) -> tuple[Backend, tuple[Gap, ...]]:

@@ -32,7 +32,7 @@ from speech_adapters.contract import (
 )
 from speech_adapters.errors import AudioError, ConfigurationError, SpeechError
 from speech_adapters.formats import SUFFIXES, one_line, render
-from speech_adapters.registry import choose_backend, create_backend
+from speech_adapters.registry import choose_backend, create_backend, meeting_backend
 from speech_adapters.store import Store
 from speech_adapters.transcript import Provenance, Transcript, Utterance, seconds
 from speech_compat._bridge import remote_document, tell_gaps
@@ -80,7 +80,6 @@ def transcribe(options: argparse.Namespace) -> int:
 def show(meeting_id: str, format: str, output: Path | None) -> int:  # noqa: A002
     """Show a stored transcript, or how far it has come."""
     settings = load_settings()
-    backend = _backend_of(settings, meeting_id)
 
     async def ask(backend: Backend) -> tuple[str, Transcript | None]:
         status = await backend.status(meeting_id)
@@ -90,7 +89,7 @@ def show(meeting_id: str, format: str, output: Path | None) -> int:  # noqa: A00
             return f"{status.state.value}{share}: ask again later.", None
         return status.reason, await backend.transcript(meeting_id)
 
-    note, transcript = _with(create_backend(settings, backend), ask)
+    note, transcript = _with(meeting_backend(settings, meeting_id), ask)
     if note:
         sys.stderr.write(f"speech-compat: meeting {meeting_id!r}: {note}\n")
     if transcript is None:
@@ -133,8 +132,7 @@ def delete(meeting_ids: list[str]) -> int:
     code = 0
     for meeting_id in meeting_ids:
         try:
-            backend = create_backend(settings, _backend_of(settings, meeting_id))
-            _with(backend, partial(_delete, meeting_id))
+            _with(meeting_backend(settings, meeting_id), partial(_delete, meeting_id))
         except SpeechError as error:
             sys.stderr.write(f"speech-compat: {error}\n")
             code = 1
@@ -277,12 +275,6 @@ def _write(text: str, output: Path | None) -> None:
         with suppress(OSError):
             Path(name).unlink()
         raise
-
-
-def _backend_of(settings: Settings, meeting_id: str) -> str:
-    """Give the backend that recorded a meeting, as the store says."""
-    with Store.open(settings.state_dir) as store:
-        return store.newest(meeting_id).backend
 
 
 def _with(backend: Backend, ask: Callable[[Backend], Awaitable[T]]) -> T:

@@ -50,7 +50,7 @@ class RemoteResponse:
 
 
 class RemoteClient:
-    """Asks the configured backend about meetings by id.
+    """Asks about meetings by id: the backend that recorded it here, or the configured one.
 
     Args:
         config: says which backend; its key and region are for backends that need them.
@@ -70,7 +70,7 @@ class RemoteClient:
         Raises:
             RuntimeError: there is no such meeting, or it is being recorded just now.
         """
-        self._ask(lambda backend: backend.delete(id))
+        self._ask(id, lambda backend: backend.delete(id))
         return RemoteResponse(200, {"id": id, "processingStatus": _STATES.index("Deleted")})
 
     async def delete_remote_transcription_async(self, id: str) -> RemoteResponse:  # noqa: A002
@@ -80,14 +80,14 @@ class RemoteClient:
         return await asyncio.to_thread(self.delete_remote_transcription, id)
 
     def _status(self, id: str) -> MeetingStatus:  # noqa: A002
-        return self._ask(lambda backend: backend.status(id))
+        return self._ask(id, lambda backend: backend.status(id))
 
     def _transcript(self, id: str) -> Transcript:  # noqa: A002
-        return self._ask(lambda backend: backend.transcript(id))
+        return self._ask(id, lambda backend: backend.transcript(id))
 
-    def _ask(self, question: Callable[[Backend], Awaitable[T]]) -> T:
+    def _ask(self, id: str, question: Callable[[Backend], Awaitable[T]]) -> T:  # noqa: A002
         from speech_adapters.errors import SpeechError
-        from speech_adapters.registry import create_backend
+        from speech_adapters.registry import meeting_backend
         from speech_compat._bridge import settings_of
 
         async def asked(backend: Backend) -> T:
@@ -97,7 +97,7 @@ class RemoteClient:
                 await backend.aclose()
 
         try:
-            return _runtime.call(asked, create_backend(settings_of(self._config)))
+            return _runtime.call(asked, meeting_backend(settings_of(self._config), id))
         except SpeechError as error:
             raise RuntimeError(str(error)) from error
 

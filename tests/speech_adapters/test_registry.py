@@ -9,6 +9,7 @@ import pytest
 from speech_adapters import MeetingRequest, PcmFormat, registry
 from speech_adapters.config import load_settings
 from speech_adapters.errors import ConfigurationError, NoBackendError, UnsupportedError
+from speech_adapters.store import Store
 
 
 @pytest.fixture
@@ -55,3 +56,12 @@ def test_what_will_be_lost_is_told_or_refused_in_strict_mode() -> None:
     assert [gap.id for gap in missing] == ["channels"]
     with pytest.raises(UnsupportedError, match="channels: 8 channels are mixed down"):
         registry.choose_backend(request, load_settings({"strict": "true"}))
+
+
+def test_a_meeting_stays_with_the_backend_that_recorded_it() -> None:
+    settings = load_settings({"backend": "fast"})
+    with Store.open(settings.state_dir) as store:
+        store.create(MeetingRequest("m"), "local")
+    assert registry.meeting_backend(settings, "m").name == "local"
+    with pytest.raises(ConfigurationError, match="The fast backend needs"):
+        registry.meeting_backend(settings, "unknown here")
