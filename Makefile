@@ -56,12 +56,12 @@ surfaces: $(READY) ## note the surfaces of the real package's versions anew
 clean: ## remove the environment and caches
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache
 
-$(READY): requirements.lock pyproject.toml tests/azurite/package-lock.json
+$(READY): requirements.lock pyproject.toml tests/node/package-lock.json
 	@test -n "$(PYTHON)" || { echo 'Python 3.11 or newer is needed; none was found. Set PYTHON=...'; exit 1; }
 	@echo 'Setting up .venv (once; takes a minute or two) ...'
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --no-index -e .
-	@{ command -v npm >/dev/null && npm ci --prefix tests/azurite --ignore-scripts --no-audit \
-		--no-fund --loglevel=error; } || echo 'Azurite was not installed (it needs npm): tests of uploads are skipped.'
+	@{ command -v npm >/dev/null && npm ci --prefix tests/node --ignore-scripts --no-audit \
+		--no-fund --loglevel=error; } || echo 'Packages for node were not installed (npm is needed): tests that need them are skipped.'
 	@touch $(READY)

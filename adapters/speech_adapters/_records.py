@@ -61,7 +61,8 @@ class Recording:
     def status(self) -> MeetingStatus:
         """Give what whoever asks by meeting id is told: the reason, or else the notes."""
         reason = self.reason or " ".join(self.notes)
-        return MeetingStatus(self.meeting_id, self.state, reason, self.progress)
+        step = "" if self.state.final else self.details.get("step", "")
+        return MeetingStatus(self.meeting_id, self.state, reason, self.progress, step)
 
 
 def from_row(row: tuple[Any, ...], audio: Path) -> Recording:
@@ -97,8 +98,8 @@ def from_row(row: tuple[Any, ...], audio: Path) -> Recording:
 
 
 def dump_request(request: MeetingRequest) -> str:
-    """Write a request without its attendees: personal data, and not needed later."""
-    data = attrs.asdict(attrs.evolve(request, attendees=()))
+    """Write a request without its attendees and addresses: private, and not needed later."""
+    data = attrs.asdict(attrs.evolve(request, attendees=(), addresses=()))
     return json.dumps({**data, "mode": request.mode.value})
 
 
@@ -110,5 +111,6 @@ def _load_request(text: str) -> MeetingRequest:
         "attendees": (),
         "phrases": tuple(data["phrases"]),
         "notes": tuple(data["notes"]),
+        "addresses": (),
     }
     return MeetingRequest(**{**data, **typed})

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from speech_adapters.http import ServiceClient
 
 __all__ = [
+    "MOST_SPEAKERS",
     "ServiceOptions",
     "address",
     "credential_of",
@@ -23,6 +24,8 @@ __all__ = [
     "service_options",
 ]
 
+# More are an error of the service (facts of batch and fast REST, 2.5).
+MOST_SPEAKERS: Final = 35
 # Sovereign clouds have hosts of their own (facts of batch and fast REST, 1).
 _CLOUDS: Final = {
     "usgov": "api.cognitive.microsoft.us",
@@ -48,7 +51,7 @@ class ServiceOptions(Options):
     endpoint: str = ""
     key: SecretStr = SecretStr("")
     credential: Literal["", "default"] = ""
-    max_speakers: int = Field(default=2, ge=2, le=35)
+    max_speakers: int = Field(default=2, ge=2, le=MOST_SPEAKERS)
     retry_seconds: float = Field(default=1.0, ge=0.0)
 
 

@@ -98,6 +98,9 @@ class MeetingRequest:
         word_timestamps: whether word timings are wanted.
         notes: what is known to be wrong with the audio, one sentence each; goes into
             the transcript's provenance.
+        addresses: where the audio is, instead of its being pushed: ``https`` addresses
+            of files that follow one another, or one that ends with a slash, of a folder
+            of such files.  They may be signed, and stay out of logs.
     """
 
     meeting_id: str
@@ -110,6 +113,7 @@ class MeetingRequest:
     phrases: tuple[str, ...] = ()
     word_timestamps: bool = False
     notes: tuple[str, ...] = ()
+    addresses: tuple[str, ...] = ()
 
 
 @attrs.frozen
@@ -121,12 +125,14 @@ class MeetingStatus:
         state: how far it has come.
         reason: why it failed, or what befell it; empty when there is nothing to say.
         progress: share of the audio processed, 0 to 1, or ``None`` when unknown.
+        step: what is being done just now, for people; empty when nothing is known.
     """
 
     meeting_id: str
     state: JobState
     reason: str = ""
     progress: float | None = None
+    step: str = ""
 
 
 @attrs.frozen
@@ -241,6 +247,15 @@ class Backend(Protocol):
         """
         ...
 
+    async def resume(self, meeting_id: str) -> MeetingStatus:
+        """Take up the newest recording of a meeting again if it has failed.
+
+        Raises:
+            MeetingNotFoundError: no recording has that id.
+            MeetingFailedError: it cannot be tried again, with the reason.
+        """
+        ...
+
     async def transcript(self, meeting_id: str) -> Transcript:
         """Give the transcript of the newest recording of a meeting.
 
@@ -279,6 +294,8 @@ class Capabilities:
         phrases: makes use of a phrase list.
         languages: language subtags (``en``) it understands.
         max_channels: channels it keeps apart; more are mixed down.
+        most_speakers: how many speakers it can tell apart.
+        addresses: fetches audio from addresses by itself.
     """
 
     live: bool
@@ -289,7 +306,9 @@ class Capabilities:
     word_timestamps: bool = False
     phrases: bool = False
     languages: frozenset[str] | None = None
-    max_channels: int = 1
+    max_channels: int | None = 1
+    most_speakers: int | None = None
+    addresses: bool = False
 
 
 @attrs.frozen
@@ -320,9 +339,20 @@ _Check = tuple[bool, Gap]
 
 def _blocking_gaps(request: MeetingRequest, can: Capabilities) -> list[_Check]:
     language = request.language.split("-")[0].lower()
+    most, wanted = can.most_speakers, request.max_speakers
     return [
         (request.mode.live and not can.live, _NO_LIVE),
         (request.mode.stored and not can.stored, _NO_STORED),
+        (bool(request.addresses) and not can.addresses, _NO_ADDRESSES),
+        (
+            most is not None and wanted is not None and wanted > most,
+            Gap(
+                "too-many-speakers",
+                f"{wanted} speakers are announced; it tells at most {most} apart",
+                f"announce at most {most}, or choose another backend",
+                blocking=True,
+            ),
+        ),
         (
             can.languages is not None and language not in can.languages,
             Gap(
@@ -348,7 +378,7 @@ def _speaker_gaps(request: MeetingRequest, can: Capabilities) -> list[_Check]:
 def _detail_gaps(request: MeetingRequest, can: Capabilities) -> list[_Check]:
     return [
         (
-            request.audio.channels > can.max_channels,
+            can.max_channels is not None and request.audio.channels > can.max_channels,
             Gap(
                 "channels",
                 f"{request.audio.channels} channels are mixed down to {can.max_channels};"
@@ -371,6 +401,12 @@ _NO_STORED = Gap(
     "stored-transcript",
     "it keeps no transcript for later",
     "listen to the events instead, or choose another backend",
+    blocking=True,
+)
+_NO_ADDRESSES = Gap(
+    "addresses",
+    "it takes no audio from addresses",
+    "download the audio, or choose the backend batch",
     blocking=True,
 )
 _NO_DIARIZATION = Gap(

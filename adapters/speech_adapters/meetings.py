@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from speech_adapters.contract import JobState, MeetingRequest
-from speech_adapters.errors import MeetingBusyError, MeetingNotFoundError
+from speech_adapters.errors import MeetingBusyError, MeetingFailedError, MeetingNotFoundError
 from speech_adapters.spooling import StoreKeeper, take_up
 from speech_adapters.store import Recording, Store
 from speech_adapters.transcript import Transcript
@@ -97,6 +97,23 @@ class Meetings:
             for recording in recordings:
                 self._process(recording)
         return store.newest(meeting_id)
+
+    def resume(self, meeting_id: str) -> Recording:
+        """Take up the newest recording of a meeting again if it has failed; gives it.
+
+        Raises:
+            MeetingNotFoundError: there is none.
+            MeetingFailedError: it cannot be tried again, as its audio is not kept.
+        """
+        recording = self.store.newest(meeting_id)
+        if recording.state is JobState.FAILED:
+            if not (recording.audio_path.exists() or recording.details.get("job")):
+                raise MeetingFailedError(
+                    f"Meeting {meeting_id!r} cannot be tried again, since its audio is not here."
+                    f" It failed: {recording.reason}"
+                )
+            self.store.resume(recording.id)
+        return self.advance(meeting_id)
 
     def transcript(self, meeting_id: str) -> Transcript:
         """Give the transcript of a meeting's newest recording.

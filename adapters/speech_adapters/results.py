@@ -17,6 +17,7 @@ import mmap
 import re
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,7 +27,7 @@ import msgspec
 from speech_adapters.errors import BackendError
 from speech_adapters.transcript import TICKS_PER_SECOND, Provenance, Transcript, Utterance, Word
 
-__all__ = ["read_result", "result_transcript"]
+__all__ = ["read_result", "read_source", "result_transcript", "utterance_id"]
 
 _NO_PHRASES: Final = (
     'is no result of batch or fast transcription: it has neither "recognizedPhrases" nor "phrases".'
@@ -82,6 +83,11 @@ class _Document(msgspec.Struct, rename="camel"):
     duration_milliseconds: float | None = None
 
 
+class _Sourced(msgspec.Struct):
+    source: str = ""
+
+
+_read_source: Final = msgspec.json.Decoder(_Sourced).decode
 _read_document: Final = msgspec.json.Decoder(_Document).decode
 _read_phrase: Final = msgspec.json.Decoder(_Phrase).decode
 
@@ -106,14 +112,40 @@ def read_result(path: Path, meeting_id: str, provenance: Provenance, what: str =
         BackendError: it cannot be read, or is no result.
     """
     what = what or str(path)
+    with _mapped(path, what) as data:
+        return result_transcript(data, meeting_id, provenance, what)
+
+
+@contextmanager
+def _mapped(path: Path, what: str) -> Iterator[mmap.mmap]:
     try:
         with path.open("rb") as file:
             if not path.stat().st_size:
                 raise BackendError(f"{what} is empty: there is no result in it.")
             with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-                return result_transcript(data, meeting_id, provenance, what)
+                yield data
     except OSError as error:
         raise BackendError(f"{what} cannot be read: {error.strerror or error}.") from error
+
+
+def read_source(path: Path) -> str:
+    """Give the address or path of the audio that a result file is of; it may be signed.
+
+    Raises:
+        BackendError: it is no JSON document.
+    """
+    problem = ""
+    with _mapped(path, "The service's result") as data:
+        try:
+            return _read_source(memoryview(data)).source
+        except msgspec.MsgspecError as error:  # raised below: see result_transcript
+            problem = str(error)
+    raise BackendError(f"The service's result is no transcription result: {problem}.")
+
+
+def utterance_id(meeting_id: str, index: int) -> str:
+    """Give the id of an utterance: the same whenever the result is read."""
+    return hashlib.md5(f"{meeting_id}:{index}".encode(), usedforsecurity=False).hexdigest()
 
 
 def result_transcript(
@@ -247,7 +279,7 @@ def _transcript(
         key = _speaker_key(phrase, len(channels) > 1, by_channel)
         utterances.append(
             Utterance(
-                id=hashlib.md5(f"{meeting_id}:{index}".encode(), usedforsecurity=False).hexdigest(),
+                id=utterance_id(meeting_id, index),
                 text=phrase.text,
                 offset=phrase.offset,
                 duration=phrase.duration,

@@ -75,13 +75,17 @@ class StoreKeeper:
         """Say in the store that the audio has ended, and have it processed."""
         close_audio(self._store, self._recording, size)
         if not self._live:
-            self._process(self._store.get(self._recording.id))
+            self.proceed()
+
+    def proceed(self) -> None:
+        """Have it processed as far as it can be now."""
+        self._process(self._store.get(self._recording.id))
 
     def release(self, served: bool) -> None:
         """Let others record the meeting; what the session left undone is done without it."""
         try:
             if self._live and not served:
-                self._process(self._store.get(self._recording.id))
+                self.proceed()
         finally:
             self._hold.release()
 

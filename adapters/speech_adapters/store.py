@@ -6,7 +6,7 @@ What a call changed survives the death of the process and a power cut.
 ::
 
     create ──▶ Uploading ──close_audio──▶ Processing ──complete──▶ Completed
-                                              └────────fail──────▶ Failed
+                                              └────────fail──────▶ Failed ──resume──▶ Processing
     delete leaves a recording in the state Deleted, without its content.
 """
 
@@ -211,6 +211,15 @@ class Store(Closing):
                     "UPDATE recordings SET state = 'Failed', reason = ?, updated = ? WHERE id = ?",
                     (reason, _now(), recording_id),
                 )
+
+    def resume(self, recording_id: str) -> None:
+        """Take a recording up again that has failed: Failed becomes Processing, else nothing."""
+        with self._database.transaction() as connection:
+            connection.execute(
+                "UPDATE recordings SET state = 'Processing', reason = '', attempts = 0,"
+                " progress = NULL, updated = ? WHERE id = ? AND state = 'Failed'",
+                (_now(), recording_id),
+            )
 
     def transcript(self, recording_id: str) -> Transcript:
         """Give the transcript of a completed recording.

@@ -15,7 +15,7 @@ import pytest
 
 __all__ = ["azurite"]
 
-_SCRIPT: Final = Path(__file__).parents[1] / "azurite/node_modules/azurite/dist/src/blob/main.js"
+_SCRIPT: Final = Path(__file__).parents[1] / "node/node_modules/azurite/dist/src/blob/main.js"
 # The account that every Azurite has; published by its documentation, and no secret.
 _ACCOUNT: Final = (
     "DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;AccountKey=Eby8vdM02xNOcqFlqUwJPLlmEt"

@@ -7,14 +7,10 @@ Its "transcripts" tell how long the audio is; silence has none.
 
 from __future__ import annotations
 
-import io
 import json
 import re
 import threading
-import urllib.error
-import urllib.request
 import uuid
-import wave
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -27,20 +23,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from double.hearing import Job, length_of, outcome, wave_of
+from double.schemas import ENTITY, FAST, FILES, PAGE, SUBMIT, as_published, defect
+
 __all__ = ["Fault", "ServiceDouble", "running"]
 
 KEY: Final = "the-key"
 _VERSIONS: Final = ("2025-10-15", "2024-11-15")
-_COMMON: Final = {
-    "wordLevelTimestampsEnabled",
-    "displayFormWordLevelTimestampsEnabled",
-    "channels",
-    "diarization",
-    "profanityFilterMode",
-    "punctuationMode",
-    "languageIdentification",
-}
-_LIFE: Final = {"v3.2": {"timeToLive", "diarizationEnabled"}, "": {"timeToLiveHours"}}
 _PAGE: Final = 2
 
 
@@ -53,21 +42,18 @@ class Fault:
     times: int = 1
 
 
-@attrs.define
-class _Job:
-    id: str
-    body: dict[str, Any]
-    created: datetime
-    asked: int = 0
-    status: str = "NotStarted"
-
-
 class ServiceDouble:
-    """The service; jobs become final after ``polls`` questions about them."""
+    """The service.
 
-    def __init__(self, polls: int = 1) -> None:
+    Jobs become final after ``polls`` questions about them; or ``seconds`` after they were
+    made, where that is given; or when a test calls :meth:`finish`, where ``polls`` is None.
+    """
+
+    def __init__(self, polls: int | None = 1, seconds: float | None = None) -> None:
         self.polls = polls
-        self.jobs: dict[str, _Job] = {}
+        self.seconds = seconds
+        self.retry_after = ""
+        self.jobs: dict[str, Job] = {}
         self.faults: list[Fault] = []
         self.requests: list[str] = []
         self.submitted: list[str] = []
@@ -117,7 +103,7 @@ class ServiceDouble:
         problem = self._refusal(request) or _wrong(body, _version(request))
         if problem is not None:
             return problem
-        job = _Job(str(uuid.uuid4()), body, datetime.now(UTC) + timedelta(microseconds=1))
+        job = Job(str(uuid.uuid4()), body, datetime.now(UTC) + timedelta(microseconds=1))
         self.jobs[job.id] = job
         self.submitted.append(job.id)
         entity = self._entity(job, request)
@@ -133,12 +119,15 @@ class ServiceDouble:
             upload = form["audio"]
             data = b"" if isinstance(upload, str) else await upload.read()
         self.definitions.append(definition)
+        wrong = defect(definition, FAST)
+        if wrong:
+            return _error(400, "InvalidArgument", "InvalidPayload", wrong)
         if not data:
             return _error(400, "InvalidArgument", "EmptyAudioFile", "The audio is empty.")
         return JSONResponse(self._heard(data, definition))
 
     def _heard(self, data: bytes, definition: dict[str, Any]) -> dict[str, Any]:
-        sound, length = _wave(data), _length(data)
+        sound, length = wave_of(data), length_of(data)
         self.heard_seconds += length
         silent = not any(sound.readframes(sound.getnframes()))
         text = f"A double heard {length:.3f} seconds."
@@ -177,7 +166,7 @@ class ServiceDouble:
         if skip + _PAGE < len(jobs):
             following = request.url.include_query_params(skip=skip + _PAGE)
             page["@nextLink"] = str(following)
-        return JSONResponse(page)
+        return JSONResponse(as_published(page, PAGE), headers=self._pausing())
 
     async def _one(self, request: Request) -> Response:
         job = self.jobs.get(request.path_params["id"])
@@ -191,7 +180,8 @@ class ServiceDouble:
             return Response(status_code=204)
         if job is None:
             return _error(404, "NotFound", "NotFound", "The specified entity cannot be found.")
-        return JSONResponse(self._entity(self._moved(job), request))
+        entity = self._entity(self._moved(job), request)
+        return JSONResponse(as_published(entity, ENTITY), headers=self._pausing())
 
     async def _files(self, request: Request) -> Response:
         job = self.jobs.get(request.path_params["id"])
@@ -200,33 +190,52 @@ class ServiceDouble:
             return problem
         if job is None:
             return _error(404, "NotFound", "NotFound", "The specified entity cannot be found.")
-        values = []
-        for name, kind in (("report.json", "TranscriptionReport"), ("0.json", "Transcription")):
-            if kind == "TranscriptionReport" or not _report(job)["failedTranscriptionsCount"]:
-                content = f"{self.url}/results/{job.id}/{name}?sig=secret"
-                links = {"contentUrl": content}
-                values.append({"name": name, "kind": kind, "links": links, "properties": {}})
-        return JSONResponse({"values": values})
+        names = [f"contenturl_{number}.json" for number, _ in enumerate(outcome(job)[1])]
+        kinds = {"report.json": "TranscriptionReport", **dict.fromkeys(names, "Transcription")}
+        values = [self._file(job, name, kind) for name, kind in kinds.items()]
+        return JSONResponse(as_published({"values": values}, FILES))
+
+    def _file(self, job: Job, name: str, kind: str) -> dict[str, Any]:
+        content = f"{self.url}/results/{job.id}/{name}"
+        return {
+            "self": content,
+            "name": name,
+            "kind": kind,
+            "links": {"contentUrl": f"{content}?sig=secret"},
+            "properties": {"size": 1},
+            "createdDateTime": job.created.isoformat(),
+        }
 
     async def _content(self, request: Request) -> Response:
         """Results are read with a signature and nothing else, as from a storage account."""
         if "ocp-apim-subscription-key" in request.headers or "sig" not in request.query_params:
             return PlainTextResponse("no", 403)
-        job = self.jobs[request.path_params["id"]]
-        if request.path_params["name"] == "report.json":
-            return JSONResponse(_report(job))
-        return JSONResponse(_result(job, _audio(job)))
+        job, name = self.jobs[request.path_params["id"]], request.path_params["name"]
+        report, results = outcome(job)
+        if name == "report.json":
+            return JSONResponse(report)
+        return JSONResponse(results[int(name.removeprefix("contenturl_").removesuffix(".json"))])
 
-    def _moved(self, job: _Job) -> _Job:
+    def finish(self, job_id: str, status: str = "Succeeded") -> None:
+        """Make a job final by hand, and count what was heard."""
+        job = self.jobs[job_id]
+        job.status = status
+        self.heard_seconds += sum(found["durationInTicks"] / 1e7 for found in outcome(job)[1])
+
+    def _moved(self, job: Job) -> Job:
         job.asked += 1
-        if job.asked > self.polls and job.status not in ("Succeeded", "Failed"):
-            job.status = "Succeeded"
-            data = _audio(job)
-            if isinstance(data, bytes):
-                self.heard_seconds += _length(data)
+        age = (datetime.now(UTC) - job.created).total_seconds()
+        due = self.polls is not None and job.asked > self.polls
+        if self.seconds is not None:
+            due = age >= self.seconds
+        if due and job.status not in ("Succeeded", "Failed"):
+            self.finish(job.id)
         elif job.status == "NotStarted":
             job.status = "Running"
         return job
+
+    def _pausing(self) -> dict[str, str]:
+        return {"Retry-After": self.retry_after} if self.retry_after else {}
 
     def _refusal(self, request: Request) -> Response | None:
         if request.headers.get("ocp-apim-subscription-key") != KEY:
@@ -235,7 +244,7 @@ class ServiceDouble:
             return None
         return _error(400, "InvalidArgument", "", "The api-version is missing or unknown.")
 
-    def _entity(self, job: _Job, request: Request) -> dict[str, Any]:
+    def _entity(self, job: Job, request: Request) -> dict[str, Any]:
         old = "v3.2" in request.url.path
         query = "" if old else f"?api-version={request.query_params['api-version']}"
         path = f"{self.url}/speechtotext{'/v3.2' if old else ''}/transcriptions/{job.id}"
@@ -278,22 +287,11 @@ def _version(request: Request) -> str:
 
 def _wrong(body: dict[str, Any], version: str) -> Response | None:
     """Refuse what the version does not know, as the specification has it."""
-    properties = body.get("properties", {})
-    unknown = set(properties) - _COMMON - _LIFE[version]
-    diarization = properties.get("diarization", {})
-    speakers = {"speakers"} if version else {"enabled", "maxSpeakers"}
-    if unknown or set(diarization) - speakers or not body.get("displayName"):
-        return _error(400, "InvalidRequest", "InvalidPayload", f"Unknown: {sorted(unknown)}.")
-    if not version and "timeToLiveHours" not in properties:
-        return _error(400, "InvalidRequest", "InvalidTimeToLive", "timeToLiveHours is required.")
-    if not version and diarization and "enabled" not in diarization:
-        return _error(400, "InvalidRequest", "InvalidPayload", "enabled is required.")
-    if version and diarization and not properties.get("diarizationEnabled"):
-        return _error(400, "InvalidRequest", "InvalidPayload", "diarizationEnabled is required.")
-    most = diarization.get("maxSpeakers", diarization.get("speakers", {}).get("maxCount", 2))
-    if not 2 <= most <= 35:
-        return _error(400, "InvalidRequest", "InvalidPayload", "Speakers must be 2 to 35.")
-    return None
+    found = defect(body, SUBMIT[version])
+    if not found:
+        return None
+    code = "InvalidTimeToLive" if "timeToLiveHours" in found else "InvalidPayload"
+    return _error(400, "InvalidRequest", code, found)
 
 
 def _error(status: int, code: str, inner: str, message: str) -> Response:
@@ -301,67 +299,3 @@ def _error(status: int, code: str, inner: str, message: str) -> Response:
     if inner:
         body["innerError"] = {"code": inner, "message": message}
     return JSONResponse(body, status, headers={"apim-request-id": "request-1"})
-
-
-def _audio(job: _Job) -> bytes | str:
-    """Read the audio as the service does; gives the reason where it cannot."""
-    try:
-        with urllib.request.urlopen(job.body["contentUrls"][0], timeout=30) as found:
-            data: bytes = found.read()
-            return data
-    except urllib.error.URLError as error:
-        return f"The recordings URI cannot be read: {job.body['contentUrls'][0]} ({error})."
-
-
-def _report(job: _Job) -> dict[str, Any]:
-    data = _audio(job)
-    stereo = not isinstance(data, str) and _wave(data).getnchannels() > 1
-    reason = data if isinstance(data, str) else "The recordings URI contains invalid data."
-    failed = isinstance(data, str) or stereo
-    detail: dict[str, Any] = {
-        "source": job.body["contentUrls"][0],
-        "status": "Failed" if failed else "Succeeded",
-    }
-    if failed:
-        detail |= {"errorKind": "InvalidUri", "errorMessage": reason}
-    return {
-        "successfulTranscriptionsCount": int(not failed),
-        "failedTranscriptionsCount": int(failed),
-        "details": [detail],
-    }
-
-
-def _result(job: _Job, data: bytes | str) -> dict[str, Any]:
-    assert isinstance(data, bytes)
-    sound = _wave(data)
-    silent = not any(sound.readframes(sound.getnframes()))
-    length = _length(data)
-    text = "" if silent else f"A double heard {length:.3f} seconds."
-    forms = dict.fromkeys(("lexical", "itn", "maskedITN", "display"), text)
-    phrase = {
-        "recognitionStatus": "Success",
-        "channel": 0,
-        "speaker": 1,
-        "offset": "PT0.1S",
-        "duration": f"PT{length / 2}S",
-        "offsetInTicks": 1_000_000.0,
-        "durationInTicks": length / 2 * 1e7,
-        "nBest": [{"confidence": 0.9, **forms}],
-    }
-    return {
-        "source": job.body["contentUrls"][0],
-        "timestamp": datetime.now(UTC).isoformat(),
-        "durationInTicks": round(length * 1e7),
-        "duration": f"PT{length}S",
-        "combinedRecognizedPhrases": [{"channel": 0, **forms}],
-        "recognizedPhrases": [] if silent else [phrase],
-    }
-
-
-def _wave(data: bytes) -> wave.Wave_read:
-    return wave.Wave_read(io.BytesIO(data))
-
-
-def _length(data: bytes) -> float:
-    sound = _wave(data)
-    return sound.getnframes() / sound.getframerate()

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
+import time
 import wave
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +24,8 @@ from azure.ai.transcription.models import (
 from azure.core.credentials import AzureKeyCredential
 from azure.core.exceptions import HttpResponseError
 
+from double import schemas
+from double.node import run_node
 from double.service import KEY, ServiceDouble, running
 
 
@@ -75,23 +80,34 @@ def test_the_official_client_sees_its_refusals(double: ServiceDouble) -> None:
     assert caught.value.status_code == 401
 
 
-def test_its_batch_results_have_the_published_shape(
-    double: ServiceDouble, shared_payloads: Path, tmp_path: Path
-) -> None:
-    audio = tmp_path / "a.wav"
-    audio.write_bytes(sound())
-    body = {
-        "displayName": "m",
-        "locale": "en-US",
-        "contentUrls": [audio.as_uri()],
-        "properties": {"timeToLiveHours": 48, "diarization": {"enabled": True}},
-    }
+@contextmanager
+def asking(double: ServiceDouble) -> Iterator[httpx.Client]:
     with httpx.Client(
         base_url=f"{double.url}/speechtotext",
         headers={"Ocp-Apim-Subscription-Key": KEY},
         params={"api-version": "2025-10-15"},
     ) as http:
-        made = http.post("/transcriptions:submit", json=body)
+        yield http
+
+
+def submit(http: httpx.Client, address: str = "") -> httpx.Response:
+    inline = f"data:audio/wav;base64,{base64.b64encode(sound()).decode()}"
+    body = {
+        "displayName": "m",
+        "locale": "en-US",
+        "contentUrls": [address or inline],
+        "properties": {"timeToLiveHours": 48, "diarization": {"enabled": True}},
+    }
+    return http.post("/transcriptions:submit", json=body)
+
+
+def test_its_batch_results_have_the_published_shape(
+    double: ServiceDouble, shared_payloads: Path, tmp_path: Path
+) -> None:
+    audio = tmp_path / "a.wav"
+    audio.write_bytes(sound())
+    with asking(double) as http:
+        made = submit(http, audio.as_uri())
         assert made.status_code == 201
         assert made.headers["location"] == made.json()["self"]
         assert http.get("/transcriptions").json()["values"][0]["status"] == "Succeeded"
@@ -114,7 +130,12 @@ def test_its_batch_results_have_the_published_shape(
 def test_it_refuses_what_the_version_does_not_know(
     double: ServiceDouble, properties: dict[str, Any], code: str
 ) -> None:
-    body = {"displayName": "m", "locale": "en-US", "contentUrls": [], "properties": properties}
+    body = {
+        "displayName": "m",
+        "locale": "en-US",
+        "contentUrls": ["https://a/b"],
+        "properties": properties,
+    }
     answer = httpx.post(
         f"{double.url}/speechtotext/transcriptions:submit",
         params={"api-version": "2025-10-15"},
@@ -123,3 +144,59 @@ def test_it_refuses_what_the_version_does_not_know(
     )
     assert answer.status_code == 400
     assert answer.json()["innerError"]["code"].startswith(code)
+
+
+def test_a_second_client_is_content(double: ServiceDouble, tmp_path: Path) -> None:
+    """Microsoft's JavaScript client: where nobody is told apart, it too forgot to ask."""
+    audio = tmp_path / "a.wav"
+    audio.write_bytes(sound())
+    answer = run_node("fast_client.mjs", double.url, KEY, str(audio))
+    assert answer["durationInMs"] == 1000
+    (phrase,) = answer["phrases"]
+    assert phrase["text"] == "A double heard 1.000 seconds."
+    asked = double.definitions[0]["diarization"]
+    assert phrase.get("speaker") == (1 if asked.get("enabled") else None)
+    assert run_node("fast_client.mjs", double.url, "wrong", str(audio)) == {"refused": 401}
+
+
+@pytest.mark.parametrize(
+    ("polls", "seconds"), [(2, None), (None, 0.05), (None, None)], ids=["calls", "time", "hand"]
+)
+def test_how_its_jobs_advance(polls: int | None, seconds: float | None) -> None:
+    double = ServiceDouble(polls, seconds)
+    with running(double), asking(double) as http:
+        url = submit(http).json()["self"]
+        assert http.get(url).json()["status"] == "Running"
+        if polls is None and seconds is None:
+            assert [http.get(url).json()["status"] for _ in range(5)] == ["Running"] * 5
+            double.finish(double.submitted[0])
+        time.sleep(seconds or 0)
+        while polls and http.get(url).json()["status"] == "Running":
+            polls -= 1
+        assert http.get(url).json()["status"] == "Succeeded"
+        assert not polls or polls > 0
+
+
+def test_its_schemas_take_what_was_published(shared_payloads: Path) -> None:
+    """Microsoft's own examples, so the schemas are not only our own opinion."""
+
+    def load(name: str) -> Any:
+        return json.loads((shared_payloads / f"{name}.json").read_text(encoding="utf-8-sig"))
+
+    submitted = load("specs/2025-10-15_submit_multispeaker_diarization")
+    listed, files = load("specs/2025-10-15_list_page1"), load("specs/2025-10-15_files_page1")
+    mai = load("specs/2025-10-15_transcribe_mai_modelOptions")
+    documents = [
+        (submitted["request"], schemas.SUBMIT[""]),
+        (submitted["response_201"], schemas.ENTITY),
+        (load("specs/v3.1_create_multispeaker_diarization")["request"], schemas.SUBMIT["v3.2"]),
+        (listed["response_200"], schemas.PAGE),
+        (load("specs/2025-10-15_list_failed")["response_200"], schemas.PAGE),
+        (files["response_200"], schemas.FILES),
+        (load("batch_docs/files_v3.2"), schemas.FILES),
+        (load("batch_docs/get_succeeded_v3.2"), schemas.ENTITY),
+        (load("batch_docs/get_succeeded_2024-11-15"), schemas.ENTITY),
+        (load("batch_docs/report_two_succeeded"), schemas.REPORT),
+        (mai["definition"], schemas.FAST),
+    ]
+    assert [schemas.defect(document, schema) for document, schema in documents] == [""] * 11

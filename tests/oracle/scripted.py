@@ -103,6 +103,9 @@ class _ScriptedBackend:
             raise MeetingNotFoundError(f"There is no meeting {meeting_id!r}.")
         return states.pop(0) if len(states) > 1 else states[0]
 
+    async def resume(self, meeting_id: str) -> MeetingStatus:
+        return await self.status(meeting_id)
+
     async def transcript(self, meeting_id: str) -> Transcript:
         assert self._played.transcript is not None
         return self._played.transcript

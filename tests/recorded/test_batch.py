@@ -12,7 +12,7 @@ import pytest
 from double.service import KEY
 from speech_adapters.batch.api import Api, Job, Submission
 from speech_adapters.batch.client import BatchClient
-from speech_adapters.batch.journey import JobFailedError, read_job
+from speech_adapters.batch.outcome import JobFailedError, read_job
 from speech_adapters.errors import AuthenticationError
 from speech_adapters.http import KeyAuth, RejectedError, ServiceClient
 from speech_adapters.transcript import Provenance, Transcript
@@ -33,7 +33,7 @@ def sound(channels: int = 1) -> str:
 
 
 def submission(url: str, speakers: int = 2) -> Submission:
-    return Submission("weekly 'standup'", "f" * 32, url, "en-US", speakers, False, 48)
+    return Submission("weekly 'standup'", "f" * 32, (url,), "en-US", speakers, False, 48)
 
 
 def client(service: str, version: str = "2025-10-15", key: str = KEY) -> BatchClient:
@@ -42,7 +42,7 @@ def client(service: str, version: str = "2025-10-15", key: str = KEY) -> BatchCl
 
 async def finished(batch: BatchClient, url: str) -> Job:
     while True:
-        job = await batch.get(url)
+        job, _ = await batch.get(url)
         assert job is not None
         if job.final:
             return job
@@ -57,7 +57,7 @@ def test_submit_poll_result(service: str, version: str) -> None:
         assert found.url == made.url
         transcript = await read_job(batch, await finished(batch, made.url), "m", ORIGIN)
         assert await batch.delete(made.url)
-        assert await batch.get(made.url) is None
+        assert await batch.get(made.url) == (None, 0.0)
         await batch.aclose()
         return transcript
 

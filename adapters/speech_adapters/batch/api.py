@@ -27,7 +27,8 @@ class Submission:
     Attributes:
         meeting_id: becomes the display name, by which any process finds the job.
         recording: the recording's id, so that a job is never made twice.
-        audio_url: where the service reads the audio.
+        audio_urls: where the service reads the audio, a result for each; one that ends
+            with a slash is a container, with a result for each blob in it.
         locale: BCP-47 tag.
         max_speakers: how many speakers at most, or ``None`` to tell none apart.
         words: whether word timings are wanted.
@@ -36,7 +37,7 @@ class Submission:
 
     meeting_id: str
     recording: str
-    audio_url: str
+    audio_urls: tuple[str, ...]
     locale: str
     max_speakers: int | None
     words: bool
@@ -150,7 +151,7 @@ class Api:
         return {
             "displayName": submission.meeting_id,
             "locale": submission.locale,
-            "contentUrls": [submission.audio_url],
+            **_content(submission.audio_urls),
             "customProperties": {RECORDING: submission.recording},
             "properties": {
                 "wordLevelTimestampsEnabled": submission.words,
@@ -175,6 +176,13 @@ class Api:
 
     def _life(self, hours: int) -> dict[str, Any]:
         return {"timeToLive": f"PT{hours}H"} if self._old else {"timeToLiveHours": hours}
+
+
+def _content(urls: tuple[str, ...]) -> dict[str, Any]:
+    parts = urlsplit(urls[0])
+    if parts.path.endswith("/"):
+        return {"contentContainerUrl": parts._replace(path=parts.path.rstrip("/")).geturl()}
+    return {"contentUrls": list(urls)}
 
 
 def _reason(code: str, message: str) -> str:

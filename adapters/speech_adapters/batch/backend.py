@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from contextlib import suppress
@@ -10,11 +11,13 @@ import anyio.from_thread
 from anyio.to_thread import run_sync
 
 from speech_adapters.audio import check_downmix
-from speech_adapters.azure import credential_of, service_client
+from speech_adapters.azure import MOST_SPEAKERS, credential_of, service_client
+from speech_adapters.batch.addresses import AddressSession, check_addresses
 from speech_adapters.batch.api import RECORDING, Api, Job
 from speech_adapters.batch.client import BatchClient
-from speech_adapters.batch.journey import JobFailedError, Journey, blob_name, read_job
-from speech_adapters.batch.options import NAME, batch_options
+from speech_adapters.batch.journey import ADDRESSES, Journey, blob_names
+from speech_adapters.batch.options import NAME, batch_options, has_storage, need_storage
+from speech_adapters.batch.outcome import JobFailedError, read_job
 from speech_adapters.batch.storage import Storage
 from speech_adapters.config import Settings
 from speech_adapters.contract import (
@@ -48,9 +51,6 @@ class BatchBackend:
     """
 
     name = NAME
-    capabilities = Capabilities(
-        live=False, stored=True, max_speakers_hint=True, word_timestamps=True
-    )
 
     def __init__(self, settings: Settings) -> None:
         check_downmix(settings.downmix)
@@ -58,7 +58,20 @@ class BatchBackend:
         self._settings = settings
         self._meetings = Meetings(settings.state_dir, NAME, self._process)
         self._lock = threading.Lock()
-        self._opened: tuple[BatchClient, Storage] | None = None
+        self._opened: tuple[BatchClient, Storage | None] | None = None
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the service can do."""
+        return Capabilities(
+            live=False,
+            stored=True,
+            max_speakers_hint=True,
+            word_timestamps=True,
+            max_channels=1 if self._options.channels == "mix" else None,
+            most_speakers=MOST_SPEAKERS,
+            addresses=True,
+        )
 
     @property
     def provenance(self) -> Provenance:
@@ -66,7 +79,16 @@ class BatchBackend:
         return Provenance(NAME, f"Azure batch transcription {self._options.api_version}")
 
     async def open_session(self, request: MeetingRequest) -> Session:
-        """Begin a meeting; an earlier recording of it that was cut off is ended first."""
+        """Begin a meeting; an earlier recording of it that was cut off is ended first.
+
+        Raises:
+            ConfigurationError: there is no storage account for audio that is pushed.
+            AudioError: the addresses are none.
+        """
+        if request.addresses:
+            check_addresses(request.addresses)
+            return await run_sync(self._open_addresses, request)
+        need_storage(self._options)
         return SpoolSession(*await run_sync(self._meetings.begin, request))
 
     async def status(self, meeting_id: str) -> MeetingStatus:
@@ -75,6 +97,12 @@ class BatchBackend:
         if await run_sync(self._meetings.newest, meeting_id) is None:
             return _status(meeting_id, await self._remote_job(meeting_id))
         return (await run_sync(self._meetings.advance, meeting_id)).status()
+
+    async def resume(self, meeting_id: str) -> MeetingStatus:
+        """Take up a meeting again that has failed."""
+        if await run_sync(self._meetings.newest, meeting_id) is None:
+            return await self.status(meeting_id)
+        return (await run_sync(self._meetings.resume, meeting_id)).status()
 
     async def transcript(self, meeting_id: str) -> Transcript:
         """Give the transcript of a meeting."""
@@ -108,21 +136,30 @@ class BatchBackend:
         if opened is not None:
             client, storage = opened
             await client.aclose()
-            await run_sync(storage.close)
+            if storage is not None:
+                await run_sync(storage.close)
         await run_sync(self._meetings.close)
 
     @property
     def _client(self) -> BatchClient:
         return self._open()[0]
 
-    def _open(self) -> tuple[BatchClient, Storage]:
+    def _open(self) -> tuple[BatchClient, Storage | None]:
         with self._lock:
             if self._opened is None:
                 credential = credential_of(self._options)
                 service = service_client(self._options, credential)
                 client = BatchClient(service, Api(self._options.api_version))
-                self._opened = (client, Storage(self._options, credential))
+                there = has_storage(self._options)
+                self._opened = (client, Storage(self._options, credential) if there else None)
             return self._opened
+
+    def _open_addresses(self, request: MeetingRequest) -> Session:
+        recording, keeper = self._meetings.begin(request)
+        store = self._meetings.store
+        store.note(recording.id, **{ADDRESSES: json.dumps(request.addresses)})
+        store.close_audio(recording.id, 0)
+        return AddressSession(keeper)
 
     def _process(self, recording: Recording) -> None:
         """Move a recording on; called in worker threads of the loop."""
@@ -138,15 +175,15 @@ class BatchBackend:
 
     def _note_undeleted(self, recording_id: str, url: str) -> None:
         with suppress(MeetingNotFoundError):  # recorded on another machine
-            self._meetings.store.note(recording_id, undeleted=url, polled=str(time.time()))
+            after = str(time.time() + self._options.poll_seconds)
+            self._meetings.store.note(recording_id, undeleted=url, ask_after=after)
 
     async def _delete_later(self) -> None:
         """Delete the jobs that could not be deleted while they ran."""
         store = await run_sync(lambda: self._meetings.store)
         for recording in await run_sync(store.noting, "undeleted"):
             url = recording.details["undeleted"]
-            asked = float(recording.details.get("polled", 0))
-            if time.time() - asked >= self._options.poll_seconds:
+            if time.time() >= float(recording.details.get("ask_after", 0)):
                 done = await self._client.delete(url)
                 await run_sync(self._note_undeleted, recording.id, "" if done else url)
 
@@ -168,8 +205,10 @@ class BatchBackend:
                 raise
             return
         for recording in found:
-            if "uploaded" in recording.details:
-                self._open()[1].delete(blob_name(recording))
+            storage = self._open()[1]
+            for name in blob_names(recording):
+                if storage is not None:
+                    storage.delete(name)
 
 
 def _status(meeting_id: str, job: Job) -> MeetingStatus:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from speech_adapters.batch.api import Api, Job, Report, ResultFile, Submission
 from speech_adapters.errors import BackendError
-from speech_adapters.http import RejectedError, ServiceClient
+from speech_adapters.http import RejectedError, ServiceClient, retry_after
 
 __all__ = ["BatchClient"]
 
@@ -39,15 +39,18 @@ class BatchClient:
         )
         return _read(Job, found)
 
-    async def get(self, url: str) -> Job | None:
-        """Give a job as it is now, or ``None`` when it is gone."""
+    async def get(self, url: str) -> tuple[Job | None, float]:
+        """Give a job as it is now, or ``None`` when it is gone.
+
+        Beside it stands how many seconds the service wants not to be asked again.
+        """
         try:
-            found, _ = await self._service.document("GET", url)
+            found, response = await self._service.document("GET", url)
         except RejectedError as error:
             if error.status == _GONE:
-                return None
+                return None, 0.0
             raise
-        return _read(Job, found)
+        return _read(Job, found), retry_after(response) or 0.0
 
     async def named(self, name: str) -> list[Job]:
         """Give the jobs of a display name, the newest first.
@@ -64,9 +67,11 @@ class BatchClient:
         same = [job for job in found if job.display_name == name]
         return sorted(same, key=lambda job: str(job.created or ""), reverse=True)
 
-    async def every(self) -> list[Job]:
-        """Give all jobs."""
-        return [job async for job in self._jobs(self._api.params)]
+    async def every(self) -> tuple[list[Job], float]:
+        """Give all jobs, and how many seconds the service wants not to be asked again."""
+        pauses = [0.0]
+        items = self._items(self._api.collection, self._api.params, pauses.append)
+        return [_read(Job, item) async for item in items], max(pauses)
 
     async def files(self, job: Job) -> list[ResultFile]:
         """Give the files of a job."""
@@ -80,12 +85,13 @@ class BatchClient:
         found, _ = await self._service.document("GET", address, signed=True)
         return _read(Report, found)
 
-    async def result(self, files: list[ResultFile], path: Path) -> bool:
-        """Write the result among a job's files to ``path``; gives whether there is one."""
-        address = next((file.links.content for file in files if file.kind == _RESULT), "")
-        if address:
-            await self._service.download(address, path)
-        return bool(address)
+    async def results(self, files: list[ResultFile], folder: Path) -> list[Path]:
+        """Write the results among a job's files into ``folder``; gives their paths."""
+        found = [file for file in files if file.kind == _RESULT and file.links.content]
+        paths = [folder / f"{number}.json" for number, _ in enumerate(found)]
+        for file, path in zip(found, paths, strict=True):
+            await self._service.download(file.links.content, path)
+        return paths
 
     async def delete(self, url: str) -> bool:
         """Delete a job; gives whether it could be: one that runs cannot."""
@@ -107,13 +113,16 @@ class BatchClient:
         async for item in self._items(self._api.collection, params):
             yield _read(Job, item)
 
-    async def _items(self, url: str, params: dict[str, str]) -> AsyncIterator[Any]:
-        """Give the items of all pages."""
+    async def _items(
+        self, url: str, params: dict[str, str], paused: Callable[[float], None] = lambda _: None
+    ) -> AsyncIterator[Any]:
+        """Give the items of all pages; ``paused`` is told what the service asks for."""
         following: str | None = url
         while following:
-            page, _ = await self._service.document("GET", following, params=params or None)
+            page, response = await self._service.document("GET", following, params=params or None)
             if not isinstance(page, dict):
                 raise BackendError("The service answered with a list that is none.")
+            paused(retry_after(response) or 0.0)
             for item in page.get("values") or ():
                 yield item
             following, params = page.get("@nextLink"), {}

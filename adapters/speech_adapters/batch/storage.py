@@ -7,7 +7,7 @@ time: what was sent before a crash is not sent again.
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -30,6 +30,7 @@ from azure.storage.blob import (
 
 from speech_adapters.audio import PcmFormat, mix_down
 from speech_adapters.batch.options import BatchOptions
+from speech_adapters.batch.parts import Part
 from speech_adapters.errors import AuthenticationError, BackendError, UnavailableError
 from speech_adapters.wav import wav_header
 
@@ -60,18 +61,31 @@ class Storage:
             )
             self._container = self._service.get_container_client(options.storage_container)
 
-    def upload(self, name: str, audio: Path, size: int, pcm: PcmFormat, downmix: str) -> None:
-        """Send the first ``size`` bytes of a spool file as the blob ``name``, in mono."""
+    def upload(
+        self,
+        name: str,
+        audio: Path,
+        part: Part,
+        pcm: PcmFormat,
+        downmix: str,
+        told: Callable[[float], None] = lambda _: None,
+    ) -> None:
+        """Send a part of a spool file as the blob ``name``, in mono.
+
+        ``told`` is called with the share that is there, 0 to 1, after every block.
+        """
         with _errors(self._options.storage_container):
             with suppress(ResourceExistsError):
                 self._container.create_container()
             blob = self._container.get_blob_client(name)
             there = _uncommitted(blob)
             ids = []
-            for block_id, data in wav_blocks(audio, size, pcm, downmix, there):
+            count = len(_places(part))
+            for block_id, data in wav_blocks(audio, part, pcm, downmix, there):
                 ids.append(block_id)
                 if data is not None:
                     blob.stage_block(block_id, data)
+                told(len(ids) / count)
             blob.commit_block_list([BlobBlock(block_id) for block_id in ids])
 
     def address(self, name: str) -> str:
@@ -109,24 +123,29 @@ class Storage:
 
 
 def wav_blocks(
-    audio: Path, size: int, pcm: PcmFormat, downmix: str, there: frozenset[str] = frozenset()
+    audio: Path, part: Part, pcm: PcmFormat, downmix: str, there: frozenset[str] = frozenset()
 ) -> Iterator[tuple[str, bytes | None]]:
     """Give id and content of each block of a mono WAV; ``None`` for one that is there.
 
     Every block holds the same part of the recording each time.
     """
-    per_block = _BLOCK_BYTES // 2 * pcm.frame_bytes
-    whole = size - size % pcm.frame_bytes
+    policy = part.downmix(downmix)
     with audio.open("rb") as file:
-        for number, start in enumerate(range(0, max(whole, 1), per_block)):
+        for number, first in enumerate(_places(part)):
             block_id = base64.b64encode(f"{number:08}".encode()).decode()
             if block_id in there:
                 yield block_id, None
                 continue
-            file.seek(start)
-            mono = mix_down(file.read(min(per_block, whole - start)), pcm.channels, downmix)
-            header = b"" if number else wav_header(whole // pcm.channels, pcm.sample_rate)
+            file.seek((part.start + first) * pcm.frame_bytes)
+            frames = min(_BLOCK_BYTES // 2, part.frames - first)
+            mono = mix_down(file.read(frames * pcm.frame_bytes), pcm.channels, policy)
+            header = b"" if number else wav_header(part.frames * 2, pcm.sample_rate)
             yield block_id, header + mono
+
+
+def _places(part: Part) -> range:
+    """Give the first frame of each block."""
+    return range(0, max(part.frames, 1), _BLOCK_BYTES // 2)
 
 
 def _uncommitted(blob: Any) -> frozenset[str]:

@@ -9,7 +9,7 @@ import anyio.from_thread
 from anyio.to_thread import run_sync
 
 from speech_adapters.audio import check_downmix
-from speech_adapters.azure import service_client
+from speech_adapters.azure import MOST_SPEAKERS, service_client
 from speech_adapters.config import Settings
 from speech_adapters.contract import (
     Capabilities,
@@ -44,7 +44,11 @@ class FastBackend:
 
     name = NAME
     capabilities = Capabilities(
-        live=False, stored=True, max_speakers_hint=True, word_timestamps=True
+        live=False,
+        stored=True,
+        max_speakers_hint=True,
+        word_timestamps=True,
+        most_speakers=MOST_SPEAKERS,
     )
 
     def __init__(self, settings: Settings) -> None:
@@ -66,6 +70,10 @@ class FastBackend:
     async def status(self, meeting_id: str) -> MeetingStatus:
         """Tell what became of a meeting; sends it where that was interrupted."""
         return (await run_sync(self._meetings.advance, meeting_id)).status()
+
+    async def resume(self, meeting_id: str) -> MeetingStatus:
+        """Take up a meeting again that has failed."""
+        return (await run_sync(self._meetings.resume, meeting_id)).status()
 
     async def transcript(self, meeting_id: str) -> Transcript:
         """Give the transcript of a meeting."""

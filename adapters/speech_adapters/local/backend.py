@@ -69,6 +69,10 @@ class LocalBackend:
         """Tell what became of a meeting; starts processing again where nobody is at it."""
         return (await run_sync(self._meetings.advance, meeting_id)).status()
 
+    async def resume(self, meeting_id: str) -> MeetingStatus:
+        """Take up a meeting again that has failed."""
+        return (await run_sync(self._meetings.resume, meeting_id)).status()
+
     async def transcript(self, meeting_id: str) -> Transcript:
         """Give the transcript of a meeting."""
         return await run_sync(self._meetings.transcript, meeting_id)

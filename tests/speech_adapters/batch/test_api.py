@@ -8,7 +8,7 @@ import pytest
 
 from speech_adapters.batch.api import Api, Job, Report, ResultFile, Submission, job_id
 
-ASKED = Submission("it's a meeting", "f" * 32, "https://store/a.wav?sig=x", "en-US", 4, True, 48)
+ASKED = Submission("it's a meeting", "f" * 32, ("https://store/a.wav?sig=x",), "en-US", 4, True, 48)
 
 
 def test_the_dated_versions_shape() -> None:
@@ -45,7 +45,7 @@ def test_the_older_versions_shape() -> None:
 
 @pytest.mark.parametrize("version", ["2025-10-15", "v3.2"])
 def test_nobody_told_apart(version: str) -> None:
-    alone = Submission("m", "f", "https://store/a.wav", "en-US", None, False, 48)
+    alone = Submission("m", "f", ("https://store/a.wav",), "en-US", None, False, 48)
     assert not {"diarization", "diarizationEnabled"} & set(Api(version).body(alone)["properties"])
 
 

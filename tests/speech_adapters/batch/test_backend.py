@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import io
+import uuid
+import wave
+from collections.abc import Awaitable, Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
+from azure.storage.blob import BlobServiceClient, generate_container_sas
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse
 
 from double.service import Fault, ServiceDouble
@@ -15,6 +20,7 @@ from speech_adapters import Backend, JobState, MeetingRequest, Mode, Transcript
 from speech_adapters.audio import PcmFormat
 from speech_adapters.config import load_settings
 from speech_adapters.errors import (
+    AudioError,
     AuthenticationError,
     BackendError,
     ConfigurationError,
@@ -313,18 +319,231 @@ def test_one_list_serves_all_open_meetings(properties: Properties, double: Servi
     assert len(double.requests) == pages
 
 
-def test_too_long_a_meeting_is_refused_by_its_length(
+def tones(seconds: float, quiet_at: float, channels: int = 1) -> bytes:
+    """Give noise with half a second of quiet, the same on all channels."""
+    import numpy as np
+
+    samples = np.random.default_rng(1).integers(-8_000, 8_000, round(seconds * 16_000))
+    first = round(quiet_at * 16_000)
+    samples[first : first + 8_000] = 0
+    return samples.astype("<i2").repeat(channels).tobytes()
+
+
+async def record_sound(backend: Backend, sound: bytes, channels: int, apart: bool = True) -> None:
+    pcm = PcmFormat(channels=channels)
+    request = MeetingRequest(
+        "m", mode=Mode.STORED, audio=pcm, differentiate_speakers=apart, max_speakers=3
+    )
+    session = await backend.open_session(request)
+    await session.push(sound)
+    await session.finish()
+    await session.aclose()
+
+
+def test_too_long_a_meeting_is_cut_where_it_is_quiet(
     properties: Properties, double: ServiceDouble, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("speech_adapters.batch.journey._LONGEST_SECONDS", 0.5)
+    monkeypatch.setattr("speech_adapters.batch.journey._LONGEST_SECONDS", 3)
+
+    async def work(backend: Backend) -> Transcript:
+        await record_sound(backend, tones(4, quiet_at=2.0), 1)
+        return await fetch(backend)
+
+    transcript = use(properties(), work)
+    (job,) = double.jobs.values()
+    assert len(job.body["contentUrls"]) == 2
+    first, second = transcript.utterances
+    assert (first.speaker, second.speaker) == (0, 1)
+    cut = second.offset - 1_000_000
+    assert 20_000_000 < cut < 25_000_000, "in the quiet, which begins at 2 s"
+    assert transcript.duration == 40_000_000
+    assert "sent in 2 parts" in transcript.provenance.emulated[0]
+    assert len({utterance.id for utterance in transcript.utterances}) == 2
+
+
+def test_where_nobody_is_told_apart_nothing_is_cut(
+    properties: Properties, double: ServiceDouble, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("speech_adapters.batch.journey._LONGEST_SECONDS", 3)
+    use(properties(), lambda backend: record_sound(backend, tones(4, 2.0), 1, apart=False))
+    (job,) = double.jobs.values()
+    assert len(job.body["contentUrls"]) == 1
+
+
+@pytest.mark.parametrize("channels", [2, 8])
+@pytest.mark.parametrize(("policy", "diarized"), [("split", True), ("speakers", False)])
+def test_channels_can_be_kept_apart(
+    properties: Properties,
+    double: ServiceDouble,
+    tmp_path: Path,
+    channels: int,
+    policy: str,
+    diarized: bool,
+) -> None:
+    changed = properties(channels=policy)
+
+    async def work(backend: Backend) -> Transcript:
+        await record_sound(backend, tones(1, 0.0, channels), channels)
+        return await fetch(backend)
+
+    transcript = use(changed, work)
+    (job,) = double.jobs.values()
+    assert len(job.body["contentUrls"]) == channels
+    assert ("diarization" in job.body["properties"]) == diarized
+    assert [u.speaker for u in transcript.utterances] == list(range(channels))
+    assert [u.channel for u in transcript.utterances] == list(range(channels))
+    assert {u.text for u in transcript.utterances} == {"A double heard 1.000 seconds."}
+    elsewhere = {**changed, "state_dir": str(tmp_path / "elsewhere")}
+    assert use(elsewhere, fetch) == transcript, "put together without anything of this machine"
+
+
+def test_each_channel_is_sent_as_it_is(
+    properties: Properties, double: ServiceDouble, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second channel is silent: nobody is heard there."""
+    stereo = b"\x11\x00\x00\x00" * 16_000
+
+    async def work(backend: Backend) -> Transcript:
+        await record_sound(backend, stereo, 2)
+        return await fetch(backend)
+
+    (said,) = use(properties(channels="split"), work).utterances
+    assert said.channel == 0
+
+
+async def take(backend: Backend, *addresses: str) -> None:
+    request = MeetingRequest("m", mode=Mode.STORED, addresses=addresses)
+    session = await backend.open_session(request)
+    with pytest.raises(SpeechError, match="none can be pushed"):
+        await session.push(b"\x00\x00")
+    await session.finish()
+    assert [event async for event in session.events()] == []
+    await session.aclose()
+    await session.aclose()
+
+
+@pytest.fixture
+def uploaded(storage: str) -> Iterator[str]:
+    """Give the address of a container with two recordings, signed for a short while."""
+    with BlobServiceClient.from_connection_string(storage) as service:
+        container = service.create_container(f"mine-{uuid.uuid4().hex}")
+        for name in ("second.wav", "first.wav"):
+            data = io.BytesIO()
+            with wave.open(data, "wb") as file:
+                file.setparams((1, 2, 16_000, 0, "NONE", ""))
+                file.writeframes(SOUND)
+            container.upload_blob(name, data.getvalue())
+        signature = generate_container_sas(
+            str(service.account_name),
+            container.container_name,
+            account_key=service.credential.account_key,
+            permission="rl",
+            expiry=datetime.now(UTC) + timedelta(hours=1),
+        )
+        yield f"{container.url}/?{signature}"
+
+
+@pytest.mark.parametrize("folder", [False, True])
+def test_audio_at_addresses_of_the_programs_own(
+    properties: Properties, double: ServiceDouble, uploaded: str, folder: bool
+) -> None:
+    files = [uploaded.replace("/?", f"/{name}.wav?") for name in ("first", "second")]
+    addresses = (uploaded,) if folder else tuple(files)
+
+    async def work(backend: Backend) -> Transcript:
+        await take(backend, *addresses)
+        return await fetch(backend)
+
+    transcript = use(properties(storage_connection_string=""), work)
+    assert [u.offset for u in transcript.utterances] == [1_000_000, 11_000_000]
+    assert [u.speaker for u in transcript.utterances] == [0, 1]
+    assert transcript.duration == 20_000_000
+    (job,) = double.jobs.values()
+    assert ("contentContainerUrl" in job.body) == folder
+    state = Path(properties()["state_dir"])
+    assert not any(b"sig=" in file.read_bytes() for file in state.rglob("meetings*"))
+
+
+@pytest.mark.parametrize(
+    "addresses",
+    [
+        ("/a/file.wav",),
+        ("ftp://host/a.wav",),
+        ("https://a/b/", "https://a/c.wav"),
+        ("https://a",) * 1001,
+    ],
+)
+def test_addresses_that_are_none_are_refused(
+    properties: Properties, addresses: tuple[str, ...]
+) -> None:
+    request = MeetingRequest("m", mode=Mode.STORED, addresses=addresses)
+    with pytest.raises(AudioError, match=r"address"):
+        use(properties(), lambda backend: backend.open_session(request))
+
+
+def test_a_meeting_that_failed_is_resumed_with_a_job_of_its_own(
+    properties: Properties, double: ServiceDouble
+) -> None:
+    async def work(backend: Backend) -> Transcript:
+        await record(backend)
+        double.jobs[double.submitted[0]].body["contentUrls"] = ["http://127.0.0.1:9/a"]
+        with pytest.raises(MeetingFailedError):
+            await fetch(backend)
+        assert (await backend.resume("m")).state is JobState.PROCESSING
+        return await fetch(backend)
+
+    assert len(use(properties(), work).utterances) == 1
+    assert len(double.submitted) == 2
+
+
+def test_a_deadline_ends_the_wait_and_a_resumed_meeting_waits_for_the_same_job(
+    properties: Properties, double: ServiceDouble
+) -> None:
+    double.polls = None
+
+    async def give_up(backend: Backend) -> None:
+        await record(backend)
+        with pytest.raises(MeetingFailedError, match=r"in 1e-06 hours \(deadline_hours\)"):
+            await fetch(backend)
+
+    async def go_on(backend: Backend) -> Transcript:
+        assert (await backend.resume("m")).state is JobState.PROCESSING
+        double.finish(double.submitted[0])
+        return await fetch(backend)
+
+    use(properties(deadline_hours="0.000001"), give_up)
+    assert len(use(properties(), go_on).utterances) == 1
+    assert len(double.submitted) == 1
+
+
+def test_a_job_that_takes_long_is_warned_about_once(
+    properties: Properties, double: ServiceDouble, caplog: pytest.LogCaptureFixture
+) -> None:
+    double.polls = None
+
+    async def work(backend: Backend) -> str:
+        await record(backend)
+        for _ in range(3):
+            status = await backend.status("m")
+        return status.step
+
+    assert use(properties(warn_hours="0.000001"), work).startswith("being transcribed at the servi")
+    (warning,) = [r for r in caplog.records if r.levelname == "WARNING"]
+    assert warning.getMessage().startswith("Meeting 'm' is being transcribed at the service for")
+
+
+def test_the_pause_that_the_service_asks_for_is_kept(
+    properties: Properties, double: ServiceDouble
+) -> None:
+    double.polls, double.retry_after = None, "3600"
 
     async def work(backend: Backend) -> None:
         await record(backend)
-        with pytest.raises(MeetingFailedError, match="tells speakers apart in 240 at most"):
-            await fetch(backend)
+        for _ in range(5):
+            await backend.status("m")
 
     use(properties(), work)
-    assert double.submitted == []
+    assert sum(line.startswith("GET") for line in double.requests) == 1
 
 
 @pytest.mark.parametrize(
@@ -332,7 +551,6 @@ def test_too_long_a_meeting_is_refused_by_its_length(
     [
         ({"endpoint": ""}, r"backends.batch.region or endpoint"),
         ({"key": ""}, r"backends.batch.key or credential"),
-        ({"storage_connection_string": ""}, r"backends.batch.storage_connection_string or"),
         ({"api_version": "v1"}, "api_version: Input should be"),
         ({"max_speakers": "36"}, "max_speakers: Input should be less than or equal to 35"),
     ],
@@ -342,6 +560,11 @@ def test_what_is_missing_is_named(
 ) -> None:
     with pytest.raises(ConfigurationError, match=complaint):
         create_backend(load_settings(properties(**changes)))
+
+
+def test_audio_needs_a_storage_account(properties: Properties) -> None:
+    with pytest.raises(ConfigurationError, match=r"backends.batch.storage_connection_string or"):
+        use(properties(storage_connection_string=""), record)
 
 
 def test_a_storage_account_that_refuses_is_told(

@@ -13,6 +13,7 @@ from azure.storage.blob import BlobClient
 from speech_adapters.audio import PcmFormat
 from speech_adapters.batch import storage as module
 from speech_adapters.batch.options import BatchOptions
+from speech_adapters.batch.parts import Part
 from speech_adapters.batch.storage import Storage, wav_blocks
 
 MONO = PcmFormat(16_000, 1)
@@ -32,7 +33,7 @@ def sound(path: Path, size: int) -> Path:
 @pytest.mark.parametrize("size", [2, 998, 1000, 1002, 2000, 5001])
 def test_the_blocks_are_one_wav_of_whole_frames(tmp_path: Path, size: int) -> None:
     audio = sound(tmp_path / "a.pcm", size)
-    found = list(wav_blocks(audio, size, MONO, "auto"))
+    found = list(wav_blocks(audio, Part(0, size // 2), MONO, "auto"))
     assert len({block_id for block_id, _ in found}) == len(found)
     data = b"".join(data or b"" for _, data in found)
     with wave.open(io.BytesIO(data)) as file:
@@ -43,9 +44,9 @@ def test_the_blocks_are_one_wav_of_whole_frames(tmp_path: Path, size: int) -> No
 @pytest.mark.usefixtures("blocks_of_1000")
 def test_blocks_that_are_there_are_not_read_again(tmp_path: Path) -> None:
     audio = sound(tmp_path / "a.pcm", 5000)
-    whole = dict(wav_blocks(audio, 5000, MONO, "auto"))
+    whole = dict(wav_blocks(audio, Part(0, 2500), MONO, "auto"))
     there = frozenset(list(whole)[1:3])
-    again = dict(wav_blocks(audio, 5000, MONO, "auto", there))
+    again = dict(wav_blocks(audio, Part(0, 2500), MONO, "auto", there))
     assert {name for name, data in again.items() if data is None} == there
     assert all(data == whole[name] for name, data in again.items() if data is not None)
 
@@ -74,7 +75,7 @@ def test_an_upload_goes_on_where_it_was_cut_off(
     with monkeypatch.context() as patch:
         patch.setattr(BlobClient, "stage_block", stage)
         with pytest.raises(KeyboardInterrupt):
-            store.upload("cut.wav", audio, 5000, MONO, "auto")
+            store.upload("cut.wav", audio, Part(0, 2500), MONO, "auto")
     more: list[str] = []
 
     def go_on(self: BlobClient, block_id: str, data: bytes) -> Any:
@@ -83,7 +84,7 @@ def test_an_upload_goes_on_where_it_was_cut_off(
 
     with monkeypatch.context() as patch:
         patch.setattr(BlobClient, "stage_block", go_on)
-        store.upload("cut.wav", audio, 5000, MONO, "auto")
+        store.upload("cut.wav", audio, Part(0, 2500), MONO, "auto")
     assert len(more) == 2
     assert not set(more) & set(sent)
     with urllib.request.urlopen(store.address("cut.wav")) as found:
@@ -96,7 +97,7 @@ def test_the_signed_address_is_for_reading_only_and_the_plain_one_for_nobody(
     storage: str, tmp_path: Path
 ) -> None:
     store = made(storage)
-    store.upload("a.wav", sound(tmp_path / "a.pcm", 100), 100, MONO, "auto")
+    store.upload("a.wav", sound(tmp_path / "a.pcm", 100), Part(0, 50), MONO, "auto")
     signed = store.address("a.wav")
     assert "sp=r&" in signed
     plain = made(storage, audio_access="plain").address("a.wav")

@@ -1,0 +1,128 @@
+"""What the double hears, and the documents it makes of it."""
+
+from __future__ import annotations
+
+import io
+import re
+import urllib.error
+import urllib.request
+import wave
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+import attrs
+
+from double.schemas import REPORT, as_published
+
+__all__ = ["Job", "length_of", "outcome", "wave_of"]
+
+
+@attrs.define
+class Job:
+    id: str
+    body: dict[str, Any]
+    created: datetime
+    asked: int = 0
+    status: str = "NotStarted"
+    outcome: tuple[dict[str, Any], list[dict[str, Any]]] | None = None
+
+
+def _sources(job: Job) -> dict[str, str]:
+    """Give what results call each audio file, and its address."""
+    container = job.body.get("contentContainerUrl")
+    if container is None:
+        return {url: url for url in job.body["contentUrls"]}
+    parts = urlsplit(container)
+    query = f"{parts.query}&restype=container&comp=list".lstrip("&")
+    with urllib.request.urlopen(parts._replace(query=query).geturl(), timeout=30) as found:
+        names = re.findall(r"<Name>([^<]*\.wav)</Name>", found.read().decode())
+    return {name: parts._replace(path=f"{parts.path}/{name}").geturl() for name in names}
+
+
+def _audio(url: str) -> bytes | str:
+    """Read the audio as the service does; gives the reason where it cannot."""
+    try:
+        with urllib.request.urlopen(url, timeout=30) as found:
+            data: bytes = found.read()
+            return data
+    except urllib.error.URLError as error:
+        return f"The recordings URI cannot be read: {url} ({error})."
+
+
+def _diarized(properties: dict[str, Any]) -> bool:
+    """Whether speakers are to be told apart, in the way of either version."""
+    new = properties.get("diarization", {}).get("enabled", False)
+    return bool(properties.get("diarizationEnabled", new))
+
+
+def _refused(url: str, diarized: bool) -> str:
+    """Give why a file cannot be transcribed, or nothing."""
+    data = _audio(url)
+    if isinstance(data, str):
+        return data
+    stereo = diarized and wave_of(data).getnchannels() > 1
+    return "The recordings URI contains invalid data." if stereo else ""
+
+
+def outcome(job: Job) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Give report and results, made once: the audio may be gone afterwards."""
+    if job.outcome is None:
+        diarized = _diarized(job.body["properties"])
+        sources = _sources(job)
+        refused = {source: _refused(url, diarized) for source, url in sources.items()}
+        heard = [source for source, reason in refused.items() if not reason]
+        results = [_result(source, sources[source], diarized) for source in heard]
+        job.outcome = _report(refused), results
+    return job.outcome
+
+
+def _report(refused: dict[str, str]) -> dict[str, Any]:
+    details: list[dict[str, Any]] = []
+    for source, reason in refused.items():
+        why = {"errorKind": "InvalidUri", "errorMessage": reason} if reason else {}
+        details.append({"source": source, "status": "Failed" if reason else "Succeeded", **why})
+    failed = sum(detail["status"] == "Failed" for detail in details)
+    report = {
+        "successfulTranscriptionsCount": len(details) - failed,
+        "failedTranscriptionsCount": failed,
+        "details": details,
+    }
+    return as_published(report, REPORT)
+
+
+def _result(source: str, url: str, diarized: bool) -> dict[str, Any]:
+    data = _audio(url)
+    assert isinstance(data, bytes)
+    sound = wave_of(data)
+    silent = not any(sound.readframes(sound.getnframes()))
+    length = length_of(data)
+    text = "" if silent else f"A double heard {length:.3f} seconds."
+    forms = dict.fromkeys(("lexical", "itn", "maskedITN", "display"), text)
+    phrase = {
+        "recognitionStatus": "Success",
+        "channel": 0,
+        **({"speaker": 1} if diarized else {}),
+        "offset": "PT0.1S",
+        "duration": f"PT{length / 2}S",
+        "offsetInTicks": 1_000_000.0,
+        "durationInTicks": length / 2 * 1e7,
+        "nBest": [{"confidence": 0.9, **forms}],
+    }
+    return {
+        "source": source,
+        "timestamp": datetime.now(UTC).isoformat(),
+        "durationInTicks": round(length * 1e7),
+        "duration": f"PT{length}S",
+        "combinedRecognizedPhrases": [{"channel": 0, **forms}],
+        "recognizedPhrases": [] if silent else [phrase],
+    }
+
+
+def wave_of(data: bytes) -> wave.Wave_read:
+    return wave.Wave_read(io.BytesIO(data))
+
+
+def length_of(data: bytes) -> float:
+    sound = wave_of(data)
+    return sound.getnframes() / sound.getframerate()
