@@ -221,6 +221,14 @@ class Store(Closing):
                 (_now(), recording_id),
             )
 
+    def assign(self, recording_id: str, backend: str) -> None:
+        """Give a recording to another backend, whose own it is from then on."""
+        with self._database.transaction() as connection:
+            connection.execute(
+                "UPDATE recordings SET backend = ?, updated = ? WHERE id = ?",
+                (backend, _now(), recording_id),
+            )
+
     def transcript(self, recording_id: str) -> Transcript:
         """Give the transcript of a completed recording.
 

@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-__all__ = ["progress_bar"]
+__all__ = ["progress_bar", "standing_line"]
 
 
 @contextmanager
@@ -18,5 +19,13 @@ def progress_bar(title: str, total: int | None) -> Iterator[Callable[[int], None
     with Progress(
         *columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True
     ) as bar:
-        task = bar.add_task(title.replace("[", r"\["), total=total)
+        task = bar.add_task(escape(title), total=total)
         yield lambda offset: bar.update(task, completed=offset)
+
+
+@contextmanager
+def standing_line(title: str) -> Iterator[Callable[[str], None]]:
+    """Show a line that says how something stands; gives what changes it."""
+    console = Console(stderr=True)
+    with console.status(escape(title)) as status:
+        yield lambda text: status.update(escape(f"{title}: {text}"))

@@ -59,6 +59,9 @@ def _parser() -> argparse.ArgumentParser:
     delete = commands.add_parser("delete", help="delete stored meetings, audio and transcript")
     delete.add_argument("meeting_id", nargs="+", metavar="MEETING_ID")
     delete.set_defaults(run=_delete)
+    resume = commands.add_parser("resume", help="try a meeting again that has failed")
+    resume.add_argument("meeting_id", metavar="MEETING_ID")
+    resume.set_defaults(run=_resume)
     demo = commands.add_parser("demo", help="run a legacy program on a two-speaker recording")
     demo.set_defaults(run=_demo)
     return parser
@@ -66,7 +69,14 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_transcribe(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     command = commands.add_parser("transcribe", help="transcribe WAV files")
-    command.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    command.add_argument(
+        "files",
+        nargs="+",
+        type=_source,
+        metavar="FILE",
+        help="a WAV file; or for a backend that fetches audio itself its https:// address,"
+        " or that of a folder, with a slash at its end",
+    )
     command.add_argument("--backend", help="who transcribes, whatever is configured")
     command.add_argument("--speakers", type=_positive, metavar="N", help="how many at most")
     command.add_argument("--language", default="en-US", help="BCP-47 tag (default: %(default)s)")
@@ -104,6 +114,10 @@ def _add_output(command: argparse.ArgumentParser, formats: tuple[str, ...] = FOR
     )
 
 
+def _source(text: str) -> Path | str:
+    return text if text.startswith(("https://", "http://")) else Path(text)
+
+
 def _positive(text: str) -> int:
     value = int(text)
     if value < 1:
@@ -113,7 +127,7 @@ def _positive(text: str) -> int:
 
 # Imported only when asked for, so that --help is quick.
 def _transcribe(options: argparse.Namespace) -> int:
-    from speech_compat._commands import transcribe
+    from speech_compat._transcribing import transcribe
 
     several = len(options.files) > 1
     if options.meeting_id is not None and several:
@@ -150,6 +164,12 @@ def _delete(options: argparse.Namespace) -> int:
     from speech_compat._commands import delete
 
     return delete(options.meeting_id)
+
+
+def _resume(options: argparse.Namespace) -> int:
+    from speech_compat._commands import resume
+
+    return resume(options.meeting_id)
 
 
 def _demo(_: argparse.Namespace) -> int:

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from speech_compat._remote import Operation, RemoteClient, RemoteResponse
+from speech_compat._operation import Operation
+from speech_compat._remote import RemoteClient, RemoteResponse
 from speech_compat.transcription import ConversationTranscriptionResult
 
 if TYPE_CHECKING:

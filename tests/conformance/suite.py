@@ -209,6 +209,21 @@ class BackendConformance:
         use(work)
         assert not any(settings.state_dir.rglob("*.pcm"))
 
+    def test_only_what_failed_and_can_be_tried_again_is_resumed(
+        self, use: Callable[..., Any], speech: Path
+    ) -> None:
+        async def work(backend: Backend) -> None:
+            with pytest.raises(MeetingNotFoundError):
+                await backend.resume("nobody")
+            await _close(await _open(backend, Mode.STORED, "empty"))
+            with pytest.raises(MeetingFailedError, match="no audio"):
+                await backend.resume("empty")
+            await _record(backend, speech, Mode.STORED)
+            await _fetch(backend)
+            assert (await backend.resume("meeting")).state is JobState.COMPLETED
+
+        use(work)
+
     def test_a_meeting_id_used_again_speaks_of_the_newest(
         self, use: Callable[..., Any], speech: Path, said: str
     ) -> None:

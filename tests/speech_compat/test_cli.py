@@ -159,7 +159,7 @@ def test_an_unknown_backend_is_one_line(
 ) -> None:
     assert main(["transcribe", str(recording), "--backend", "nope"]) == 1
     assert capsys.readouterr().err == (
-        "speech-compat: There is no backend called 'nope'. Known backends: batch, fast, local.\n"
+        "speech-compat: There is no backend called 'nope'. Known backends: auto, batch, fast, local.\n"
     )
 
 
@@ -261,7 +261,7 @@ def test_an_interrupt_is_one_line(
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("speech_compat._commands.transcribe", interrupt)
+    monkeypatch.setattr("speech_compat._transcribing.transcribe", interrupt)
     assert main(["transcribe", str(recording)]) == 130
     assert capsys.readouterr().err == "speech-compat: interrupted.\n"
 

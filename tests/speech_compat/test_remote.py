@@ -200,3 +200,35 @@ def test_wrong_arguments(client: RemoteMeetingTranscriptionClient) -> None:
         RemoteMeetingTranscriptionOperation("", client)
     with pytest.raises(ValueError, match="polling_interval must be more than 0"):
         client.get_transcription_operation("m", 0)
+
+
+@pytest.mark.parametrize("how", ["blocking", "async"])
+def test_a_wait_that_is_abandoned_ends_at_once_and_can_be_taken_up(
+    operation: RemoteMeetingTranscriptionOperation, played: Played, how: str
+) -> None:
+    played.states = states(JobState.PROCESSING)
+    threading.Timer(0.3, operation.abandon).start()
+    began = time.monotonic()
+    waits = {
+        "blocking": lambda: operation.wait_for_completion(polling_interval=60),
+        "async": lambda: asyncio.run(operation.wait_for_completion_async(polling_interval=60)),
+    }
+    with pytest.raises(TimeoutError, match=r"was abandoned \(state Processing\)"):
+        waits[how]()
+    assert time.monotonic() - began < 10
+    played.states = states(JobState.COMPLETED)
+    assert len(operation.wait_for_completion().meeting_transcription_results) == 2
+
+
+def test_progress_is_told_after_every_request(
+    operation: RemoteMeetingTranscriptionOperation, played: Played
+) -> None:
+    played.states = [
+        MeetingStatus("m", JobState.PROCESSING, progress=0.5, step="half way"),
+        MeetingStatus("m", JobState.COMPLETED, progress=1.0),
+    ]
+    told = []
+    operation.wait_for_completion(
+        on_progress=lambda of: told.append((of.status(), of.progress, of.step))
+    )
+    assert told == [("Processing", 0.5, "half way"), ("Completed", 1.0, "")]

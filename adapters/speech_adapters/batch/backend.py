@@ -88,8 +88,21 @@ class BatchBackend:
         if request.addresses:
             check_addresses(request.addresses)
             return await run_sync(self._open_addresses, request)
-        need_storage(self._options)
+        self.need_storage()
         return SpoolSession(*await run_sync(self._meetings.begin, request))
+
+    def need_storage(self) -> None:
+        """Check that there is a storage account for audio.
+
+        Raises:
+            ConfigurationError: none is named.
+        """
+        need_storage(self._options)
+
+    def keeps_apart(self, request: MeetingRequest) -> bool:
+        """Whether a meeting's channels are transcribed each by itself."""
+        several = request.audio.channels > 1 and request.differentiate_speakers
+        return several and self._options.channels != "mix"
 
     async def status(self, meeting_id: str) -> MeetingStatus:
         """Tell what became of a meeting; moves it on."""

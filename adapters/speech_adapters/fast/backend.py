@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, Final
 
 import anyio.from_thread
 from anyio.to_thread import run_sync
@@ -29,6 +29,8 @@ from speech_adapters.store import Recording
 from speech_adapters.transcript import Provenance, Transcript
 
 __all__ = ["FastBackend"]
+
+_TOO_LARGE: Final = {"413", "AudioLengthLimitExceeded"}
 
 
 class FastBackend:
@@ -83,6 +85,10 @@ class FastBackend:
         """Delete all recordings of a meeting."""
         await run_sync(self._meetings.delete, meeting_id)
 
+    def too_large(self, recording: Recording) -> bool:
+        """Whether the service refused a recording for its length or size."""
+        return bool(_TOO_LARGE & set(recording.details.get("refused", "").split()))
+
     async def aclose(self) -> None:
         """Close store and connections."""
         client, self._client = self._client, None
@@ -108,6 +114,7 @@ class FastBackend:
             try:
                 transcript = await self._transcribe(recording)
             except RejectedError as error:  # it would be refused again
+                store.note(recording_id, refused=f"{error.status} {error.code}")
                 store.fail(recording_id, str(error))
             else:
                 if store.complete(recording_id, transcript):

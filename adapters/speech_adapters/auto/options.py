@@ -1,0 +1,37 @@
+"""The options of the auto backend; those of the services are read by ``fast`` and ``batch``."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from pydantic import Field
+
+from speech_adapters.config import Options, Settings, parse_options
+
+__all__ = ["NAME", "AutoOptions", "auto_options"]
+
+NAME: Final = "auto"
+
+
+class AutoOptions(Options):
+    """Options of ``backends.auto``.
+
+    The service's limits were published differently at different times; the defaults are
+    the smallest of them (facts of batch and fast REST, 3).
+
+    Attributes:
+        fast_minutes: longer meetings go to ``batch``.
+        fast_megabytes: larger ones too, counted as the mono audio that is sent.
+    """
+
+    fast_minutes: float = Field(default=120.0, ge=0.0)
+    fast_megabytes: float = Field(default=250.0, ge=0.0)
+
+
+def auto_options(settings: Settings) -> AutoOptions:
+    """Take this backend's options from the settings.
+
+    Raises:
+        ConfigurationError: one is wrong.
+    """
+    return parse_options(AutoOptions, NAME, settings.backends.get(NAME, {}))
