@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from speech_adapters.errors import AudioError, ConfigurationError
@@ -21,10 +22,14 @@ __all__ = [
     "WavFile",
     "check_downmix",
     "mix_down",
+    "quietest",
 ]
 
 _STREAM: Final = "The audio stream"
 _HEADER_LIMIT: Final = 8 * 1024 * 1024
+# Quiet is measured over half a second, in steps of a tenth.
+_STEPS_PER_SECOND: Final = 10
+_STEPS_OF_QUIET: Final = 5
 
 
 class StreamDecoder:
@@ -143,6 +148,32 @@ def mix_down(pcm: bytes, channels: int, policy: str) -> bytes:
     mixed = total.clip(-32768, 32767) if policy == "sum" else total // channels
     mono: NDArray[np.int16] = mixed.astype("<i2")
     return mono.tobytes()
+
+
+def quietest(audio: Path, first: int, last: int, pcm: PcmFormat, policy: str) -> int:
+    """Give the frame around which it is quietest.
+
+    Args:
+        audio: a spool file.
+        first: the first frame that is looked at.
+        last: the first that is not; given where there is too little to look at.
+        pcm: the file's format.
+        policy: how its channels become one; see :func:`mix_down`.
+    """
+    import numpy as np
+
+    step = max(pcm.sample_rate // _STEPS_PER_SECOND, 1)
+    energies = []
+    with audio.open("rb") as file:
+        file.seek(first * pcm.frame_bytes)
+        for _ in range((last - first) // step):
+            block = mix_down(file.read(step * pcm.frame_bytes), pcm.channels, policy)
+            samples = np.frombuffer(block, dtype="<i2").astype(np.float64)
+            energies.append(float(np.square(samples).sum()))
+    if len(energies) < _STEPS_OF_QUIET:
+        return last
+    around = np.convolve(energies, np.ones(_STEPS_OF_QUIET), mode="valid")
+    return first + (int(around.argmin()) * 2 + _STEPS_OF_QUIET) * step // 2
 
 
 def _choice(policy: str, channels: int) -> int | None:

@@ -159,7 +159,8 @@ def test_an_unknown_backend_is_one_line(
 ) -> None:
     assert main(["transcribe", str(recording), "--backend", "nope"]) == 1
     assert capsys.readouterr().err == (
-        "speech-compat: There is no backend called 'nope'. Known backends: auto, batch, fast, local.\n"
+        "speech-compat: There is no backend called 'nope'."
+        " Known backends: auto, batch, fast, local.\n"
     )
 
 

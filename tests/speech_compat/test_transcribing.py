@@ -83,7 +83,7 @@ def test_an_address_is_transcribed_where_the_service_fetches_it(
             self.end_headers()
             self.wfile.write(sound())
 
-        def log_message(self, *_: object) -> None: ...
+        def log_message(self, format: str, *args: object) -> None: ...  # noqa: A002
 
     with HTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = Thread(target=server.serve_forever)

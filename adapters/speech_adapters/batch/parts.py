@@ -16,16 +16,14 @@ from urllib.parse import unquote, urlsplit
 
 import attrs
 
-from speech_adapters.audio import PcmFormat, mix_down
+from speech_adapters.audio import PcmFormat, quietest
 from speech_adapters.results import utterance_id
 from speech_adapters.transcript import Provenance, Transcript, Utterance
 
 __all__ = ["Part", "Piece", "joined", "part_name", "parts_of"]
 
-# How much of the end of a part is searched for a quiet place, and in what steps.
+# How much of the end of a part is searched for a quiet place.
 _SEARCHED_SECONDS: Final = 600
-_STEPS_PER_SECOND: Final = 10
-_STEPS_OF_SILENCE: Final = 5
 _NAME: Final = re.compile(r"[0-9a-f]{32}\.(?P<start>\d+)\.(?P<channel>\d+|all)\.wav")
 _APART_IN_TIME: Final = (
     "The recording was sent in {} parts, cut where it was quiet: each part has speakers of its own."
@@ -65,7 +63,7 @@ def parts_of(
     while frames - starts[-1] > longest:
         last = starts[-1] + longest
         searched = min(_SEARCHED_SECONDS * pcm.sample_rate, longest // 2)
-        starts.append(_quietest(audio, last - searched, last, pcm, policy))
+        starts.append(quietest(audio, last - searched, last, pcm, policy))
     channels = range(pcm.channels) if by_channel and pcm.channels > 1 else (None,)
     ends = (*starts[1:], frames)
     return [
@@ -171,21 +169,3 @@ def _emulated(placed: Sequence[_Placed], by_channel: bool) -> Iterator[str]:
         yield _APART_BY_CHANNEL.format(len(channels))
     if len(starts) > 1 and not by_channel:
         yield _APART_IN_TIME.format(len(starts))
-
-
-def _quietest(audio: Path, first: int, last: int, pcm: PcmFormat, policy: str) -> int:
-    """Give the frame between ``first`` and ``last`` around which it is quietest."""
-    import numpy as np
-
-    step = max(pcm.sample_rate // _STEPS_PER_SECOND, 1)
-    energies = []
-    with audio.open("rb") as file:
-        file.seek(first * pcm.frame_bytes)
-        for _ in range((last - first) // step):
-            block = mix_down(file.read(step * pcm.frame_bytes), pcm.channels, policy)
-            samples = np.frombuffer(block, dtype="<i2").astype(np.float64)
-            energies.append(float(np.square(samples).sum()))
-    if len(energies) < _STEPS_OF_SILENCE:
-        return last
-    around = np.convolve(energies, np.ones(_STEPS_OF_SILENCE), mode="valid")
-    return first + (int(around.argmin()) * 2 + _STEPS_OF_SILENCE) * step // 2
