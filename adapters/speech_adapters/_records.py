@@ -98,8 +98,9 @@ def from_row(row: tuple[Any, ...], audio: Path) -> Recording:
 
 
 def dump_request(request: MeetingRequest) -> str:
-    """Write a request without its attendees and addresses: private, and not needed later."""
-    data = attrs.asdict(attrs.evolve(request, attendees=(), addresses=()))
+    """Write a request without its attendees, addresses and proxy: private, not needed later."""
+    settings = {name: value for name, value in request.settings.items() if name != "proxy"}
+    data = attrs.asdict(attrs.evolve(request, attendees=(), addresses=(), settings=settings))
     return json.dumps({**data, "mode": request.mode.value})
 
 
@@ -112,5 +113,6 @@ def _load_request(text: str) -> MeetingRequest:
         "phrases": tuple(data["phrases"]),
         "notes": tuple(data["notes"]),
         "addresses": (),
+        "languages": tuple(tuple(pair) for pair in data["languages"]),
     }
     return MeetingRequest(**{**data, **typed})

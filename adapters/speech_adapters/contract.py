@@ -11,9 +11,9 @@ asks for and would lose can be said before anything starts: :func:`gaps`.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from enum import Enum
-from typing import Protocol
+from typing import Final, Protocol
 
 import attrs
 
@@ -21,6 +21,7 @@ from speech_adapters.audio import PcmFormat
 from speech_adapters.transcript import Provenance, Transcript, Utterance
 
 __all__ = [
+    "SETTINGS",
     "Attendee",
     "Backend",
     "Capabilities",
@@ -101,6 +102,9 @@ class MeetingRequest:
         addresses: where the audio is, instead of its being pushed: ``https`` addresses
             of files that follow one another, or one that ends with a slash, of a folder
             of such files.  They may be signed, and stay out of logs.
+        languages: what may be spoken, to be found out: each a BCP-47 tag with the id of
+            a custom model for it, or an empty text.
+        settings: what else is asked for, by the names of :data:`SETTINGS`.
     """
 
     meeting_id: str
@@ -114,6 +118,26 @@ class MeetingRequest:
     word_timestamps: bool = False
     notes: tuple[str, ...] = ()
     addresses: tuple[str, ...] = ()
+    languages: tuple[tuple[str, str], ...] = ()
+    settings: Mapping[str, str] = attrs.field(factory=dict)
+
+
+# What can be asked for beside the fields of a request, with what is lost without it.
+SETTINGS: Final[Mapping[str, str]] = {
+    "audio_logging": "no service keeps the audio",
+    "detailed": "there are no alternatives",
+    "diarize_hypotheses": "hypotheses have no speaker",
+    "dictation": "dictation is not switched on",
+    "end_silence_ms": "silence has no such timeout",
+    "endpoint_id": "the custom model is not used",
+    "initial_silence_ms": "silence has no such timeout",
+    "post_processing": "text is not processed that way",
+    "profanity": "profanity is left as it is",
+    "proxy": "the proxy is not used",
+    "segmentation_max_ms": "utterances end where the backend ends them",
+    "segmentation_silence_ms": "utterances end where the backend ends them",
+    "segmentation_strategy": "utterances end where the backend ends them",
+}
 
 
 @attrs.frozen
@@ -296,6 +320,8 @@ class Capabilities:
         max_channels: channels it keeps apart; more are mixed down.
         most_speakers: how many speakers it can tell apart.
         addresses: fetches audio from addresses by itself.
+        detects_languages: finds out which of several languages is spoken.
+        settings: the names of :data:`SETTINGS` it makes use of.
     """
 
     live: bool
@@ -309,6 +335,8 @@ class Capabilities:
     max_channels: int | None = 1
     most_speakers: int | None = None
     addresses: bool = False
+    detects_languages: bool = False
+    settings: frozenset[str] = frozenset()
 
 
 @attrs.frozen
@@ -388,7 +416,17 @@ def _detail_gaps(request: MeetingRequest, can: Capabilities) -> list[_Check]:
         ),
         (request.word_timestamps and not can.word_timestamps, _NO_WORDS),
         (bool(request.phrases) and not can.phrases, _NO_PHRASES),
+        (len(request.languages) > 1 and not can.detects_languages, _NO_DETECTION),
+        *((name not in can.settings, _unused(name)) for name in request.settings),
     ]
+
+
+def _unused(name: str) -> Gap:
+    return Gap(
+        f"setting {name}",
+        f"it is set, but {SETTINGS.get(name, 'nothing knows it')}",
+        "leave it out, or choose another backend",
+    )
 
 
 _NO_LIVE = Gap(
@@ -426,5 +464,10 @@ _NO_WORDS = Gap(
     "word-timestamps",
     "no word timings are given",
     "choose another backend or, for the local one, another model",
+)
+_NO_DETECTION = Gap(
+    "language-detection",
+    "several languages are given, but only the first is listened for",
+    "give the one that is spoken, or choose another backend",
 )
 _NO_PHRASES = Gap("phrases", "the phrase list is not used", "choose another backend")

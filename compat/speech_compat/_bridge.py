@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, quote
 
 from speech_adapters.audio import PcmFormat
 from speech_adapters.contract import Attendee, Gap, MeetingRequest, Mode
@@ -43,7 +43,6 @@ __all__ = [
     "remote_records",
     "settings_of",
     "tell_gaps",
-    "unused_settings",
 ]
 
 _PREFIX: Final = "speech-compat."
@@ -56,21 +55,21 @@ _CODES: Final = (
     (ConfigurationError, CancellationErrorCode.BadRequest),
     (UnsupportedError, CancellationErrorCode.BadRequest),
 )
-# What can be set and no backend is told of yet, with what is lost.
-_UNUSED: Final = {
-    PropertyId.SpeechServiceConnection_EndpointId: "the custom model is not used",
-    PropertyId.SpeechServiceConnection_EnableAudioLogging: "no service keeps the audio",
-    PropertyId.SpeechServiceConnection_ProxyHostName: "the proxy is not used",
-    PropertyId.SpeechServiceConnection_RecoMode: "dictation is not switched on",
-    PropertyId.SpeechServiceConnection_InitialSilenceTimeoutMs: "silence has no such timeout",
-    PropertyId.SpeechServiceConnection_EndSilenceTimeoutMs: "silence has no such timeout",
-    PropertyId.SpeechServiceResponse_DiarizeIntermediateResults: "hypotheses have no speaker",
-    PropertyId.SpeechServiceResponse_PostProcessingOption: "text is not processed that way",
-    PropertyId.SpeechServiceResponse_ProfanityOption: "profanity is left as it is",
-    PropertyId.SpeechServiceResponse_RequestDetailedResultTrueFalse: "there are no alternatives",
-    PropertyId.Speech_SegmentationMaximumTimeMs: "utterances end where the backend ends them",
-    PropertyId.Speech_SegmentationSilenceTimeoutMs: "utterances end where the backend ends them",
-    PropertyId.Speech_SegmentationStrategy: "utterances end where the backend ends them",
+# What can be set, by the names it has in the contract.
+_SETTINGS: Final = {
+    PropertyId.SpeechServiceConnection_EndpointId: "endpoint_id",
+    PropertyId.SpeechServiceConnection_EnableAudioLogging: "audio_logging",
+    PropertyId.SpeechServiceConnection_ProxyHostName: "proxy",
+    PropertyId.SpeechServiceConnection_RecoMode: "dictation",
+    PropertyId.SpeechServiceConnection_InitialSilenceTimeoutMs: "initial_silence_ms",
+    PropertyId.SpeechServiceConnection_EndSilenceTimeoutMs: "end_silence_ms",
+    PropertyId.SpeechServiceResponse_DiarizeIntermediateResults: "diarize_hypotheses",
+    PropertyId.SpeechServiceResponse_PostProcessingOption: "post_processing",
+    PropertyId.SpeechServiceResponse_ProfanityOption: "profanity",
+    PropertyId.SpeechServiceResponse_RequestDetailedResultTrueFalse: "detailed",
+    PropertyId.Speech_SegmentationMaximumTimeMs: "segmentation_max_ms",
+    PropertyId.Speech_SegmentationSilenceTimeoutMs: "segmentation_silence_ms",
+    PropertyId.Speech_SegmentationStrategy: "segmentation_strategy",
 }
 _OFF: Final = ("", "false")
 _logger = logging.getLogger("speech_compat")
@@ -104,7 +103,8 @@ class Plan:
     differentiate: bool
     attendees: tuple[Attendee, ...]
     phrases: tuple[str, ...]
-    languages: int = 1
+    languages: tuple[tuple[str, str], ...] = ()
+    custom_model: str = ""
 
     def request(self, audio: PcmFormat, notes: tuple[str, ...] = ()) -> MeetingRequest:
         """Give the request for audio of that format; ``notes`` say what is wrong with it."""
@@ -119,6 +119,11 @@ class Plan:
             phrases=self.phrases,
             word_timestamps=self.config.get_property(words) == "true",
             notes=notes,
+            languages=self.languages,
+            settings={
+                **_settings_asked(self.config),
+                **({"endpoint_id": self.custom_model} if self.custom_model else {}),
+            },
         )
 
 
@@ -167,18 +172,27 @@ def mode_of(config: SpeechConfig, stored: bool) -> Mode:
     return _MODES.get(values[-1].lower(), Mode.LIVE)
 
 
-def unused_settings(config: SpeechConfig, languages: int = 1) -> tuple[Gap, ...]:
-    """Give what the program set that makes no difference."""
-    way_out = "leave it out"
-    gaps = tuple(
-        Gap(f"setting {name.name}", f"it is set, but {lost}", way_out)
-        for name, lost in _UNUSED.items()
-        if config.get_property(name).lower() not in _OFF
+def _settings_asked(config: SpeechConfig) -> dict[str, str]:
+    """Give what the program set, by the names of the contract."""
+    found = {name: config.get_property(id_) for id_, name in _SETTINGS.items()}
+    if found["proxy"]:
+        found["proxy"] = _proxy(config)
+    return {name: value for name, value in found.items() if value.lower() not in _OFF}
+
+
+def _proxy(config: SpeechConfig) -> str:
+    """Give the proxy as an address: ``http://user:password@host:port``."""
+    host, port, user, password = (
+        config.get_property(name)
+        for name in (
+            PropertyId.SpeechServiceConnection_ProxyHostName,
+            PropertyId.SpeechServiceConnection_ProxyPort,
+            PropertyId.SpeechServiceConnection_ProxyUserName,
+            PropertyId.SpeechServiceConnection_ProxyPassword,
+        )
     )
-    if languages > 1:
-        lost = f"{languages} languages are given, but only the first is listened for"
-        gaps += (Gap("language-detection", lost, "give the one that is spoken"),)
-    return gaps
+    owner = f"{quote(user, safe='')}:{quote(password, safe='')}@" if user else ""
+    return f"http://{owner}{host}:{port}"
 
 
 def tell_gaps(backend: str, gaps: tuple[Gap, ...]) -> None:

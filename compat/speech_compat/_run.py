@@ -19,7 +19,6 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from speech_adapters.contract import (
-    Gap,
     Hypothesis,
     Recognized,
     Session,
@@ -27,7 +26,7 @@ from speech_adapters.contract import (
     SpeechEnded,
     SpeechStarted,
 )
-from speech_adapters.errors import BackendError, SpeechError, UnsupportedError
+from speech_adapters.errors import BackendError, SpeechError
 from speech_compat import _bridge, _runtime
 from speech_compat._results import EventRecord, ResultRecord
 from speech_compat.enums import ResultReason
@@ -192,7 +191,7 @@ class Run:
         if source.pcm != request.audio:  # a header in the audio told another format
             request = self._plan.request(source.pcm, source.notes)
             backend, gaps = choose_backend(request, settings)
-        _bridge.tell_gaps(backend.name, gaps + self._unused(backend.name, settings.strict))
+        _bridge.tell_gaps(backend.name, gaps)
         for note in source.notes:
             _logger.warning("Meeting %r: %s", self._plan.meeting_id, note)
         try:
@@ -201,14 +200,6 @@ class Run:
         finally:
             self._close_session()
             _runtime.call(backend.aclose)
-
-    def _unused(self, backend: str, strict: bool) -> tuple[Gap, ...]:
-        unused = _bridge.unused_settings(self._plan.config, self._plan.languages)
-        if strict and unused:
-            from speech_adapters.registry import strict_message
-
-            raise UnsupportedError(strict_message(backend, unused))
-        return unused
 
     def _open(self) -> AudioSource:
         source = self._open_source()

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from speech_compat._bridge import Labels, Plan
     from speech_compat._run import Run
 
-__all__ = ["Era", "MeetingResult", "ResultEventArgs", "Transcriber", "language_of"]
+__all__ = ["Era", "MeetingResult", "ResultEventArgs", "Transcriber", "languages_of"]
 
 _DEFAULT_LANGUAGE = "en-US"
 _NOT_JOINED = "Did you forget to call JoinConversationAsync before calling StartTranscribingAsync?"
@@ -112,7 +112,8 @@ class Transcriber(Recognizer):
         self._config: SpeechConfig | None = None
         self._gathering: Gathering | None = None
         self._language: str | None = None
-        self._languages = 1
+        self._languages: tuple[tuple[str, str], ...] = ()
+        self._custom_model = ""
         self._lock = threading.Lock()
         self._run: Run | None = None
         self._stream: EventStream | None = None
@@ -225,6 +226,7 @@ class Transcriber(Recognizer):
             attendees=_bridge.attendees(gathering),
             phrases=tuple(self._phrases),
             languages=self._languages,
+            custom_model=self._custom_model,
         )
 
 
@@ -250,14 +252,12 @@ class _Signals:
             _signal(self._of, name).signal(era.result(event))
 
 
-def language_of(
+def languages_of(
     language: str | None,
     source_language_config: SourceLanguageConfig | None,
     auto_detect_source_language_config: AutoDetectSourceLanguageConfig | None,
-) -> str | None:
-    """Give the language that one of three arguments names, or ``None``.
-
-    Of several languages to detect, the first is taken: backends do not detect.
+) -> tuple[tuple[str, str], ...]:
+    """Give the languages that one of three arguments names, each with its custom model.
 
     Raises:
         ValueError: more than one argument is given, or the language is empty (texts
@@ -273,10 +273,10 @@ def language_of(
     if language == "":
         raise ValueError("language cannot be an empty string")
     if source_language_config is not None:
-        return source_language_config._language
+        return ((source_language_config._language, source_language_config._endpoint_id),)
     if auto_detect_source_language_config is not None:
-        return next(iter(auto_detect_source_language_config._languages), None)
-    return language
+        return auto_detect_source_language_config._languages
+    return ((language, ""),) if language is not None else ()
 
 
 def _signal(transcriber: Transcriber, name: str) -> EventSignal:

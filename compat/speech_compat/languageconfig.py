@@ -42,5 +42,5 @@ class AutoDetectSourceLanguageConfig:
             raise ValueError("languages list cannot be empty")
         if sourceLanguageConfigs is not None and not sourceLanguageConfigs:
             raise ValueError("source language config list cannot be empty")
-        configs = sourceLanguageConfigs or []
-        self._languages = tuple(languages or (config._language for config in configs))
+        configs = sourceLanguageConfigs or [SourceLanguageConfig(tag) for tag in languages or ()]
+        self._languages = tuple((config._language, config._endpoint_id) for config in configs)

@@ -32,7 +32,7 @@ from speech_compat._transcriber import (
     MeetingResult,
     ResultEventArgs,
     Transcriber,
-    language_of,
+    languages_of,
 )
 from speech_compat.audio import AudioConfig
 from speech_compat.properties import PropertyCollection, PropertyId
@@ -218,11 +218,13 @@ class ConversationTranscriber(Transcriber):
     ) -> None:
         if isinstance(speech_config, SpeechConfig):
             super().__init__(_DIARIZATION, audio_config)
-            self._language = language_of(
+            languages = languages_of(
                 language, source_language_config, auto_detect_source_language_config
             )
-            if auto_detect_source_language_config is not None:
-                self._languages = len(auto_detect_source_language_config._languages)
+            if languages:
+                self._language, self._custom_model = languages[0]
+            if len(languages) > 1:
+                self._languages, self._custom_model = languages, ""
             self._configure(speech_config)
             return
         if speech_config is not None and audio_config is not None:

@@ -68,3 +68,11 @@ def test_who_asks_for_little_misses_nothing() -> None:
 def test_modes_and_states_answer_for_themselves() -> None:
     assert [(m.live, m.stored) for m in Mode] == [(True, False), (False, True), (True, True)]
     assert [s.value for s in JobState if s.final] == ["Completed", "Failed", "Deleted"]
+
+
+def test_what_is_set_and_used_by_nobody_is_told_by_name() -> None:
+    request = MeetingRequest("m", settings={"profanity": "raw", "endpoint_id": "x"})
+    can = Capabilities(live=True, stored=False, settings=frozenset({"profanity"}))
+    (gap,) = gaps(request, can)
+    assert gap.id == "setting endpoint_id"
+    assert gap.reason == "it is set, but the custom model is not used"

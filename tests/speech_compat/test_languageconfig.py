@@ -33,6 +33,11 @@ def test_what_is_refused(make: Any, complaint: str) -> None:
 
 
 def test_languages_are_known_either_way() -> None:
-    assert AutoDetectSourceLanguageConfig(["en-US", "de-DE"])._languages == ("en-US", "de-DE")
-    assert AutoDetectSourceLanguageConfig(None, [GERMAN])._languages == ("de-DE",)
+    assert AutoDetectSourceLanguageConfig(["en-US", "de-DE"])._languages == (
+        ("en-US", ""),
+        ("de-DE", ""),
+    )
+    assert AutoDetectSourceLanguageConfig(None, [GERMAN])._languages == (
+        ("de-DE", GERMAN._endpoint_id),
+    )
     assert AutoDetectSourceLanguageConfig()._languages == ()

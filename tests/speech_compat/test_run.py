@@ -241,7 +241,7 @@ def test_settings_that_make_no_difference_are_said_so(
     program.config.set_profanity(speechsdk.ProfanityOption.Raw)
     program.config.output_format = speechsdk.OutputFormat.Simple
     program.run()
-    assert "[setting SpeechServiceResponse_ProfanityOption]: it is set, but" in caplog.text
+    assert "[setting profanity]: it is set, but" in caplog.text
     assert "Detailed" not in caplog.text
 
 
@@ -250,7 +250,7 @@ def test_strict_mode_refuses_settings_that_make_no_difference(played: Played) ->
     program.config.endpoint_id = "custom"
     assert program.run()[-2:] == ["canceled", "session_stopped"]
     text = program.of("canceled").cancellation_details.error_details
-    assert "setting SpeechServiceConnection_EndpointId: it is set, but the custom model" in text
+    assert "setting endpoint_id: it is set, but the custom model" in text
     assert played.open_sessions == 0
 
 

@@ -129,7 +129,7 @@ def test_languages_that_are_not_listened_for_are_said(
         ),
         stream,
     )
-    assert "[language-detection]: 2 languages are given" in caplog.text
+    assert "[language-detection]: several languages are given" in caplog.text
 
 
 def test_more_than_one_language_is_refused() -> None:
@@ -180,3 +180,15 @@ def test_a_microphone_is_a_cancellation_with_the_way_out(played: Played) -> None
     transcriber.start_transcribing_async().get()
     transcriber._run.wait_stopped()  # type: ignore[union-attr]
     assert "write to a PushAudioInputStream" in events[0].cancellation_details.error_details
+
+
+def test_the_custom_model_of_a_language_is_asked_for(
+    played: Played, caplog: pytest.LogCaptureFixture
+) -> None:
+    stream = PushAudioInputStream()
+    german = SourceLanguageConfig("de-DE", "my-model")
+    audio = AudioConfig(stream=stream)
+    transcribe(ConversationTranscriber(CONFIG, audio, source_language_config=german), stream)
+    (request,) = played.requests
+    assert (request.language, dict(request.settings)) == ("de-DE", {"endpoint_id": "my-model"})
+    assert "[setting endpoint_id]: it is set, but the custom model is not used" in caplog.text
