@@ -30,7 +30,7 @@ PLACES = [
 LATER_PLACES = [
     (f"{BATCH}.client.BatchClient", "get", "before"),
     (f"{BATCH}.client.BatchClient", "get", "after"),
-    (f"{BATCH}.client.BatchClient", "result", "after"),
+    (f"{BATCH}.client.BatchClient", "results", "after"),
     ("speech_adapters.store.Store", "complete", "after"),
     (f"{BATCH}.storage.Storage", "delete", "before"),
 ]
