@@ -157,7 +157,11 @@ class _ScriptedSession:
 
 def _events(phrase: Phrase, corrections: bool) -> list[SessionEvent]:
     said = Utterance(uuid.uuid4().hex, phrase.text, phrase.offset, phrase.duration, phrase.speaker)
-    guesses = [Hypothesis(attrs.evolve(said, text=text)) for text in phrase.hypotheses]
+    parts = len(phrase.hypotheses) + 1
+    guesses = [
+        Hypothesis(attrs.evolve(said, text=text, duration=phrase.duration * number // parts))
+        for number, text in enumerate(phrase.hypotheses, 1)
+    ]
     late = Utterance(said.id, phrase.text, phrase.offset, phrase.duration, 5)
     return [
         *guesses,
