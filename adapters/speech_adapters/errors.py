@@ -15,8 +15,12 @@
     │   └── StoreCorruptError     it was damaged and has been put aside
     └── BackendError              the engine or service failed
         ├── AuthenticationError   key or token refused
+        ├── RefusedError          the service says that the request is wrong
         ├── ThrottledError        too many requests                           (retryable)
-        └── UnavailableError      not reachable or overloaded just now        (retryable)
+        └── UnavailableError      overloaded just now                         (retryable)
+            ├── ServiceFailedError   something went wrong inside the service  (retryable)
+            ├── TimedOutError        it did not answer in time                (retryable)
+            └── UnreachableError     there is no connection to it             (retryable)
 
 A message says what happened, why, and what to do.  It never holds a transcript,
 a participant's name, a voice signature, a key or a token.
@@ -36,11 +40,15 @@ __all__ = [
     "MeetingNotFoundError",
     "MissingExtraError",
     "NoBackendError",
+    "RefusedError",
+    "ServiceFailedError",
     "SpeechError",
     "StoreCorruptError",
     "StoreError",
     "ThrottledError",
+    "TimedOutError",
     "UnavailableError",
+    "UnreachableError",
     "UnsupportedError",
 ]
 
@@ -110,6 +118,10 @@ class AuthenticationError(BackendError):
     """Key or token refused."""
 
 
+class RefusedError(BackendError):
+    """The service says that the request is wrong: it would say so again."""
+
+
 class ThrottledError(BackendError):
     """Too many requests."""
 
@@ -117,6 +129,18 @@ class ThrottledError(BackendError):
 
 
 class UnavailableError(BackendError):
-    """Not reachable or overloaded just now."""
+    """The service is overloaded, or not there, just now."""
 
     retryable = True
+
+
+class ServiceFailedError(UnavailableError):
+    """Something went wrong inside the service."""
+
+
+class TimedOutError(UnavailableError):
+    """The service did not answer in time."""
+
+
+class UnreachableError(UnavailableError):
+    """There is no connection to the service."""

@@ -26,8 +26,10 @@ from speech_adapters.errors import (
     AuthenticationError,
     BackendError,
     ConfigurationError,
+    RefusedError,
     ThrottledError,
     UnavailableError,
+    UnreachableError,
 )
 
 __all__ = ["KeyAuth", "Patience", "RejectedError", "ServiceClient", "TokenAuth", "retry_after"]
@@ -40,7 +42,7 @@ _TIMEOUT: Final = httpx.Timeout(30.0, read=300.0)
 _TEXT: Final = 300
 
 
-class RejectedError(BackendError):
+class RejectedError(RefusedError):
     """The service refused a request for good.
 
     Attributes:
@@ -235,7 +237,7 @@ class ServiceClient:
             raise ConfigurationError(f"The endpoint is no address: {error}.") from None
         except httpx.TransportError as error:
             reason = str(error) or type(error).__name__
-            raise UnavailableError(
+            raise UnreachableError(
                 f"{_host(error)} cannot be reached: {reason}. Check the network,"
                 " the region and the endpoint; nothing is lost, ask again later."
             ) from error

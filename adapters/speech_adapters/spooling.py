@@ -7,7 +7,9 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Final, Protocol
 
 import anyio
@@ -21,6 +23,7 @@ from speech_adapters.store import Hold, Recording, Store
 __all__ = [
     "CUT_SHORT",
     "NO_AUDIO",
+    "FolderKeeper",
     "Keeper",
     "SpoolSession",
     "StoreKeeper",
@@ -44,6 +47,20 @@ class Keeper(Protocol):
     def release(self, served: bool) -> None:
         """The session is closed; ``served`` tells whether its worker did all of its job."""
         ...
+
+
+class FolderKeeper:
+    """Keeps the audio of a meeting that is only live, and throws it away at the end."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def hand_over(self, size: int) -> None:
+        """Do nothing: whoever listens has heard it all."""
+
+    def release(self, served: bool) -> None:  # noqa: ARG002
+        """Remove the folder."""
+        shutil.rmtree(self._folder, ignore_errors=True)
 
 
 class StoreKeeper:

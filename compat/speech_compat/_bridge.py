@@ -13,9 +13,13 @@ from speech_adapters.errors import (
     AudioError,
     AuthenticationError,
     ConfigurationError,
+    RefusedError,
+    ServiceFailedError,
     SpeechError,
     ThrottledError,
+    TimedOutError,
     UnavailableError,
+    UnreachableError,
     UnsupportedError,
 )
 from speech_adapters.transcript import LabelStyle, Transcript, Utterance
@@ -50,7 +54,11 @@ _MODES: Final = {"async": Mode.STORED, "realtimeandasync": Mode.BOTH}
 _CODES: Final = (
     (AuthenticationError, CancellationErrorCode.AuthenticationFailure),
     (ThrottledError, CancellationErrorCode.TooManyRequests),
+    (UnreachableError, CancellationErrorCode.ConnectionFailure),
+    (TimedOutError, CancellationErrorCode.ServiceTimeout),
+    (ServiceFailedError, CancellationErrorCode.ServiceError),
     (UnavailableError, CancellationErrorCode.ServiceUnavailable),
+    (RefusedError, CancellationErrorCode.BadRequest),
     (AudioError, CancellationErrorCode.BadRequest),
     (ConfigurationError, CancellationErrorCode.BadRequest),
     (UnsupportedError, CancellationErrorCode.BadRequest),

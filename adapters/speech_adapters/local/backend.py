@@ -20,13 +20,14 @@ from speech_adapters.contract import (
     Session,
 )
 from speech_adapters.local.job import Job
-from speech_adapters.local.launch import log_path, spawn_detached
+from speech_adapters.local.launch import spawn_detached
 from speech_adapters.local.options import NAME, local_options, origin
-from speech_adapters.local.session import FolderKeeper, LocalSession
+from speech_adapters.local.session import LocalSession
 from speech_adapters.meetings import Meetings
-from speech_adapters.spooling import SpoolSession, in_hand
+from speech_adapters.spooling import FolderKeeper, SpoolSession, in_hand
 from speech_adapters.store import Recording
 from speech_adapters.transcript import Provenance, Transcript
+from speech_adapters.workers import log_path
 
 __all__ = ["LocalBackend"]
 

@@ -7,11 +7,9 @@ that it waits, so a busy worker is never flooded.
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from pathlib import Path
 from typing import Final
 
 import anyio
@@ -27,24 +25,10 @@ from speech_adapters.local.wire import Done, Failed, Idle, Said, decode
 from speech_adapters.spool import SpoolWriter
 from speech_adapters.spooling import NO_AUDIO, Keeper
 
-__all__ = ["FolderKeeper", "LocalSession"]
+__all__ = ["LocalSession"]
 
 _MAX_LINE: Final = 64 * 1024 * 1024
 _LEAVE_SECONDS: Final = 5.0
-
-
-class FolderKeeper:
-    """Keeps the audio of a meeting that is only live, and throws it away at the end."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-
-    def hand_over(self, size: int) -> None:
-        """Do nothing: the worker has heard it all."""
-
-    def release(self, served: bool) -> None:  # noqa: ARG002
-        """Remove the folder."""
-        shutil.rmtree(self._folder, ignore_errors=True)
 
 
 class LocalSession:

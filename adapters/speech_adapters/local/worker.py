@@ -18,17 +18,17 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from speech_adapters.contract import JobState, Progress, SessionEvent, SpeechEnded
-from speech_adapters.errors import BackendError, MeetingBusyError, SpeechError
+from speech_adapters.errors import BackendError, SpeechError
 from speech_adapters.local.feed import Feed
 from speech_adapters.local.job import Job
-from speech_adapters.local.launch import log_path
 from speech_adapters.local.options import origin
 from speech_adapters.local.speakers import Conversation
 from speech_adapters.local.wire import Done, Failed, Idle, Said, encode
 from speech_adapters.spool import SpoolReader
 from speech_adapters.spooling import CUT_SHORT
-from speech_adapters.store import Hold, Recording, Store
+from speech_adapters.store import Recording, Store
 from speech_adapters.transcript import Transcript, ticks
+from speech_adapters.workers import hold_patiently, log_path
 
 if TYPE_CHECKING:
     from speech_adapters.local.engine import Engine
@@ -37,8 +37,6 @@ __all__ = ["MAX_ATTEMPTS", "main"]
 
 MAX_ATTEMPTS: Final = 3
 _REPORT_SECONDS: Final = 2.0
-_HOLD_TRIES: Final = 5
-_HOLD_SECONDS: Final = 0.2
 
 _Say = Callable[[Said], None]
 _Checkpoint = Callable[[float], None]
@@ -72,7 +70,7 @@ def _live(job: Job) -> int:
 
 def _both(job: Job, voice: _Voice) -> None:
     assert job.store is not None
-    with Store.open(job.store) as store, _hold(store, job.recording) or nullcontext():
+    with Store.open(job.store) as store, hold_patiently(store, job.recording) or nullcontext():
         store.begin_attempt(job.recording)
         transcript = _transcribe(job, voice.say, voice.wait_for_more, _nothing)
         if voice.orphaned:
@@ -83,7 +81,7 @@ def _both(job: Job, voice: _Voice) -> None:
 def _stored(job: Job) -> int:
     assert job.store is not None
     with Store.open(job.store) as store:
-        hold = _hold(store, job.recording)
+        hold = hold_patiently(store, job.recording)
         if hold is None:
             return 0  # another worker is at it
         with hold:
@@ -91,14 +89,6 @@ def _stored(job: Job) -> int:
             if recording.state is JobState.PROCESSING:
                 _process(job, store, recording)
     return 0
-
-
-def _hold(store: Store, recording: str) -> Hold | None:
-    for _ in range(_HOLD_TRIES):  # whoever asks for the state holds it for an instant
-        with suppress(MeetingBusyError):
-            return store.hold_recording(recording)
-        time.sleep(_HOLD_SECONDS)
-    return None
 
 
 def _process(job: Job, store: Store, recording: Recording) -> None:
