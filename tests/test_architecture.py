@@ -23,20 +23,25 @@ BACKENDS = sorted(p.name for p in ADAPTERS.iterdir() if (p / "__init__.py").is_f
 HOMES = {
     "anyio": {
         "speech_compat",
-        *(f"speech_adapters{f}" for f in ("", "/auto", "/batch", "/fast", "/local")),
+        *(f"speech_adapters{f}" for f in ("", "/auto", "/batch", "/fast", "/local", "/realtime")),
     },
-    "attrs": {"speech_adapters", "speech_adapters/batch", "speech_adapters/local", "speech_compat"},
+    "attrs": {
+        "speech_compat",
+        "speech_compat/gateway",
+        *(f"speech_adapters{f}" for f in ("", "/batch", "/local", "/realtime")),
+    },
     "filelock": {"speech_adapters"},
     "msgspec": {"speech_adapters"},
-    "azure": {"speech_adapters", "speech_adapters/batch"},
+    "azure": {"speech_adapters", "speech_adapters/batch", "speech_adapters/realtime"},
     "httpx": {"speech_adapters"},
     "tenacity": {"speech_adapters"},
     "moonshine_voice": {"speech_adapters/local"},
     "numpy": {"speech_adapters", "speech_adapters/local"},
     "platformdirs": {"speech_adapters"},
-    "pydantic": {f"speech_adapters{f}" for f in ("", "/auto", "/batch", "/local")},
+    "pydantic": {f"speech_adapters{f}" for f in ("", "/auto", "/batch", "/local", "/realtime")},
     "pydantic_settings": {"speech_adapters"},
     "rich": {"speech_compat"},
+    "websockets": {"speech_compat/gateway"},
 }
 # A backend knows no other, but for the one whose whole work is to choose between two.
 COMPOSED = {"speech_adapters/auto": ("batch", "fast")}

@@ -146,7 +146,9 @@ def _absent(name: str) -> MissingExtraError:
 def _of_program(options: ServiceOptions, service: Service) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if not (options.region or options.endpoint):
-        found = {"region": service.region, "endpoint": service.endpoint}
+        # A websocket means nothing to these services.
+        endpoint = service.endpoint if service.endpoint.startswith("http") else ""
+        found = {"region": service.region, "endpoint": endpoint}
     if not (options.key.get_secret_value() or options.credential):
         found["key"] = service.key
     return found

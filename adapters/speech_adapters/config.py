@@ -44,14 +44,18 @@ class Service(BaseModel):
     Attributes:
         key: subscription key of a Speech resource.
         region: its region.
-        endpoint: its address, where it is one of HTTP.
+        endpoint: its address, of HTTP or of a websocket.
+        credential: an azure-identity credential; only a program can give one.
+        token: a function that gives the token that is valid now; the same.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
 
     key: SecretStr = SecretStr("")
     region: str = ""
     endpoint: str = ""
+    credential: Any = Field(default=None, repr=False)
+    token: Any = Field(default=None, repr=False)
 
 
 class Settings(BaseSettings):
@@ -107,7 +111,7 @@ class Options(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-def load_settings(properties: Mapping[str, str] | None = None) -> Settings:
+def load_settings(properties: Mapping[str, Any] | None = None) -> Settings:
     """Gather the settings.
 
     Args:
@@ -140,7 +144,7 @@ def parse_options(model: type[OptionsT], backend: str, options: Mapping[str, Any
         raise ConfigurationError(_explain(f"option of backend {backend!r}", error)) from None
 
 
-def _nested(properties: Mapping[str, str]) -> dict[str, Any]:
+def _nested(properties: Mapping[str, Any]) -> dict[str, Any]:
     tree: dict[str, Any] = {}
     for name, value in properties.items():
         *parents, leaf = name.split(".")

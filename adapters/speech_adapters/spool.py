@@ -16,7 +16,7 @@ from pathlib import Path
 from speech_adapters._closing import Closing
 from speech_adapters.errors import StoreError
 
-__all__ = ["SpoolReader", "SpoolWriter"]
+__all__ = ["SpoolReader", "SpoolWriter", "private_opener"]
 
 
 class SpoolWriter(Closing):
@@ -32,7 +32,7 @@ class SpoolWriter(Closing):
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            self._file: io.FileIO | None = io.FileIO(path, "ab", opener=_private)
+            self._file: io.FileIO | None = io.FileIO(path, "ab", opener=private_opener)
             self._size = path.stat().st_size
         except OSError as error:
             raise _failed("created", path, error) from error
@@ -84,16 +84,17 @@ class SpoolWriter(Closing):
 
 
 class SpoolReader(Closing):
-    """Reads a spool from its beginning, also while it still grows.
+    """Reads a spool from its beginning or byte ``start``, also while it still grows.
 
     Raises:
         StoreError: the file does not exist or cannot be read.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, start: int = 0) -> None:
         self.path = path
         try:
             self._file: io.FileIO | None = io.FileIO(path, "rb")
+            self._file.seek(start)
         except OSError as error:
             raise _failed("read", path, error) from error
 
@@ -117,7 +118,8 @@ class SpoolReader(Closing):
             file.close()
 
 
-def _private(path: str, flags: int) -> int:
+def private_opener(path: str, flags: int) -> int:
+    """Open a file that only its owner may read."""
     return os.open(path, flags, 0o600)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qs, quote
 
 from speech_adapters.audio import PcmFormat
@@ -156,13 +156,20 @@ def settings_of(config: SpeechConfig) -> Settings:
     return load_settings({**_service_of(config), **given})
 
 
-def _service_of(config: SpeechConfig) -> dict[str, str]:
-    endpoint = config.get_property(PropertyId.SpeechServiceConnection_Endpoint)
+def _service_of(config: SpeechConfig) -> dict[str, Any]:
+    """Give whom the program itself names, and as whom it signs in."""
+    token = PropertyId.SpeechServiceAuthorization_Token
+    host = config.get_property(PropertyId.SpeechServiceConnection_Host)
     found = {
         "service.key": config.subscription_key,
         "service.region": config.region,
-        # Those of the websocket mean nothing to the services used now.
-        "service.endpoint": endpoint if endpoint.startswith("https://") else "",
+        "service.endpoint": config.get_property(PropertyId.SpeechServiceConnection_Endpoint)
+        or host,
+        "service.credential": config.token_credential,
+        # Asked for whenever one is needed: programs renew it in their configuration.
+        "service.token": (lambda: config.get_property(token))
+        if config.authorization_token
+        else None,
     }
     return {name: value for name, value in found.items() if value}
 

@@ -84,6 +84,7 @@ class Run:
         self._program_ended = False
         self._cut = False
         self._told = 0
+        self._indexes: dict[str, int] = {}
         self._started = threading.Event()
         self._pumped = threading.Event()
         self._done = threading.Event()
@@ -267,8 +268,12 @@ class Run:
                 pass
 
     def _tell_result(self, name: str, utterance: Any, reason: ResultReason) -> None:
-        record = _bridge.recognized(utterance, self._labels, self._told, reason)
-        self._told += name == "transcribed"
+        # A correction keeps the index of the result that it corrects.
+        index = self._indexes.get(utterance.id, self._told)
+        record = _bridge.recognized(utterance, self._labels, index, reason)
+        if name == "transcribed" and utterance.id not in self._indexes:
+            self._indexes[utterance.id] = index
+            self._told += 1
         self._listener.result(name, self._event(record.offset, record))
 
     def _event(self, offset: int, result: ResultRecord | None = None) -> EventRecord:
