@@ -42,6 +42,7 @@ from speech_adapters.transcript import Word
 
 __all__ = ["Recogniser", "connect"]
 
+_LEAVE_SECONDS: Final = 3.0
 _SCOPE: Final = "https://cognitiveservices.azure.com/.default"
 _Code: Final = sdk.CancellationErrorCode
 _ERRORS: Final[dict[Any, type[SpeechError]]] = {
@@ -92,6 +93,8 @@ class Recogniser:
     ) -> None:
         self._told = told
         self._access = access
+        self._ended = threading.Event()  # it said so
+        self._stopped = threading.Event()  # and it is so
         self._stopping = threading.Thread(target=self._stop, name="speech-compat-stop", daemon=True)
         self._token = _token_of(access)
         config = _config(request, access, self._token)
@@ -132,7 +135,8 @@ class Recogniser:
         token = _token_of(self._access)
         if token != self._token:
             self._token = token
-            self._transcriber.authorization_token = token
+            # The transcriber's own setter is broken in 1.53; its base class has it right.
+            sdk.Recognizer.authorization_token.fset(self._transcriber, token)
 
     def stop(self) -> None:
         """Begin to stop and to release everything; nothing is told any more."""
@@ -143,12 +147,15 @@ class Recogniser:
         self._stopping.join(seconds)
 
     def _stop(self) -> None:
+        """Stop, unless it has ended by itself: then the SDK would wait ten seconds for nothing."""
         transcriber = self._transcriber
+        ended = self._ended.is_set() and self._stopped.wait(_LEAVE_SECONDS)
         for name in ("transcribing", "transcribed", "canceled", "session_stopped"):
             getattr(transcriber, name).disconnect_all()
         for name in ("speech_start_detected", "speech_end_detected"):
             getattr(transcriber, name).disconnect_all()
-        transcriber.stop_transcribing_async().get()
+        if not ended:
+            transcriber.stop_transcribing_async().get()
         self._stream.close()
 
     def _connect(self) -> None:
@@ -161,6 +168,7 @@ class Recogniser:
             (transcriber.speech_end_detected, lambda event: SpeechEdge(False, event.offset)),
         ):
             signal.connect(partial(self._tell, read))
+        transcriber.session_stopped.connect(lambda _: self._stopped.set())
 
     def _tell(self, read: Callable[[Any], Said], event: Any) -> None:
         """Tell an event; on the SDK's threads nobody would see an error."""
@@ -169,6 +177,8 @@ class Recogniser:
         except (ValueError, TypeError, AttributeError) as error:
             name = type(error).__name__
             said = Broken(BackendError(f"The service's answer cannot be read ({name})."))
+        if isinstance(said, Stopped | Broken):
+            self._ended.set()
         self._told(said)
 
 

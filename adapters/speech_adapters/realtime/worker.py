@@ -7,8 +7,10 @@ heard again.
 
 from __future__ import annotations
 
+import os
 import sys
 import time
+import traceback
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
@@ -177,4 +179,12 @@ class _Meter:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.stdin.read()))
+    try:
+        code = main(sys.stdin.read())
+    except BaseException:
+        traceback.print_exc()
+        code = 1
+    # What is worth keeping is on disk; the SDK would take ten seconds to let go of a
+    # service that does not answer.
+    sys.stderr.flush()
+    os._exit(code)

@@ -25,10 +25,13 @@ from websockets.typing import Subprotocol
 from speech_adapters.transcript import TICKS_PER_SECOND
 from speech_compat.gateway.dialogue import Began, Dialogue, Ended, Heard, Turn
 
-__all__ = ["ABORT", "Connected", "Line", "LoopbackService", "Script"]
+__all__ = ["ABORT", "Connected", "Line", "LoopbackService", "Script", "clock_audio"]
 
 # As a close code: the connection is torn down without any.
 ABORT: Final = 0
+_TENTHS: Final = 10
+_TENTH: Final = TICKS_PER_SECOND // _TENTHS
+_CLOCK_TURNS: Final = 65_536
 _SECRET: Final = ("ocp-apim-subscription-key", "authorization")
 
 
@@ -75,6 +78,8 @@ class Script:
         close: the code with which the connection is closed after the last line, or 0.
         twice: every final result is sent twice.
         acknowledge: audio is acknowledged every second, whether anything is said or not.
+        clock: the samples tell when they were recorded (see :func:`clock_audio`), so that
+            it is known where a client begins again that makes a session of its own.
     """
 
     lines: tuple[Line, ...] = ()
@@ -87,6 +92,22 @@ class Script:
     close: int = 0
     twice: bool = False
     acknowledge: bool = False
+    clock: bool = False
+
+
+def clock_audio(first: int, tenths: int, sample_rate: int = 16_000) -> bytes:
+    """Give mono audio whose samples are the number of their tenth of a second.
+
+    Args:
+        first: the number of the first tenth; they begin anew after 65536.
+        tenths: how many there are.
+        sample_rate: samples per second.
+    """
+    each = sample_rate // _TENTHS
+    return b"".join(
+        (number % _CLOCK_TURNS).to_bytes(2, "little") * each
+        for number in range(first, first + tenths)
+    )
 
 
 @attrs.frozen
@@ -141,6 +162,13 @@ class LoopbackService:
                 self._said[connection_id] = end
             return self._said.get(connection_id, 0)
 
+    def clock(self, sample: int) -> int:
+        """Give when a sample of clock audio was recorded, nearest to what was said last."""
+        with self._lock:
+            last = max(self._said.values(), default=0) // _TENTH
+            turns = round((last - sample) / _CLOCK_TURNS)
+            return (sample + turns * _CLOCK_TURNS) * _TENTH
+
     def next_cut(self, position: int) -> int | None:
         """Give the close code of a cut that is due at ``position``, and forget it."""
         with self._lock:
@@ -194,6 +222,7 @@ class _Player:
         self._own = own
         self._mute = False
         self._base = 0
+        self._started = False
         self._due: list[tuple[int, str]] = []
         self._acknowledged = 0
 
@@ -205,6 +234,9 @@ class _Player:
                     self._begin(turn)
                 case Heard(turn, audio):
                     self._service.heard += turn.pcm.ticks(len(audio))
+                    if self._script.clock and not self._started and audio:
+                        self._base = self._service.clock(int.from_bytes(audio[:2], "little"))
+                        self._start(turn)
                     self._go_on(turn)
                 case Ended(turn):
                     self._finish(turn)
@@ -214,13 +246,18 @@ class _Player:
     def _begin(self, turn: Turn) -> None:
         self._service.contexts.append(turn.context)
         known = turn.base if turn.base is not None else self._service.said_to(self._own)
-        self._base = known
-        self._send(turn.start(uuid.uuid4().hex))
-        lines = [line for line in self._script.lines if line.offset >= known]
-        if lines:
-            self._send(turn.speech_started(lines[0].offset - known))
-        self._due = [step for line in lines for step in self._steps(turn, line)]
+        self._base, self._started, self._due = known, False, []
         self._acknowledged = 0
+        self._send(turn.start(uuid.uuid4().hex))
+        if not self._script.clock:
+            self._start(turn)
+
+    def _start(self, turn: Turn) -> None:
+        self._started = True
+        lines = [line for line in self._script.lines if line.offset >= self._base]
+        if lines:
+            self._send(turn.speech_started(lines[0].offset - self._base))
+        self._due = [step for line in lines for step in self._steps(turn, line)]
 
     def _steps(self, turn: Turn, line: Line) -> Iterator[tuple[int, str]]:
         """Give when, in ticks of the session, which message is due."""
