@@ -177,3 +177,44 @@ def test_the_names_behind_ids_are_the_real_ones() -> None:
         check=True,
     )
     assert json.loads(done.stdout) == []
+
+
+@pytest.mark.parametrize("era", ERAS)
+@pytest.mark.parametrize("end", SAME_ENDS)
+def test_the_logs_are_equal_with_the_real_package_underneath(
+    era: str, end: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The facade on the backend ``realtime``, which drives the real package on its part.
+
+    Its corrections of unknown speakers are switched off: the real package has none.
+    """
+    real = comparable(on_the_real_package(era, end))
+    for name, value in {"BACKEND": "realtime", "BACKENDS__REALTIME__BACKFILL_SECONDS": "0"}.items():
+        monkeypatch.setenv(f"SPEECH_COMPAT_{name}", value)
+    # What the service calls speakers now, whatever the era of the program.
+    script = script_of(Scenario(end), LabelStyle.DIARIZATION)
+    with LoopbackService(script).running() as served:
+        config = speech_compat.SpeechConfig(endpoint=served, subscription="no-key")
+        ours = program.run(speech_compat, era, config, early=end == "early")
+    assert comparable(ours) == real
+
+
+@pytest.mark.parametrize("era", ERAS)
+@pytest.mark.parametrize("end", ["refused", "unauthorized", "bad-request"])
+def test_errors_have_the_real_packages_codes_with_it_underneath(
+    era: str, end: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = comparable(on_the_real_package(era, end))
+    for name, value in {
+        "BACKEND": "realtime",
+        "BACKENDS__REALTIME__BACKFILL_SECONDS": "0",
+        "BACKENDS__REALTIME__ATTEMPTS": "1",
+    }.items():
+        monkeypatch.setenv(f"SPEECH_COMPAT_{name}", value)
+    script = script_of(Scenario(end), LabelStyle.DIARIZATION)
+    with LoopbackService(script).running() as served:
+        endpoint = NOBODY if end == "refused" else served
+        config = speech_compat.SpeechConfig(endpoint=endpoint, subscription="no-key")
+        ours = comparable(program.run(speech_compat, era, config, early=False))
+    assert words_removed(ours) == words_removed(real)
+    assert ours == real

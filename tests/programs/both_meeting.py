@@ -1,0 +1,44 @@
+"""A meeting with live results and a stored transcript: ``both_meeting.py RECORDING ID [hang]``."""
+
+import sys
+import threading
+import wave
+
+import speech_compat as speechsdk
+
+
+def main(path, meeting_id, hang):
+    config = speechsdk.SpeechConfig(subscription="key", region="centralus")
+    config.set_property_by_name("ConversationTranscriptionInRoomAndOnline", "true")
+    config.set_property_by_name("DifferentiateGuestSpeakers", "true")
+    config.set_service_property(
+        "transcriptionMode", "RealTimeAndAsync", speechsdk.ServicePropertyChannel.UriQueryParameter
+    )
+    with wave.open(path) as recording:
+        wave_format = speechsdk.audio.AudioStreamFormat(
+            recording.getframerate(), 16, recording.getnchannels()
+        )
+        audio = recording.readframes(recording.getnframes())
+    stream = speechsdk.audio.PushAudioInputStream(wave_format)
+    transcriber = speechsdk.transcription.MeetingTranscriber(
+        speechsdk.audio.AudioConfig(stream=stream)
+    )
+    stopped = threading.Event()
+    transcriber.transcribed.connect(
+        lambda evt: print(
+            "TRANSCRIBED", evt.result.user_id, evt.result.utterance_id, evt.result.text, flush=True
+        )
+    )
+    transcriber.canceled.connect(lambda evt: print(evt.cancellation_details, flush=True))
+    transcriber.session_stopped.connect(lambda evt: stopped.set())
+    meeting = speechsdk.transcription.Meeting(config, meeting_id)
+    transcriber.join_meeting_async(meeting).get()
+    transcriber.start_transcribing_async().get()
+    stream.write(audio)
+    if hang:
+        threading.Event().wait()
+    stream.close()
+    stopped.wait()
+
+
+main(sys.argv[1], sys.argv[2], "hang" in sys.argv[3:])

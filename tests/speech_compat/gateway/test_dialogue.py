@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import json
+import struct
+from typing import Any
+
+import pytest
+
+from speech_adapters.pcm import PcmFormat
+from speech_compat.gateway.dialogue import Began, Dialogue, Ended, Heard, Told, Turn
+from speech_compat.gateway.framing import FramingError, parse
+
+
+def context(body: dict[str, Any]) -> str:
+    return f"X-RequestId:Id\r\nPath:speech.context\r\n\r\n{json.dumps(body)}"
+
+
+def audio(body: bytes) -> bytes:
+    head = b"Path:audio\r\nX-RequestId:Id\r\n"
+    return len(head).to_bytes(2, "big") + head + body
+
+
+def header(channels: int = 1, rate: int = 16_000) -> bytes:
+    form = struct.pack("<IHHIIHH", 16, 1, channels, rate, rate * 2 * channels, 2 * channels, 16)
+    return b"RIFF\0\0\0\0WAVEfmt " + form + b"data\0\0\0\0"
+
+
+def test_a_turn_from_its_context_to_its_end() -> None:
+    dialogue = Dialogue()
+    assert isinstance(dialogue.receive("Path:speech.config\r\n\r\n{}"), Told)
+    began = dialogue.receive(context({}))
+    assert isinstance(began, Began)
+    turn = began.turn
+    assert dialogue.receive(audio(header(8) + b"\1\0" * 8)) == Heard(turn, b"\1\0" * 8)
+    assert turn.pcm == PcmFormat(16_000, 8)
+    dialogue.receive(audio(bytes(256_000 - 16)))
+    assert turn.heard == 10_000_000
+    assert dialogue.receive(audio(b"")) == Ended(turn)
+
+
+def test_audio_that_looks_like_a_header_is_audio_later() -> None:
+    dialogue = Dialogue()
+    dialogue.receive(context({}))
+    dialogue.receive(audio(header()))
+    dialogue.receive(audio(b"\0\0"))
+    heard = dialogue.receive(audio(b"RIFF"))
+    assert isinstance(heard, Heard)
+    assert heard.audio == b"RIFF"
+
+
+@pytest.mark.parametrize(
+    ("body", "base"),
+    [
+        ({}, 0),
+        ({"phraseDetection": {"speakerDiarization": {"audioOffsetMS": 1500}}}, 15_000_000),
+        ({"phraseDetection": {"speakerDiarization": {"audioOffsetMs": 1500}}}, None),
+        (
+            {
+                "phraseDetection": {"speakerDiarization": {"audioOffsetMS": 1}},
+                "continuation": {"audio": {"streams": {"1": {"offset": "20000001"}}}},
+            },
+            20_000_001,
+        ),
+    ],
+)
+def test_where_a_turn_begins(body: dict[str, Any], base: int | None) -> None:
+    began = Dialogue().receive(context(body))
+    assert isinstance(began, Began)
+    assert began.turn.base == base
+
+
+@pytest.mark.parametrize("data", [audio(b"\0\0"), context({})[:-1] + "["])
+def test_what_belongs_to_no_turn_is_an_error(data: Any) -> None:
+    with pytest.raises(FramingError):
+        Dialogue().receive(data)
+
+
+def test_a_header_without_channels_is_an_error() -> None:
+    dialogue = Dialogue()
+    dialogue.receive(context({}))
+    with pytest.raises(FramingError, match="no channels"):
+        dialogue.receive(audio(header(channels=0)))
+
+
+def test_the_end_is_rounded_up_to_a_millisecond() -> None:
+    turn = Turn("Id", {}, 0)
+    assert parse(turn.end_of_dictation(10_001)).document()["Offset"] == 20_000
+    assert parse(turn.end_of_dictation(20_000)).document()["Offset"] == 20_000
+
+
+def test_an_acknowledgement_is_in_the_headers() -> None:
+    message = parse(Turn("Id", {}, 0).acknowledge("t", 7))
+    assert message.headers["x-continuation-audio-streams-1-offset"] == "7"
+    assert message.request_id == "Id"

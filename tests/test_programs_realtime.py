@@ -1,0 +1,136 @@
+"""Legacy programs of the three eras on real-time diarization, with the real SDK underneath."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from oracle.test_oracle import why_not
+from speech_adapters.config import load_settings
+from speech_adapters.contract import JobState
+from speech_adapters.store import Store
+from speech_compat.gateway.loopback import Line, LoopbackService, Script
+
+PROGRAMS = Path(__file__).parent / "programs"
+MEETING = 'it\'s "my" meeting/№ 🎉'
+PATIENCE = 120
+LINES = (
+    Line("Who is there?", 1_000_000, 8_000_000, "Unknown", ("who",)),
+    Line("It is me.", 10_000_000, 8_000_000, "Guest-1", ("it", "it is")),
+    Line("And me.", 20_000_000, 5_000_000, "Guest-2"),
+)
+
+
+@pytest.fixture
+def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopbackService]:
+    if why_not():
+        pytest.skip(why_not())
+    service = LoopbackService(Script(LINES))
+    with service.running() as url:
+        for name, value in {
+            "BACKEND": "realtime",
+            "BACKENDS__REALTIME__ENDPOINT": url,
+            "BACKENDS__REALTIME__PACE": "100",
+        }.items():
+            monkeypatch.setenv(f"SPEECH_COMPAT_{name}", value)
+        yield service
+
+
+@pytest.fixture
+def recording(shipped_recordings: Path) -> Path:
+    return shipped_recordings / "clone-test.wav"
+
+
+def run(name: str, *arguments: object) -> list[str]:
+    done = subprocess.run(
+        [sys.executable, "-W", "error", str(PROGRAMS / name), *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    return done.stdout.splitlines()
+
+
+@pytest.mark.usefixtures("service")
+def test_meeting_era(recording: Path) -> None:
+    lines = run("meeting_era.py", recording)
+    assert [line for line in lines if line.startswith("TRANSCRIBED")] == [
+        "TRANSCRIBED Unidentified Who is there?",
+        "TRANSCRIBED Guest_0 Who is there?",
+        "TRANSCRIBED Guest_0 It is me.",
+        "TRANSCRIBED Guest_1 And me.",
+    ]
+    assert lines[0] == "SessionEventArgs"
+    assert lines[-2:] == ["CANCELED CancellationReason.EndOfStream", "SessionEventArgs"]
+
+
+@pytest.mark.usefixtures("service")
+def test_conversation_era(recording: Path) -> None:
+    lines = run("conversation_era.py", recording)
+    assert "TRANSCRIBED Guest_1 And me." in lines
+    assert lines[-1] == "CANCELED CancellationReason.EndOfStream"
+
+
+@pytest.mark.usefixtures("service")
+def test_diarization_era(recording: Path) -> None:
+    lines = run("diarization_era.py", recording)
+    assert [line for line in lines if line.startswith("TRANSCRIBED")] == [
+        "TRANSCRIBED Unknown Who is there?",
+        "TRANSCRIBED Guest-1 It is me.",
+        "TRANSCRIBED Guest-2 And me.",
+    ]
+    assert "CLOSING ConversationTranscriptionCanceledEventArgs" in lines
+
+
+def test_an_asynchronous_meeting_outlives_its_program(
+    recording: Path, service: LoopbackService
+) -> None:
+    assert not [line for line in run("async_meeting.py", recording, MEETING) if "here" in line]
+    assert run("fetch_meeting.py", MEETING) == [
+        "Guest_0 Who is there?",
+        "Guest_0 It is me.",
+        "Guest_1 And me.",
+    ]
+    assert len(service.connections) == 1
+
+
+def test_live_and_stored_is_fetched_by_id_from_another_process(
+    recording: Path, service: LoopbackService
+) -> None:
+    lines = run("both_meeting.py", recording, MEETING)
+    assert lines[:2] == [
+        "TRANSCRIBED Unidentified 0_Unidentified_1000000 Who is there?",
+        "TRANSCRIBED Guest_0 0_Guest_0_1000000 Who is there?",
+    ]
+    assert run("fetch_meeting.py", MEETING)[0] == "Guest_0 Who is there?"
+    assert len(service.connections) == 1, "recognised once"
+
+
+def test_killed_in_the_middle(recording: Path, service: LoopbackService) -> None:
+    """What was told before is kept, what was pushed is recognised, nothing of it twice."""
+    command = [sys.executable, str(PROGRAMS / "both_meeting.py"), str(recording), MEETING, "hang"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as program:
+        assert program.stdout is not None
+        told = [program.stdout.readline() for _ in range(4)]
+        assert told[-1].endswith("And me.\n")
+        time.sleep(0.5)
+        program.kill()
+    assert [line.split(" ", 1)[1] for line in run("fetch_meeting.py", MEETING)][:3] == [
+        "Who is there?",
+        "It is me.",
+        "And me.",
+    ]
+    with Store.open(load_settings().state_dir) as store:
+        (found,) = store.recordings()
+        assert found.state is JobState.COMPLETED
+        assert "ended early" in found.notes[0]
+        speakers = [u.speaker for u in store.transcript(found.id).utterances[:3]]
+    assert speakers == [0, 0, 1], "corrections were kept too"
