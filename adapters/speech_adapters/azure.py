@@ -68,7 +68,7 @@ def service_options(model: type[OptionsT], backend: str, settings: Settings) -> 
     options = options.model_copy(update=_of_program(options, settings.service))
     if not (options.region or options.endpoint):
         raise missing(backend, "region or endpoint", "of your Speech resource")
-    if not (options.key.get_secret_value() or options.credential):
+    if not (options.key.get_secret_value() or options.credential or settings.service.credential):
         raise missing(backend, "key or credential", "of your Speech resource")
     return options
 
@@ -88,14 +88,16 @@ def address(options: ServiceOptions) -> str:
     return f"https://{options.region}.{cloud}/speechtotext"
 
 
-def credential_of(options: ServiceOptions) -> Any:
-    """Give the azure-identity credential that the options name, or ``None``.
+def credential_of(options: ServiceOptions, service: Service) -> Any:
+    """Give the azure-identity credential that the options name, or else the program's.
+
+    ``None`` where there is neither.
 
     Raises:
         MissingExtraError: azure-identity is not installed.
     """
     if not options.credential:
-        return None
+        return service.credential
     try:
         from azure.identity import DefaultAzureCredential
     except ImportError as error:
@@ -103,18 +105,13 @@ def credential_of(options: ServiceOptions) -> Any:
     return DefaultAzureCredential()
 
 
-def service_client(options: ServiceOptions, credential: Any = None) -> ServiceClient:
-    """Give the client of the service that the options name, by key or else credential.
-
-    Args:
-        options: the options.
-        credential: of the options, where it was made already.
-    """
+def service_client(options: ServiceOptions, credential: Any) -> ServiceClient:
+    """Give the client of the service that the options name, by key or else credential."""
     # Not before it is needed: the packages may be missing, and that is said elsewhere.
     from speech_adapters.http import KeyAuth, Patience, ServiceClient, TokenAuth
 
     key = options.key.get_secret_value()
-    auth = KeyAuth(key) if key else TokenAuth(credential or credential_of(options))
+    auth = KeyAuth(key) if key else TokenAuth(credential)
     return ServiceClient(address(options), auth, Patience(first=options.retry_seconds))
 
 

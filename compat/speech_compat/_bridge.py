@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qs, quote
@@ -113,6 +114,7 @@ class Plan:
     phrases: tuple[str, ...]
     languages: tuple[tuple[str, str], ...] = ()
     custom_model: str = ""
+    token: Callable[[], str] | None = None
 
     def request(self, audio: PcmFormat, notes: tuple[str, ...] = ()) -> MeetingRequest:
         """Give the request for audio of that format; ``notes`` say what is wrong with it."""
@@ -143,8 +145,12 @@ def attendees(gathering: Gathering | None) -> tuple[Attendee, ...]:
     )
 
 
-def settings_of(config: SpeechConfig) -> Settings:
+def settings_of(config: SpeechConfig, token: Callable[[], str] | None = None) -> Settings:
     """Gather the settings; properties that begin with ``speech-compat.`` come first.
+
+    Args:
+        config: what the program set.
+        token: gives the token that is valid now, where the program signs in with one.
 
     Raises:
         ConfigurationError: one is wrong.
@@ -153,12 +159,12 @@ def settings_of(config: SpeechConfig) -> Settings:
 
     items = config._properties._items()
     given = {k.removeprefix(_PREFIX): v for k, v in items if k.startswith(_PREFIX)}
-    return load_settings({**_service_of(config), **given})
+    own = token or (lambda: config.authorization_token)
+    return load_settings({**_service_of(config, own), **given})
 
 
-def _service_of(config: SpeechConfig) -> dict[str, Any]:
+def _service_of(config: SpeechConfig, token: Callable[[], str]) -> dict[str, Any]:
     """Give whom the program itself names, and as whom it signs in."""
-    token = PropertyId.SpeechServiceAuthorization_Token
     host = config.get_property(PropertyId.SpeechServiceConnection_Host)
     found = {
         "service.key": config.subscription_key,
@@ -166,10 +172,8 @@ def _service_of(config: SpeechConfig) -> dict[str, Any]:
         "service.endpoint": config.get_property(PropertyId.SpeechServiceConnection_Endpoint)
         or host,
         "service.credential": config.token_credential,
-        # Asked for whenever one is needed: programs renew it in their configuration.
-        "service.token": (lambda: config.get_property(token))
-        if config.authorization_token
-        else None,
+        # Asked for whenever one is needed: programs renew it while a meeting runs.
+        "service.token": token if token() else None,
     }
     return {name: value for name, value in found.items() if value}
 

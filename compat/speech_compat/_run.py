@@ -185,7 +185,7 @@ class Run:
         from speech_adapters.registry import choose_backend
 
         source = self._open()
-        settings = _bridge.settings_of(self._plan.config)
+        settings = _bridge.settings_of(self._plan.config, self._plan.token)
         request = self._plan.request(source.pcm, source.notes)
         backend, gaps = choose_backend(request, settings)  # complains before the audio
         first = source.read()

@@ -114,6 +114,7 @@ class Transcriber(Recognizer):
         self._language: str | None = None
         self._languages: tuple[tuple[str, str], ...] = ()
         self._custom_model = ""
+        self._first_token = ""
         self._lock = threading.Lock()
         self._run: Run | None = None
         self._stream: EventStream | None = None
@@ -201,6 +202,14 @@ class Transcriber(Recognizer):
         for name, value in config._properties._items():
             self._properties.set_property_by_name(name, value)
         self._config = config
+        self._first_token = config.authorization_token
+
+    def _token(self) -> str:
+        """Give the token that is valid now: programs renew it in any of three places."""
+        assert self._config is not None
+        holders = (self, self._gathering, self._config)
+        tokens = [holder.authorization_token for holder in holders if holder is not None]
+        return next((token for token in tokens if token != self._first_token), tokens[0])
 
     def _new_run(self) -> Run:
         if self._config is None:
@@ -227,6 +236,7 @@ class Transcriber(Recognizer):
             phrases=tuple(self._phrases),
             languages=self._languages,
             custom_model=self._custom_model,
+            token=self._token,
         )
 
 

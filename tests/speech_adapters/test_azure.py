@@ -12,7 +12,7 @@ from speech_adapters.azure import (
     need_packages,
     service_options,
 )
-from speech_adapters.config import load_settings
+from speech_adapters.config import Service, load_settings
 from speech_adapters.errors import ConfigurationError, MissingExtraError
 
 
@@ -67,8 +67,10 @@ def test_keys_stay_out_of_what_is_printed() -> None:
 
 
 def test_a_credential_is_made_only_where_one_is_named() -> None:
-    assert credential_of(ServiceOptions()) is None
-    credential = credential_of(ServiceOptions(credential="default"))
+    assert credential_of(ServiceOptions(), Service()) is None
+    programs = object()
+    assert credential_of(ServiceOptions(), Service(credential=programs)) is programs
+    credential = credential_of(ServiceOptions(credential="default"), Service(credential=programs))
     assert type(credential).__name__ == "DefaultAzureCredential"
     credential.close()
 

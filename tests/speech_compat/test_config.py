@@ -163,3 +163,22 @@ def test_a_proxy(config: SpeechConfig) -> None:
     config.set_proxy("h", 81, "u", "p")
     assert config.get_property(PropertyId.SpeechServiceConnection_ProxyPort) == "81"
     assert config.get_property(PropertyId.SpeechServiceConnection_ProxyPassword) == "p"
+
+
+def test_whom_the_program_names_reaches_the_backends() -> None:
+    """Key or token, address and credential; a token is asked for whenever it is needed."""
+    from speech_compat._bridge import settings_of
+
+    class Credential:
+        pass
+
+    credential = Credential()
+    config = SpeechConfig(endpoint="https://x", token_credential=credential)
+    service = settings_of(config).service
+    assert service.credential is credential
+    assert service.endpoint == "https://x"
+    config = SpeechConfig(auth_token="first", region="r")
+    token = settings_of(config).service.token
+    config.authorization_token = "second"
+    assert token() == "second"
+    assert "second" not in repr(settings_of(config))

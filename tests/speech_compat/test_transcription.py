@@ -192,3 +192,16 @@ def test_the_custom_model_of_a_language_is_asked_for(
     (request,) = played.requests
     assert (request.language, dict(request.settings)) == ("de-DE", {"endpoint_id": "my-model"})
     assert "[setting endpoint_id]: it is set, but the custom model is not used" in caplog.text
+
+
+@pytest.mark.parametrize("place", ["transcriber", "meeting", "config"])
+def test_a_token_renewed_in_any_place_is_the_one_that_counts(place: str) -> None:
+    config = speechsdk.SpeechConfig(auth_token="first", region="r")
+    transcriber, meeting = MeetingTranscriber(), Meeting(config, "m")
+    transcriber.join_meeting_async(meeting).get()
+    token = transcriber._plan(config).token
+    assert token is not None
+    assert token() == "first"
+    places = {"transcriber": transcriber, "meeting": meeting, "config": config}
+    places[place].authorization_token = "second"  # type: ignore[attr-defined]
+    assert token() == "second"

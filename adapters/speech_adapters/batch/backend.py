@@ -160,7 +160,7 @@ class BatchBackend:
     def _open(self) -> tuple[BatchClient, Storage | None]:
         with self._lock:
             if self._opened is None:
-                credential = credential_of(self._options)
+                credential = credential_of(self._options, self._settings.service)
                 service = service_client(self._options, credential)
                 client = BatchClient(service, Api(self._options.api_version))
                 there = has_storage(self._options)

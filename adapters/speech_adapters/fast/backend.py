@@ -9,7 +9,7 @@ import anyio.from_thread
 from anyio.to_thread import run_sync
 
 from speech_adapters.audio import check_downmix
-from speech_adapters.azure import MOST_SPEAKERS, service_client
+from speech_adapters.azure import MOST_SPEAKERS, credential_of, service_client
 from speech_adapters.config import Settings
 from speech_adapters.contract import (
     Capabilities,
@@ -157,5 +157,7 @@ class FastBackend:
 
     def _service(self) -> ServiceClient:
         if self._client is None:
-            self._client = service_client(self._options)
+            key = self._options.key.get_secret_value()
+            credential = None if key else credential_of(self._options, self._settings.service)
+            self._client = service_client(self._options, credential)
         return self._client

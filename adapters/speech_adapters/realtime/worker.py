@@ -25,7 +25,6 @@ from speech_adapters.realtime.journal import Journal, journal_path, read_journal
 from speech_adapters.realtime.narrator import Narrator
 from speech_adapters.realtime.options import Access, RealtimeOptions
 from speech_adapters.realtime.origin import origin
-from speech_adapters.realtime.recogniser import connect
 from speech_adapters.store import Recording, Store
 from speech_adapters.transcript import TICKS_PER_SECOND, Transcript
 from speech_adapters.workers import hold_patiently, log_path
@@ -102,6 +101,8 @@ def _process(order: Order, store: Store, recording: Recording) -> None:
 
 
 def _recognise(order: Order, store: Store, recording: Recording) -> None:
+    from speech_adapters.realtime.recogniser import connect  # loads the SDK
+
     request, access = recording.request, order.access()
     path = journal_path(recording)
     narrator = Narrator(
