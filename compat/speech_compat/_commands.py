@@ -7,26 +7,27 @@ import json
 import os
 import runpy
 import sys
-from collections.abc import Awaitable, Callable
-from functools import partial
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
 import anyio
 
+from speech_adapters.asking import (
+    delete_meeting,
+    meeting_status,
+    meeting_transcript,
+    resume_meeting,
+)
 from speech_adapters.config import load_settings
-from speech_adapters.contract import Backend, MeetingStatus
 from speech_adapters.errors import ConfigurationError, SpeechError
 from speech_adapters.formats import one_line, render
-from speech_adapters.registry import create_backend, meeting_backend
+from speech_adapters.registry import create_backend
 from speech_adapters.store import Store
-from speech_adapters.transcript import Provenance, Transcript, seconds
+from speech_adapters.transcript import Provenance, seconds
 from speech_compat._bridge import remote_document
 from speech_compat._output import how_far, write
 
 __all__ = ["convert", "delete", "demo", "list_meetings", "resume", "show"]
-
-T = TypeVar("T")
 
 _DEMO_RECORDING: Final = "endgame_nagg_nell.wav"
 
@@ -34,32 +35,26 @@ _DEMO_RECORDING: Final = "endgame_nagg_nell.wav"
 def show(meeting_id: str, format: str, output: Path | None) -> int:  # noqa: A002
     """Show a stored transcript, or how far it has come."""
     settings = load_settings()
-
-    async def ask(backend: Backend) -> tuple[str, Transcript | None]:
-        status = await backend.status(meeting_id)
-        done = status.state.value == "Completed"
-        if not done and not status.state.final:
-            return f"{how_far(status)}: ask again later.", None
-        return status.reason, await backend.transcript(meeting_id)
-
-    note, transcript = _with(meeting_backend(settings, meeting_id), ask)
-    if note:
-        sys.stderr.write(f"speech-compat: meeting {meeting_id!r}: {note}\n")
-    if transcript is None:
+    status = anyio.run(meeting_status, settings, meeting_id)
+    if not status.state.final:
+        _tell(meeting_id, f"{how_far(status)}: ask again later.")
         return 1
+    transcript = anyio.run(meeting_transcript, settings, meeting_id)
+    if status.reason:
+        _tell(meeting_id, status.reason)
     write(render(transcript, format), output)
     return 0
 
 
 def resume(meeting_id: str) -> int:
     """Take up a meeting again that has failed."""
-
-    async def ask(backend: Backend) -> MeetingStatus:
-        return await backend.resume(meeting_id)
-
-    status = _with(meeting_backend(load_settings(), meeting_id), ask)
-    sys.stderr.write(f"speech-compat: meeting {meeting_id!r}: {how_far(status)}.\n")
+    status = anyio.run(resume_meeting, load_settings(), meeting_id)
+    _tell(meeting_id, f"{how_far(status)}.")
     return 0
+
+
+def _tell(meeting_id: str, what: str) -> None:
+    sys.stderr.write(f"speech-compat: meeting {meeting_id!r}: {what}\n")
 
 
 def convert(result: Path, format: str, output: Path | None) -> int:  # noqa: A002
@@ -96,15 +91,11 @@ def delete(meeting_ids: list[str]) -> int:
     code = 0
     for meeting_id in meeting_ids:
         try:
-            _with(meeting_backend(settings, meeting_id), partial(_delete, meeting_id))
+            anyio.run(delete_meeting, settings, meeting_id)
         except SpeechError as error:
             sys.stderr.write(f"speech-compat: {error}\n")
             code = 1
     return code
-
-
-async def _delete(meeting_id: str, backend: Backend) -> None:
-    await backend.delete(meeting_id)
 
 
 def demo() -> int:
@@ -130,13 +121,3 @@ def _demo_program() -> Path:
         if (folder / "legacy_meeting.py").is_file():
             return folder / "legacy_meeting.py"
     raise ConfigurationError("The demo's program is missing: install speech-compat again.")
-
-
-def _with(backend: Backend, ask: Callable[[Backend], Awaitable[T]]) -> T:
-    async def run() -> T:
-        try:
-            return await ask(backend)
-        finally:
-            await backend.aclose()
-
-    return anyio.run(run)

@@ -7,7 +7,6 @@ an error.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -15,7 +14,7 @@ from speech_compat import _runtime
 from speech_compat._config import SpeechConfig
 
 if TYPE_CHECKING:
-    from speech_adapters.contract import Backend, MeetingStatus
+    from speech_adapters.contract import MeetingStatus
     from speech_adapters.transcript import Transcript
 
 __all__ = ["STATES", "RemoteClient", "RemoteResponse"]
@@ -62,7 +61,7 @@ class RemoteClient:
         Raises:
             RuntimeError: there is no such meeting, or it is being recorded just now.
         """
-        self._ask(id, lambda backend: backend.delete(id))
+        self._ask("delete_meeting", id)
         return RemoteResponse(200, {"id": id, "processingStatus": STATES.index("Deleted")})
 
     async def delete_remote_transcription_async(self, id: str) -> RemoteResponse:  # noqa: A002
@@ -72,23 +71,19 @@ class RemoteClient:
         return await asyncio.to_thread(self.delete_remote_transcription, id)
 
     def _status(self, id: str) -> MeetingStatus:  # noqa: A002
-        return self._ask(id, lambda backend: backend.status(id))
+        status: MeetingStatus = self._ask("meeting_status", id)
+        return status
 
     def _transcript(self, id: str) -> Transcript:  # noqa: A002
-        return self._ask(id, lambda backend: backend.transcript(id))
+        transcript: Transcript = self._ask("meeting_transcript", id)
+        return transcript
 
-    def _ask(self, id: str, question: Callable[[Backend], Awaitable[T]]) -> T:  # noqa: A002
+    def _ask(self, question: str, id: str) -> Any:  # noqa: A002
+        from speech_adapters import asking
         from speech_adapters.errors import SpeechError
-        from speech_adapters.registry import meeting_backend
         from speech_compat._bridge import settings_of
 
-        async def asked(backend: Backend) -> T:
-            try:
-                return await question(backend)
-            finally:
-                await backend.aclose()
-
         try:
-            return _runtime.call(asked, meeting_backend(settings_of(self._config), id))
+            return _runtime.call(getattr(asking, question), settings_of(self._config), id)
         except SpeechError as error:
             raise RuntimeError(str(error)) from error

@@ -160,7 +160,7 @@ def test_an_unknown_backend_is_one_line(
     assert main(["transcribe", str(recording), "--backend", "nope"]) == 1
     assert capsys.readouterr().err == (
         "speech-compat: There is no backend called 'nope'."
-        " Known backends: auto, batch, fast, local.\n"
+        " Known backends: auto, batch, fast, local, realtime.\n"
     )
 
 

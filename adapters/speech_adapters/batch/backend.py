@@ -15,7 +15,7 @@ from speech_adapters.azure import MOST_SPEAKERS, credential_of, service_client
 from speech_adapters.batch.addresses import AddressSession, check_addresses
 from speech_adapters.batch.api import RECORDING, Api, Job
 from speech_adapters.batch.client import BatchClient
-from speech_adapters.batch.journey import ADDRESSES, Journey, blob_names
+from speech_adapters.batch.journey import ADDRESSES, Journey, blob_names, keeps_apart
 from speech_adapters.batch.options import NAME, batch_options, has_storage, need_storage
 from speech_adapters.batch.outcome import JobFailedError, read_job
 from speech_adapters.batch.storage import Storage
@@ -101,8 +101,7 @@ class BatchBackend:
 
     def keeps_apart(self, request: MeetingRequest) -> bool:
         """Whether a meeting's channels are transcribed each by itself."""
-        several = request.audio.channels > 1 and request.differentiate_speakers
-        return several and self._options.channels != "mix"
+        return keeps_apart(request, self._options)
 
     async def status(self, meeting_id: str) -> MeetingStatus:
         """Tell what became of a meeting; moves it on."""

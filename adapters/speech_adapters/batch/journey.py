@@ -26,12 +26,12 @@ from speech_adapters.batch.options import NAME, BatchOptions
 from speech_adapters.batch.outcome import JobFailedError, read_job
 from speech_adapters.batch.parts import Part, part_name, parts_of
 from speech_adapters.batch.storage import Storage
-from speech_adapters.contract import JobState
+from speech_adapters.contract import JobState, MeetingRequest
 from speech_adapters.errors import MeetingBusyError, UnavailableError
 from speech_adapters.store import Recording, Store
 from speech_adapters.transcript import Provenance
 
-__all__ = ["ADDRESSES", "Journey", "blob_names"]
+__all__ = ["ADDRESSES", "Journey", "blob_names", "keeps_apart"]
 
 # The detail that holds the addresses of audio that is not uploaded from here.
 ADDRESSES: Final = "addresses"
@@ -125,9 +125,9 @@ class Journey:
         if noted:
             return [Part(*values) for values in json.loads(noted)]
         request = recording.request
-        pcm, apart = request.audio, request.differentiate_speakers
+        pcm = request.audio
         longest = _LARGEST_BYTES // 2
-        if apart and self._options.channels != "speakers":
+        if self._diarizes(request):
             longest = min(longest, _LONGEST_SECONDS * pcm.sample_rate)
         parts = parts_of(
             recording.audio_path,
@@ -135,7 +135,7 @@ class Journey:
             pcm,
             longest=longest,
             policy=self._downmix,
-            by_channel=apart and self._options.channels != "mix",
+            by_channel=keeps_apart(request, self._options),
         )
         self._store.note(recording.id, parts=json.dumps([attrs.astuple(part) for part in parts]))
         return parts
@@ -143,13 +143,12 @@ class Journey:
     async def _make_job(self, recording: Recording) -> Job:
         request = recording.request
         speakers = request.max_speakers or self._options.max_speakers
-        apart = request.differentiate_speakers and self._options.channels != "speakers"
         submission = Submission(
             meeting_id=recording.meeting_id,
             recording=_own_mark(recording),
             audio_urls=await run_sync(self._addresses, recording),
             locale=request.language,
-            max_speakers=speakers if apart else None,
+            max_speakers=speakers if self._diarizes(request) else None,
             words=request.word_timestamps,
             ttl_hours=self._options.ttl_hours,
         )
@@ -161,6 +160,11 @@ class Journey:
             if job is None:
                 raise
             return job
+
+    def _diarizes(self, request: MeetingRequest) -> bool:
+        """Whether the service tells speakers apart; not where a channel is a speaker."""
+        by_channel = keeps_apart(request, self._options) and self._options.channels == "speakers"
+        return request.differentiate_speakers and not by_channel
 
     def _addresses(self, recording: Recording) -> tuple[str, ...]:
         given = recording.details.get(ADDRESSES)
@@ -276,6 +280,12 @@ def blob_names(recording: Recording) -> tuple[str, ...]:
     parts = json.loads(recording.details.get("parts") or "[]")
     pcm = recording.request.audio
     return tuple(part_name(recording.id, Part(*values), pcm) for values in parts)
+
+
+def keeps_apart(request: MeetingRequest, options: BatchOptions) -> bool:
+    """Whether a meeting's channels are transcribed each by itself."""
+    several = request.audio.channels > 1 and request.differentiate_speakers
+    return several and options.channels != "mix"
 
 
 def _own_mark(recording: Recording) -> str:

@@ -27,7 +27,8 @@ class BatchOptions(ServiceOptions):
             for one speaker.
         audio_access: ``sas`` signs the audio's address; ``plain`` leaves it to the Speech
             resource's own identity (trusted service).
-        sas_hours: how long the service may read the audio; its queue may take a day.
+        sas_hours: how long the service may read the audio: a day at least, which its
+            queue may take, and 7 days at most, as a signature by an identity can last.
         keep_audio: leave the audio in the storage account after the result.
         ttl_hours: how long the service keeps job and result, 6 hours to 31 days.
         poll_seconds: shortest time between two questions about a job.
@@ -42,7 +43,7 @@ class BatchOptions(ServiceOptions):
     storage_container: str = "speech-compat"
     channels: Literal["mix", "split", "speakers"] = "mix"
     audio_access: Literal["sas", "plain"] = "sas"
-    sas_hours: int = Field(default=48, ge=1, le=168)
+    sas_hours: int = Field(default=48, ge=24, le=168)
     keep_audio: bool = False
     ttl_hours: int = Field(default=48, ge=6, le=744)
     poll_seconds: float = Field(default=60.0, ge=0.0)

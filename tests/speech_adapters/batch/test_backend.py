@@ -397,6 +397,15 @@ def test_channels_can_be_kept_apart(
     assert use(elsewhere, fetch) == transcript, "put together without anything of this machine"
 
 
+@pytest.mark.parametrize("policy", ["split", "speakers"])
+def test_one_channel_is_diarized_whatever_is_said_of_several(
+    properties: Properties, double: ServiceDouble, policy: str
+) -> None:
+    assert use(properties(channels=policy), whole).utterances[0].speaker == 0
+    (job,) = double.jobs.values()
+    assert job.body["properties"]["diarization"]["enabled"]
+
+
 def test_each_channel_is_sent_as_it_is(
     properties: Properties, double: ServiceDouble, monkeypatch: pytest.MonkeyPatch
 ) -> None:

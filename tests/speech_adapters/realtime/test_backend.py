@@ -10,6 +10,7 @@ import anyio
 import pytest
 from azure.core.credentials import AccessToken
 
+from double.service import KEY, ServiceDouble, running
 from speech_adapters.audio import PcmFormat
 from speech_adapters.config import Settings
 from speech_adapters.contract import (
@@ -327,21 +328,20 @@ def test_a_token_that_is_not_renewed_ends_the_meeting_and_loses_nothing(
     assert [u.text for u in transcript.utterances] == [f"line {n}" for n in range(6)]
 
 
-@pytest.mark.parametrize("final", ["realtime", "fast"])
+@pytest.mark.parametrize("final", ["realtime", "fast", "batch"])
 def test_a_meeting_cut_off_is_finished_by_whom_the_route_names(
-    play: Play, configure: Configure, final: str, tmp_path: Any
+    play: Play, configure: Configure, final: str, request: pytest.FixtureRequest
 ) -> None:
-    from double.service import KEY, ServiceDouble, running
-
     _, url = play(Script(lines(8), clock=True))
     double = ServiceDouble()
     with running(double):
         given = configure(url, final=final)
-        service = given.service.model_copy(update={"endpoint": double.url})
-        fast = {"fast": {"endpoint": double.url, "key": KEY}}
-        settings = given.model_copy(
-            update={"service": service, "backends": {**given.backends, **fast}}
-        )
+        rest = {"endpoint": double.url, "key": KEY}
+        others: dict[str, dict[str, Any]] = {"fast": rest, "batch": {**rest, "poll_seconds": 0}}
+        if final == "batch":
+            storage = request.getfixturevalue("storage")
+            others["batch"]["storage_connection_string"] = storage
+        settings = given.model_copy(update={"backends": {**given.backends, **others}})
 
         async def cut_off(backend: Backend) -> list[str]:
             session = await backend.open_session(MeetingRequest("m", mode=Mode.BOTH))
