@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from double.azurite import azurite
+from double.service import ServiceDouble, running
 
 
 @pytest.fixture(autouse=True)
@@ -36,6 +37,14 @@ def storage() -> Iterator[str]:
     """Run the storage emulator; gives its connection string."""
     with azurite() as connection:
         yield connection
+
+
+@pytest.fixture
+def double() -> Iterator[ServiceDouble]:
+    """Run the double of the batch and fast services."""
+    double = ServiceDouble()
+    with running(double):
+        yield double
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from speech_adapters.contract import JobState, MeetingRequest
 from speech_adapters.errors import MeetingBusyError, MeetingFailedError, MeetingNotFoundError
-from speech_adapters.spooling import StoreKeeper, take_up
+from speech_adapters.spooling import SpoolSession, StoreKeeper, take_up
 from speech_adapters.store import Recording, Store
 from speech_adapters.transcript import Transcript
 
@@ -75,6 +75,15 @@ class Meetings:
             hold.release()
             raise
         return recording, StoreKeeper(store, recording, hold, live, self._process)
+
+    def record(self, request: MeetingRequest) -> SpoolSession:
+        """Begin a recording that is processed once it has ended.
+
+        Raises:
+            MeetingBusyError: the meeting is being recorded.
+        """
+        recording, keeper = self.begin(request)
+        return SpoolSession(recording.audio_path, keeper)
 
     def newest(self, meeting_id: str) -> Recording | None:
         """Give the newest recording of a meeting, or ``None``."""

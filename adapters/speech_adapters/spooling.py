@@ -108,10 +108,15 @@ class StoreKeeper:
 
 
 class SpoolSession:
-    """A meeting that is only stored; see :class:`speech_adapters.contract.Session`."""
+    """A meeting that is only stored; see :class:`speech_adapters.contract.Session`.
 
-    def __init__(self, recording: Recording, keeper: Keeper) -> None:
-        self._path = recording.audio_path
+    Args:
+        audio: where the spool goes.
+        keeper: who keeps the recording.
+    """
+
+    def __init__(self, audio: Path, keeper: Keeper) -> None:
+        self._path = audio
         self._keeper = keeper
         self._spool: SpoolWriter | None = None
         self._handed_over = anyio.Event()
@@ -151,7 +156,11 @@ class SpoolSession:
             try:
                 await self.finish()
             finally:
-                await run_sync(self._keeper.release, True)
+                await run_sync(self._leave)
+
+    def _leave(self) -> None:
+        """Let go of everything, in a worker thread; the recording has ended."""
+        self._keeper.release(True)
 
     def _append(self, audio: bytes) -> None:
         if self._spool is None:

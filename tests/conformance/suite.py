@@ -29,7 +29,7 @@ from speech_adapters.errors import (
 )
 from speech_adapters.registry import create_backend
 
-__all__ = ["BackendConformance"]
+__all__ = ["BackendConformance", "DoubleConformance"]
 
 T = TypeVar("T")
 PATIENCE = 120.0
@@ -235,6 +235,18 @@ class BackendConformance:
             return await _fetch(backend)
 
         assert said in " ".join(utterance.text for utterance in use(work).utterances)
+
+
+class DoubleConformance(BackendConformance):
+    """For backends on a double of their service, which says how much it heard."""
+
+    @pytest.fixture
+    def speech(self, shipped_recordings: Path) -> Path:
+        return shipped_recordings / "clone-test.wav"
+
+    @pytest.fixture
+    def said(self) -> str:
+        return "double"
 
 
 async def _open(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from conformance.suite import BackendConformance
+from conformance.suite import DoubleConformance
 from double.service import KEY, ServiceDouble, running
 from speech_adapters.config import Settings, load_settings
 
@@ -17,7 +17,7 @@ def service() -> Iterator[str]:
 
 
 @pytest.mark.parametrize("fast_minutes", ["120", "0"], ids=["fast", "batch"])
-class TestAuto(BackendConformance):
+class TestAuto(DoubleConformance):
     @pytest.fixture
     def settings(self, tmp_path: Path, storage: str, service: str, fast_minutes: str) -> Settings:
         return load_settings(
@@ -31,11 +31,3 @@ class TestAuto(BackendConformance):
                 "backends.batch.poll_seconds": "0",
             }
         )
-
-    @pytest.fixture
-    def speech(self, shipped_recordings: Path) -> Path:
-        return shipped_recordings / "clone-test.wav"
-
-    @pytest.fixture
-    def said(self) -> str:
-        return "double"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from conformance.suite import BackendConformance
+from conformance.suite import DoubleConformance
 from double.service import KEY, ServiceDouble, running
 from speech_adapters.config import Settings, load_settings
 
@@ -17,7 +17,7 @@ def service() -> Iterator[str]:
 
 
 @pytest.mark.parametrize("version", ["2025-10-15", "2024-11-15", "v3.2"])
-class TestBatch(BackendConformance):
+class TestBatch(DoubleConformance):
     @pytest.fixture
     def settings(self, tmp_path: Path, storage: str, service: str, version: str) -> Settings:
         options = {
@@ -34,11 +34,3 @@ class TestBatch(BackendConformance):
                 **{f"backends.batch.{name}": value for name, value in options.items()},
             }
         )
-
-    @pytest.fixture
-    def speech(self, shipped_recordings: Path) -> Path:
-        return shipped_recordings / "clone-test.wav"
-
-    @pytest.fixture
-    def said(self) -> str:
-        return "double"

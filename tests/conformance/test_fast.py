@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from conformance.suite import BackendConformance
+from conformance.suite import DoubleConformance
 from double.service import KEY, ServiceDouble, running
 from speech_adapters.config import Settings, load_settings
 
@@ -16,7 +16,7 @@ def service() -> Iterator[str]:
         yield url
 
 
-class TestFast(BackendConformance):
+class TestFast(DoubleConformance):
     @pytest.fixture
     def settings(self, tmp_path: Path, service: str) -> Settings:
         return load_settings(
@@ -27,11 +27,3 @@ class TestFast(BackendConformance):
                 "backends.fast.key": KEY,
             }
         )
-
-    @pytest.fixture
-    def speech(self, shipped_recordings: Path) -> Path:
-        return shipped_recordings / "clone-test.wav"
-
-    @pytest.fixture
-    def said(self) -> str:
-        return "double"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from conformance.suite import BackendConformance
+from conformance.suite import DoubleConformance
 from oracle.test_oracle import why_not
 from speech_adapters.config import Settings, load_settings
 from speech_compat.gateway.loopback import Line, LoopbackService, Script
@@ -25,7 +25,7 @@ def service() -> Iterator[str]:
         yield url
 
 
-class TestRealtime(BackendConformance):
+class TestRealtime(DoubleConformance):
     @pytest.fixture
     def settings(self, tmp_path: Path, service: str) -> Settings:
         return load_settings(
@@ -37,11 +37,3 @@ class TestRealtime(BackendConformance):
                 "backends.realtime.pace": "100",
             }
         )
-
-    @pytest.fixture
-    def speech(self, shipped_recordings: Path) -> Path:
-        return shipped_recordings / "clone-test.wav"
-
-    @pytest.fixture
-    def said(self) -> str:
-        return "double"

@@ -24,7 +24,6 @@ from speech_adapters.contract import (
 )
 from speech_adapters.fast.backend import FastBackend
 from speech_adapters.meetings import Meetings
-from speech_adapters.spooling import SpoolSession
 from speech_adapters.store import Recording
 from speech_adapters.transcript import Provenance, Transcript, seconds
 
@@ -66,7 +65,7 @@ class AutoBackend:
         """Begin a meeting; audio at addresses is for ``batch`` at once."""
         if request.addresses:
             return await self._batch.open_session(request)
-        return SpoolSession(*await run_sync(self._meetings.begin, request))
+        return await run_sync(self._meetings.record, request)
 
     async def status(self, meeting_id: str) -> MeetingStatus:
         """Tell what became of a meeting; moves it on."""

@@ -33,7 +33,6 @@ from speech_adapters.errors import (
     MeetingNotFoundError,
 )
 from speech_adapters.meetings import Meetings
-from speech_adapters.spooling import SpoolSession
 from speech_adapters.store import Recording
 from speech_adapters.transcript import Provenance, Transcript
 
@@ -89,7 +88,7 @@ class BatchBackend:
             check_addresses(request.addresses)
             return await run_sync(self._open_addresses, request)
         self.need_storage()
-        return SpoolSession(*await run_sync(self._meetings.begin, request))
+        return await run_sync(self._meetings.record, request)
 
     def need_storage(self) -> None:
         """Check that there is a storage account for audio.

@@ -24,7 +24,6 @@ from speech_adapters.fast.options import NAME, fast_options
 from speech_adapters.http import RejectedError, ServiceClient
 from speech_adapters.meetings import Meetings
 from speech_adapters.results import result_transcript
-from speech_adapters.spooling import SpoolSession
 from speech_adapters.store import Recording
 from speech_adapters.transcript import Provenance, Transcript
 
@@ -67,7 +66,7 @@ class FastBackend:
 
     async def open_session(self, request: MeetingRequest) -> Session:
         """Begin a meeting."""
-        return SpoolSession(*await run_sync(self._meetings.begin, request))
+        return await run_sync(self._meetings.record, request)
 
     async def status(self, meeting_id: str) -> MeetingStatus:
         """Tell what became of a meeting; sends it where that was interrupted."""

@@ -96,7 +96,7 @@ class LocalBackend:
         live = request.mode.live
         recording, keeper = self._meetings.begin(request, live=live)
         if not live:
-            return SpoolSession(recording, keeper)
+            return SpoolSession(recording.audio_path, keeper)
         return LocalSession(self._stored_job(recording, live=True), keeper)
 
     def _process(self, recording: Recording) -> None:

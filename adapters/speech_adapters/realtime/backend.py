@@ -140,7 +140,7 @@ class RealtimeBackend:
             )
         recording, keeper = self._meetings.begin(request, live=request.mode.live)
         if request.mode is Mode.STORED:
-            return SpoolSession(recording, keeper)
+            return SpoolSession(recording.audio_path, keeper)
         return self._open_both(recording, keeper)
 
     def _open_both(self, recording: Recording, keeper: StoreKeeper) -> Session:

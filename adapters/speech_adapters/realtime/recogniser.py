@@ -136,7 +136,9 @@ class Recogniser:
         if token != self._token:
             self._token = token
             # The transcriber's own setter is broken in 1.53; its base class has it right.
-            sdk.Recognizer.authorization_token.fset(self._transcriber, token)
+            renew = sdk.Recognizer.authorization_token.fset
+            assert renew is not None
+            renew(self._transcriber, token)
 
     def stop(self) -> None:
         """Begin to stop and to release everything; nothing is told any more."""

@@ -8,15 +8,13 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Final
 
-import anyio
 from anyio.to_thread import run_sync
 
 from speech_adapters.contract import Recognized, SessionEvent
 from speech_adapters.errors import AudioError, BackendError, SpeechError
 from speech_adapters.realtime.driver import Driver
 from speech_adapters.realtime.journal import Journal
-from speech_adapters.spool import SpoolWriter
-from speech_adapters.spooling import NO_AUDIO, Keeper
+from speech_adapters.spooling import NO_AUDIO, Keeper, SpoolSession
 
 __all__ = ["RealtimeSession"]
 
@@ -25,7 +23,7 @@ _LEAVE_SECONDS: Final = 5.0
 _Heard = SessionEvent | SpeechError | None  # None: all was recognised, or it was closed
 
 
-class RealtimeSession:
+class RealtimeSession(SpoolSession):
     """See :class:`speech_adapters.contract.Session`.
 
     Args:
@@ -45,31 +43,13 @@ class RealtimeSession:
         drive: Callable[[Callable[[SessionEvent], None], Callable[[], int]], Driver],
         complete: Callable[[], bool],
     ) -> None:
-        self._path = audio
-        self._keeper = keeper
+        super().__init__(audio, keeper)
         self._journal = journal
         self._complete = complete
         self._heard: queue.SimpleQueue[_Heard] = queue.SimpleQueue()
         self._driver = drive(self._tell, self._heard.qsize)
         self._thread = threading.Thread(target=self._run, name="speech-compat-feed", daemon=True)
-        self._spool: SpoolWriter | None = None
-        self._size = 0
-        self._ended = False
         self._served = False
-        self._closed = False
-
-    async def push(self, audio: bytes) -> None:
-        """Append ``audio`` to the spool; the first makes the connection."""
-        if self._ended:
-            raise BackendError("The recording has ended already: no more audio can be pushed.")
-        if audio:
-            await run_sync(self._append, audio)
-
-    async def finish(self) -> None:
-        """End the recording and hand it over."""
-        if not self._ended:
-            self._ended = True
-            await run_sync(self._end)
 
     async def events(self) -> AsyncIterator[SessionEvent]:
         """Give what is recognised."""
@@ -83,38 +63,33 @@ class RealtimeSession:
         if not self._closed:
             self._served = await run_sync(self._complete)
 
-    async def aclose(self) -> None:
-        """Close; a recording not finished ends here."""
-        if self._closed:
-            return
-        self._closed = True
-        with anyio.CancelScope(shield=True):
-            try:
-                await self.finish()
-            finally:
-                await run_sync(self._leave)
-                await run_sync(self._keeper.release, self._served)
-
     def _append(self, audio: bytes) -> None:
+        """Append ``audio`` to the spool; the first makes the connection."""
         first = self._spool is None
-        if self._spool is None:
-            self._spool = SpoolWriter(self._path)
-        self._spool.write(audio)
-        self._size = self._spool.size
-        self._driver.grow(self._size)
+        super()._append(audio)
+        assert self._spool is not None
+        self._driver.grow(self._spool.size)
         if first:
             self._thread.start()
 
     def _end(self) -> None:
         try:
-            if self._spool is not None:
-                with self._spool as spool:
-                    spool.sync()
+            super()._end()
         finally:
-            self._keeper.hand_over(self._size)
-            self._driver.grow(self._size, ended=True)
+            size = self._spool.size if self._spool is not None else 0
+            self._driver.grow(size, ended=True)
             if self._spool is None:
                 self._heard.put(None if self._closed else AudioError(NO_AUDIO))
+
+    def _leave(self) -> None:
+        self._driver.close()
+        if self._thread.is_alive():
+            self._thread.join(_LEAVE_SECONDS)
+        self._driver.release()
+        if self._journal is not None:
+            self._journal.close()
+        self._heard.put(None)
+        self._keeper.release(self._served)
 
     def _run(self) -> None:
         ending: _Heard = None
@@ -140,12 +115,3 @@ class RealtimeSession:
             except queue.Empty:
                 if self._closed:
                     return None
-
-    def _leave(self) -> None:
-        self._driver.close()
-        if self._thread.is_alive():
-            self._thread.join(_LEAVE_SECONDS)
-        self._driver.release()
-        if self._journal is not None:
-            self._journal.close()
-        self._heard.put(None)

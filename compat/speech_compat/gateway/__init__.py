@@ -7,4 +7,4 @@ which plays a script to a real SDK: for tests, needs the extra ``gateway``.
 
 from __future__ import annotations
 
-__all__ = ["dialogue", "framing", "loopback"]
+__all__: list[str] = []

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -8,20 +8,13 @@ import anyio
 import pytest
 from starlette.responses import JSONResponse
 
-from double.service import KEY, Fault, ServiceDouble, running
+from double.service import KEY, Fault, ServiceDouble
 from speech_adapters import Backend, MeetingRequest, Mode, PcmFormat, Transcript
 from speech_adapters.config import load_settings
 from speech_adapters.errors import ConfigurationError
 from speech_adapters.registry import create_backend, meeting_backend
 
 SOUND = b"\x01\x00" * 32_000  # two seconds of one channel
-
-
-@pytest.fixture
-def double() -> Iterator[ServiceDouble]:
-    double = ServiceDouble()
-    with running(double):
-        yield double
 
 
 @pytest.fixture

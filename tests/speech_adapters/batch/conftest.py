@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from double.service import KEY, ServiceDouble, running
-
-
-@pytest.fixture
-def double() -> Iterator[ServiceDouble]:
-    double = ServiceDouble()
-    with running(double):
-        yield double
+from double.service import KEY, ServiceDouble
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +8,7 @@ import anyio
 import pytest
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse
 
-from double.service import KEY, Fault, ServiceDouble, running
+from double.service import KEY, Fault, ServiceDouble
 from speech_adapters import Backend, JobState, MeetingRequest, Mode
 from speech_adapters.config import load_settings
 from speech_adapters.errors import AuthenticationError, MeetingFailedError, UnavailableError
@@ -16,13 +16,6 @@ from speech_adapters.registry import create_backend
 
 SOUND = b"\x01\x00" * 16_000
 SEND = r"POST .*:transcribe"
-
-
-@pytest.fixture
-def double() -> Iterator[ServiceDouble]:
-    double = ServiceDouble()
-    with running(double):
-        yield double
 
 
 @pytest.fixture
