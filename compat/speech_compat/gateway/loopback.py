@@ -126,6 +126,8 @@ class LoopbackService:
     Attributes:
         connections: the handshakes accepted.
         contexts: the bodies of all ``speech.context`` messages.
+        begun: where each turn began, in ticks of the session, or with ``clock`` of the
+            recording.
         heard: ticks of audio received in all turns, replays included.
     """
 
@@ -133,6 +135,7 @@ class LoopbackService:
         self.script = script
         self.connections: list[Connected] = []
         self.contexts: list[dict[str, Any]] = []
+        self.begun: list[int] = []
         self.heard = 0
         self._lock = threading.Lock()
         self._refusals = list(script.refusals)
@@ -254,6 +257,7 @@ class _Player:
 
     def _start(self, turn: Turn) -> None:
         self._started = True
+        self._service.begun.append(self._base)
         lines = [line for line in self._script.lines if line.offset >= self._base]
         if lines:
             self._send(turn.speech_started(lines[0].offset - self._base))

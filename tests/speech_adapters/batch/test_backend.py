@@ -498,7 +498,9 @@ def test_a_meeting_that_failed_is_resumed_with_a_job_of_its_own(
         double.jobs[double.submitted[0]].body["contentUrls"] = ["http://127.0.0.1:9/a"]
         with pytest.raises(MeetingFailedError):
             await fetch(backend)
-        assert (await backend.resume("m")).state is JobState.PROCESSING
+        double.faults = [Fault(SUBMIT, PlainTextResponse("busy", 503))]
+        with pytest.raises(UnavailableError):  # and the job that failed is not taken for it
+            await backend.resume("m")
         return await fetch(backend)
 
     assert len(use(properties(), work).utterances) == 1

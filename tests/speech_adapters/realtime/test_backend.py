@@ -332,7 +332,7 @@ def test_a_token_that_is_not_renewed_ends_the_meeting_and_loses_nothing(
 def test_a_meeting_cut_off_is_finished_by_whom_the_route_names(
     play: Play, configure: Configure, final: str, request: pytest.FixtureRequest
 ) -> None:
-    _, url = play(Script(lines(8), clock=True))
+    service, url = play(Script(lines(8), clock=True))
     double = ServiceDouble()
     with running(double):
         given = configure(url, final=final)
@@ -370,9 +370,32 @@ def test_a_meeting_cut_off_is_finished_by_whom_the_route_names(
     if final == "realtime":
         assert [u.text for u in transcript.utterances] == [f"line {n}" for n in range(8)]
         assert [u.offset for u in transcript.utterances] == [n * SECOND for n in range(8)]
+        assert service.begun[-1] > 0, "what was told before is not heard again"
     else:
         assert [u.text for u in transcript.utterances] == ["A double heard 8.000 seconds."]
         assert double.heard_seconds == 8.0
+
+
+def test_a_meeting_that_is_recognised_live_is_recognised_by_nobody_else(
+    play: Play, configure: Configure
+) -> None:
+    """Its program is not done with it, though all of the audio is there."""
+    service, url = play(Script(lines(2), stall=SECOND, clock=True))
+    settings = configure(url)
+
+    async def work(backend: Backend) -> None:
+        session = await backend.open_session(MeetingRequest("m", mode=Mode.BOTH))
+        await session.push(audio(0, 2))
+        await session.finish()
+        for _ in range(20):
+            assert (await backend.status("m")).state is JobState.PROCESSING
+            await anyio.sleep(0.1)
+        assert len(service.connections) == 1
+        await session.aclose()
+        transcript = await fetch(backend)
+        assert [u.text for u in transcript.utterances] == ["line 0", "line 1"]
+
+    run(settings, work)
 
 
 def test_a_meeting_that_no_attempt_finishes_fails_with_the_reason_and_can_be_resumed(
