@@ -7,6 +7,7 @@ audio; what it says comes on its own threads.
 from __future__ import annotations
 
 import json
+import logging
 import threading
 from collections.abc import Callable
 from functools import partial
@@ -38,12 +39,13 @@ from speech_adapters.realtime.said import (
 from speech_adapters.realtime.said import (
     Final as FinalResult,
 )
+from speech_adapters.realtime.signin import SignIn
 from speech_adapters.transcript import Word
 
 __all__ = ["Recogniser", "connect"]
 
 _LEAVE_SECONDS: Final = 3.0
-_SCOPE: Final = "https://cognitiveservices.azure.com/.default"
+_logger = logging.getLogger("speech_adapters")
 _Code: Final = sdk.CancellationErrorCode
 _ERRORS: Final[dict[Any, type[SpeechError]]] = {
     _Code.AuthenticationFailure: AuthenticationError,
@@ -92,11 +94,11 @@ class Recogniser:
         self, request: MeetingRequest, access: Access, pace: float, told: Callable[[Said], None]
     ) -> None:
         self._told = told
-        self._access = access
+        self._sign_in = SignIn(access)
         self._ended = threading.Event()  # it said so
         self._stopped = threading.Event()  # and it is so
         self._stopping = threading.Thread(target=self._stop, name="speech-compat-stop", daemon=True)
-        self._token = _token_of(access)
+        self._token = self._sign_in.token()
         config = _config(request, access, self._token)
         config.set_property_by_name(_THROTTLE, str(round(pace * 100)))
         form = sdk.audio.AudioStreamFormat(request.audio.sample_rate, 16, 1)
@@ -131,8 +133,16 @@ class Recogniser:
         self._stream.close()
 
     def refresh(self) -> None:
-        """Give the SDK the token that is valid now, where tokens are not its own business."""
-        token = _token_of(self._access)
+        """Give the SDK the token that is valid now: it does not renew one by itself.
+
+        In 1.53 a credential given to it is asked once, before the first connection.
+        """
+        try:
+            token = self._sign_in.token()
+        except Exception as error:  # whatever a credential may raise
+            # The one there is may do until the end; if not, the service will say so.
+            _logger.warning("The token cannot be renewed just now (%s).", type(error).__name__)
+            return
         if token != self._token:
             self._token = token
             # The transcriber's own setter is broken in 1.53; its base class has it right.
@@ -223,9 +233,6 @@ def _config(request: MeetingRequest, access: Access, token: str) -> sdk.SpeechCo
 def _with_endpoint(access: Access) -> sdk.SpeechConfig:
     if access.key:
         return sdk.SpeechConfig(subscription=access.key, endpoint=access.endpoint)
-    if access.credential is not None:
-        # The SDK asks it for a new token whenever one is needed.
-        return sdk.SpeechConfig(token_credential=access.credential, endpoint=access.endpoint)
     return sdk.SpeechConfig(endpoint=access.endpoint)
 
 
@@ -257,18 +264,6 @@ def _languages(request: MeetingRequest) -> dict[str, Any]:
     ]
     detect = sdk.languageconfig.AutoDetectSourceLanguageConfig(sourceLanguageConfigs=configs)
     return {"auto_detect_source_language_config": detect}
-
-
-def _token_of(access: Access) -> str:
-    """Give the token that is valid now; empty where there is a key or the SDK asks itself.
-
-    With a region the service wants the resource's id before the token.
-    """
-    if access.token is not None:
-        return str(access.token())
-    if access.credential is not None and not access.endpoint:
-        return f"aad#{access.resource_id}#{access.credential.get_token(_SCOPE).token}"
-    return ""
 
 
 def _ending(event: Any) -> Said:

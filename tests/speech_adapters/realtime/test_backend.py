@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -228,25 +229,41 @@ def test_several_channels_are_sent_as_one(play: Play, configure: Configure) -> N
 
 
 class Credential:
+    """Its tokens are valid for a second."""
+
     def __init__(self) -> None:
         self.asked = 0
 
     def get_token(self, *scopes: str, **_: Any) -> AccessToken:
         self.asked += 1
-        return AccessToken(f"token-{self.asked}", int(time.time()) + 3600)
+        return AccessToken(f"token-{self.asked}", int(time.time()) + 1)
 
 
-def test_a_programs_credential_signs_in_and_is_asked_again(
-    play: Play, configure: Configure
+def test_a_programs_credential_signs_in_and_is_asked_again_in_time(
+    play: Play, configure: Configure, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("speech_adapters.realtime.driver._REFRESH_SECONDS", 0.0)
     service, url = play(Script(lines(6), cuts=((3 * SECOND, 1011),)))
-    credential = Credential()
-    given = configure(url, key="")
+    given = configure(url, key="", pace="2")
     settings = given.model_copy(
-        update={"service": given.service.model_copy(update={"credential": credential})}
+        update={"service": given.service.model_copy(update={"credential": Credential()})}
     )
-    assert len(texts(run(settings, lambda backend: transcribe(backend, 6)))) == 6
-    assert service.connections[0].credential.startswith("token-")
+    assert len(texts(run(settings, slowly))) == 6
+    first, later = [found.credential for found in service.connections]
+    assert first == "token-1"
+    assert later.startswith("token-")
+    assert later != first
+
+
+async def slowly(backend: Backend) -> list[SessionEvent]:
+    session = await backend.open_session(MeetingRequest("m"))
+    await session.push(audio(0, 2))
+    await anyio.sleep(2)
+    await session.push(audio(2, 4))
+    await session.finish()
+    events = [event async for event in session.events()]
+    await session.aclose()
+    return events
 
 
 def test_a_token_that_expires_is_renewed(
@@ -263,19 +280,10 @@ def test_a_token_that_expires_is_renewed(
         update={"service": given.service.model_copy(update={"token": lambda: valid[-1]})}
     )
 
-    async def work(backend: Backend) -> list[SessionEvent]:
-        session = await backend.open_session(MeetingRequest("m"))
-        await session.push(audio(0, 2))
-        await anyio.sleep(0.5)
-        valid.append("second")
-        await anyio.sleep(1.5)
-        await session.push(audio(2, 4))
-        await session.finish()
-        events = [event async for event in session.events()]
-        await session.aclose()
-        return events
-
-    assert len(texts(run(settings, work))) == 6
+    timer = threading.Timer(0.5, valid.append, ["second"])
+    timer.start()
+    assert len(texts(run(settings, slowly))) == 6
+    timer.join()
     assert [found.credential for found in service.connections] == ["first", "second"]
 
 
