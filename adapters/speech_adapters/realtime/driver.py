@@ -1,9 +1,11 @@
 """The thread that takes a recording through recognisers until all of it was recognised.
 
 It reads the audio from the spool, so a program's audio is never held in memory, and gives
-it to the SDK no faster than results come back: of what the SDK has been given and nothing
-was heard of, there is never more than some seconds.  A recogniser that ends early is
-followed by another one, from the end of the last result on.
+it to the SDK no faster than results come back: where nothing was heard of the last seconds
+that the SDK was given, more goes at the speed of speech only.  It is not held back for
+good, since the service may have acknowledged silence in ways that the SDK does not tell;
+where it has not, the SDK gives up by itself.  A recogniser that ends early is followed by
+another one, from the end of the last result on.
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ _BLOCKS_PER_SECOND: Final = 5
 _STOP_SECONDS: Final = 2.0
 _REFRESH_SECONDS: Final = 10.0
 _GLANCE_SECONDS: Final = 1.0
+_PACED_SECONDS: Final = 0.1
 # Events that nobody has taken yet; more, and no more audio is sent.
 _BACKLOG: Final = 1_000
 
@@ -104,6 +107,8 @@ class Driver:
         self._ending: Said | None = None
         self._generation = 0
         self._owed_since: float | None = None
+        # Since when, and from which byte on, audio goes at the speed of speech only.
+        self._paced: tuple[float, int] | None = None
 
     def grow(self, size: int, *, ended: bool = False) -> None:
         """Say that the spool holds ``size`` bytes, and whether that is all."""
@@ -148,7 +153,7 @@ class Driver:
         with self._changed:
             self._ending = None
             self._generation += 1
-            self._owed_since = None
+            self._owed_since = self._paced = None
             self._narrator.begin(self._pcm.ticks(fed))
         ear = self._connect(self._listener(self._generation))
         try:
@@ -195,14 +200,15 @@ class Driver:
             SpeechError: the recogniser has ended early, or is silent for too long.
         """
         with self._changed:
-            self._changed.wait_for(lambda: self._due(fed, told_end), _GLANCE_SECONDS)
+            glance = _GLANCE_SECONDS if self._paced is None else _PACED_SECONDS
+            self._changed.wait_for(lambda: self._due(fed, told_end), glance)
             if isinstance(self._ending, Broken):
                 raise self._ending.error
             if self._closed or self._ending is not None:
                 if not told_end and not self._closed:
                     raise BackendError("The service ended the transcription before the audio did.")
                 return None
-            self._check_patience(told_end or self._room(fed) <= 0 < self._size - fed)
+            self._check_patience(told_end)
             return max(min(self._room(fed), self._size - fed), 0)
 
     def _check_patience(self, owed: bool) -> None:
@@ -227,12 +233,18 @@ class Driver:
         return (self._ended and fed >= self._size) or min(self._room(fed), self._size - fed) > 0
 
     def _room(self, fed: int) -> int:
-        """Give how many bytes more may be under way; none while events pile up."""
+        """Give how many bytes more may be given now; none while events pile up."""
         if self._backlog() > _BACKLOG:
             return 0
         ahead = round(self._options.ahead_seconds * self._pcm.sample_rate) * self._pcm.frame_bytes
         frame = self._narrator.reached * self._pcm.sample_rate // TICKS_PER_SECOND
-        return frame * self._pcm.frame_bytes + ahead - fed
+        room = frame * self._pcm.frame_bytes + ahead - fed
+        if room > 0:
+            self._paced = None
+            return room
+        since, start = self._paced = self._paced or (time.monotonic(), fed)
+        spoken = int((time.monotonic() - since) * self._pcm.sample_rate) * self._pcm.frame_bytes
+        return start + spoken - fed
 
     def _listener(self, generation: int) -> Callable[[Said], None]:
         def hear(said: Said) -> None:

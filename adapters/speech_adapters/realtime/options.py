@@ -34,9 +34,9 @@ class RealtimeOptions(Options):
         backfill_seconds: utterances of an unknown speaker are given a new speaker who
             appears within so many seconds after them; 0 leaves them unknown.
         pace: how much faster than real time audio may be sent; the SDK's own is 2.
-        ahead_seconds: how much audio may be under way that nothing was heard of yet; the
-            SDK gives up at about 66.
-        patience_seconds: how long the service may be silent while it owes an answer.
+        ahead_seconds: how much audio may be under way that nothing was heard of yet;
+            more goes at the speed of speech only, and the SDK gives up at about 66.
+        patience_seconds: how long the service may be silent when all audio was sent.
         attempts: connections tried one after another without any progress.
         retry_seconds: pause before the second, doubled for each further one.
     """

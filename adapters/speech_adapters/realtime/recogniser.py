@@ -10,6 +10,7 @@ import json
 import logging
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
@@ -167,7 +168,8 @@ class Recogniser:
         for name in ("speech_start_detected", "speech_end_detected"):
             getattr(transcriber, name).disconnect_all()
         if not ended:
-            transcriber.stop_transcribing_async().get()
+            with suppress(RuntimeError):  # it is gone one way or the other
+                transcriber.stop_transcribing_async().get()
         self._stream.close()
 
     def _connect(self) -> None:

@@ -131,20 +131,52 @@ def test_a_silent_service_is_left_for_a_new_connection(play: Play, configure: Co
     assert speakers == {0, 1}, "a new connection knows no voice of before"
 
 
-def test_no_more_audio_is_under_way_than_allowed(play: Play, configure: Configure) -> None:
-    """Nothing is ever answered: the service is sent five seconds of a minute, and no more."""
+def test_what_nothing_is_heard_of_goes_at_the_speed_of_speech(
+    play: Play, configure: Configure
+) -> None:
+    """Nothing is ever answered, and a minute is there at once."""
     service, url = play(Script(stall=0))
-    settings = configure(url, patience_seconds="1", ahead_seconds="5", attempts="1")
+
+    async def work(backend: Backend) -> list[int]:
+        session = await backend.open_session(MeetingRequest("m"))
+        await session.push(audio(0, 60))
+        sent = []
+        for _ in range(2):
+            await anyio.sleep(2)
+            sent.append(service.heard // SECOND)
+        await session.aclose()
+        return sent
+
+    first, second = run(configure(url, ahead_seconds="5"), work)
+    assert 5 <= first <= 8
+    assert 1 <= second - first <= 3
+
+
+def test_a_service_that_never_comes_to_an_end_is_waited_for_in_bounds(
+    play: Play, configure: Configure
+) -> None:
+    _, url = play(Script(stall=0))
+    settings = configure(url, patience_seconds="1", attempts="1")
     with pytest.raises(TimedOutError, match="silent for 1 s while it owed an answer"):
-        run(settings, lambda backend: transcribe(backend, 60))
-    assert service.heard <= 6 * SECOND
+        run(settings, lambda backend: transcribe(backend, 3))
+
+
+def test_a_service_that_acknowledges_nothing_is_left_for_a_new_connection(
+    play: Play, configure: Configure
+) -> None:
+    """The SDK gives up by itself; the audio since the last result is sent again."""
+    service, url = play(Script(lines(80), stall=10 * SECOND, clock=True))
+    events = run(configure(url, ahead_seconds="60"), lambda b: transcribe(b, 80))
+    assert texts(events) == [f"line {n}" for n in range(80)]
+    assert len(service.connections) == 2
 
 
 def test_acknowledged_silence_needs_no_results(play: Play, configure: Configure) -> None:
-    late = Line("late", 70 * SECOND, SECOND)
-    noise = tuple(Line("", n * 10 * SECOND, SECOND, status="NoMatch") for n in range(7))
-    _, url = play(Script((*noise, late), acknowledge=True))
-    assert texts(run(configure(url), lambda b: transcribe(b, 72))) == ["late"]
+    """More than the SDK bears unacknowledged; it is, in a way that no program sees."""
+    service, url = play(Script((Line("late", 68 * SECOND, SECOND),), acknowledge=True))
+    events = run(configure(url, ahead_seconds="60"), lambda b: transcribe(b, 70))
+    assert texts(events) == ["late"]
+    assert len(service.connections) == 1
 
 
 @pytest.mark.parametrize(
