@@ -134,3 +134,29 @@ def test_killed_in_the_middle(recording: Path, service: LoopbackService) -> None
         assert "ended early" in found.notes[0]
         speakers = [u.speaker for u in store.transcript(found.id).utterances[:3]]
     assert speakers == [0, 0, 1], "corrections were kept too"
+
+
+def test_stopping_is_bounded_where_the_service_stands_still(
+    recording: Path, service: LoopbackService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was not recognised by then is recognised without live results."""
+    import speech_compat as speechsdk
+
+    monkeypatch.setattr("speech_compat._run._IDLE_SECONDS", 1.0)
+    monkeypatch.setattr("speech_compat._run._DRAIN_SECONDS", 1.0)
+    for mode in ("RealTimeAndAsync", "RealTime"):
+        service.script = Script(LINES, stall=0)
+        service._stalled = False
+        config = speechsdk.SpeechConfig(subscription="key", region="centralus")
+        config.set_service_property(
+            "transcriptionMode", mode, speechsdk.ServicePropertyChannel.UriQueryParameter
+        )
+        audio = speechsdk.audio.AudioConfig(filename=str(recording))
+        transcriber = speechsdk.transcription.MeetingTranscriber(audio)
+        transcriber.join_meeting_async(speechsdk.transcription.Meeting(config, mode)).get()
+        transcriber.start_transcribing_async().get()
+        time.sleep(1)
+        began = time.monotonic()
+        transcriber.stop_transcribing_async().get()
+        assert time.monotonic() - began < 20
+    assert len(run("fetch_meeting.py", "RealTimeAndAsync")) == 3

@@ -38,6 +38,9 @@ __all__ = ["Listener", "Run"]
 
 # How long a stopped live meeting may still recognise what it has heard.
 _DRAIN_SECONDS: Final = 10.0
+# How long a stopped meeting that is stored too may stand still.
+_IDLE_SECONDS: Final = 30.0
+_GLANCE_SECONDS: Final = 0.5
 # How long a program that ends waits for its stored meetings to be on disk.
 _EXIT_SECONDS: Final = 60.0
 _LEAVE_SECONDS: Final = 5.0
@@ -83,6 +86,7 @@ class Run:
         self._stopping = False
         self._program_ended = False
         self._cut = False
+        self._heard_at = 0.0
         self._told = 0
         self._indexes: dict[str, int] = {}
         self._started = threading.Event()
@@ -111,10 +115,11 @@ class Run:
         """End after the audio that is there now; returns at once.  Idempotent."""
         with self._lock:
             first, self._stopping = not self._stopping, True
+            self._heard_at = time.monotonic()
             source = self._source
         if source is not None:
             source.stop()
-        if first and not self._plan.mode.stored:
+        if first and self._plan.mode.live:
             threading.Thread(target=self._cut_off, name="speech-compat-stop", daemon=True).start()
 
     def wait_stopped(self) -> None:
@@ -138,14 +143,21 @@ class Run:
         self._done.wait(_LEAVE_SECONDS)
 
     def _cut_off(self) -> None:
-        """Do not wait for ever for a live meeting's backlog."""
-        if not self._done.wait(_DRAIN_SECONDS):
-            _logger.warning(
-                "The transcription was stopped; what was not recognised within %g s is dropped.",
-                _DRAIN_SECONDS,
-            )
-            self._cut = True
-            self._close_session()
+        """Do not wait for ever for a live meeting's backlog, nor for one that stands still."""
+        if self._plan.mode.stored:
+            while not self._done.wait(_GLANCE_SECONDS):
+                if time.monotonic() - self._heard_at > _IDLE_SECONDS:
+                    self._drop(_IDLE_SECONDS, "goes on without live results: ask by its id")
+                    return
+        elif not self._done.wait(_DRAIN_SECONDS):
+            self._drop(_DRAIN_SECONDS, "is dropped")
+
+    def _drop(self, seconds: float, what: str) -> None:
+        _logger.warning(
+            "The transcription was stopped; what was not recognised within %g s %s.", seconds, what
+        )
+        self._cut = True
+        self._close_session()
 
     def _run(self) -> None:
         try:
@@ -254,6 +266,7 @@ class Run:
             self._close_session()
 
     def _tell(self, event: SessionEvent) -> None:
+        self._heard_at = time.monotonic()
         match event:
             case SpeechStarted(offset):
                 self._listener.speech("speech_start_detected", self._event(offset))
