@@ -83,6 +83,7 @@ class Run:
         self._session: Session | None = None
         self._failure: SpeechError | None = None
         self._lock = threading.Lock()
+        self._closing = threading.Lock()
         self._stopping = False
         self._program_ended = False
         self._cut = False
@@ -298,7 +299,8 @@ class Run:
     def _close_session(self) -> None:
         session = self._session
         if session is not None:
-            _runtime.call(session.aclose)
+            with self._closing:  # whoever comes second goes on when it is closed, not before
+                _runtime.call(session.aclose)
 
     def _close(self) -> None:
         if self._source is not None:
