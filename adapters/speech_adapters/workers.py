@@ -5,14 +5,16 @@ from __future__ import annotations
 import atexit
 import subprocess
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from speech_adapters.contract import JobState
 from speech_adapters.errors import BackendError, MeetingBusyError
 from speech_adapters.store import Hold, Recording, Store
 
-__all__ = ["hold_patiently", "log_path", "spawn"]
+__all__ = ["hold_patiently", "log_path", "spawn", "take"]
 
 _HOLD_TRIES: Final = 5
 _HOLD_SECONDS: Final = 0.2
@@ -68,6 +70,17 @@ def spawn(command: list[str], recording: str, log: Path, told: bytes = b"") -> N
     if child.stdin is not None:
         with suppress(BrokenPipeError), child.stdin as pipe:
             pipe.write(told)
+
+
+def take(store: Store, recording: str, process: Callable[[Recording], None]) -> None:
+    """Hold a recording and process it, unless somebody else is at it or it is done."""
+    hold = hold_patiently(store, recording)
+    if hold is None:
+        return
+    with hold:
+        found = store.get(recording)
+        if found.state is JobState.PROCESSING:
+            process(found)
 
 
 def hold_patiently(store: Store, recording: str) -> Hold | None:

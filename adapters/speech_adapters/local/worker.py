@@ -13,11 +13,12 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from speech_adapters.contract import JobState, Progress, SessionEvent, SpeechEnded
+from speech_adapters.contract import Progress, SessionEvent, SpeechEnded
 from speech_adapters.errors import BackendError, SpeechError
 from speech_adapters.local.feed import Feed
 from speech_adapters.local.job import Job
@@ -28,7 +29,7 @@ from speech_adapters.spool import SpoolReader
 from speech_adapters.spooling import CUT_SHORT
 from speech_adapters.store import Recording, Store
 from speech_adapters.transcript import Transcript, ticks
-from speech_adapters.workers import hold_patiently, log_path
+from speech_adapters.workers import hold_patiently, log_path, take
 
 if TYPE_CHECKING:
     from speech_adapters.local.engine import Engine
@@ -81,13 +82,7 @@ def _both(job: Job, voice: _Voice) -> None:
 def _stored(job: Job) -> int:
     assert job.store is not None
     with Store.open(job.store) as store:
-        hold = hold_patiently(store, job.recording)
-        if hold is None:
-            return 0  # another worker is at it
-        with hold:
-            recording = store.get(job.recording)
-            if recording.state is JobState.PROCESSING:
-                _process(job, store, recording)
+        take(store, job.recording, partial(_process, job, store))
     return 0
 
 

@@ -39,7 +39,7 @@ from speech_adapters.realtime.worker import Order, finish
 from speech_adapters.registry import create_backend
 from speech_adapters.spooling import FolderKeeper, Keeper, SpoolSession, StoreKeeper, in_hand
 from speech_adapters.store import Hold, Recording
-from speech_adapters.transcript import TICKS_PER_SECOND, Provenance, Transcript
+from speech_adapters.transcript import Provenance, Transcript
 from speech_adapters.workers import log_path, spawn
 
 __all__ = ["RealtimeBackend"]
@@ -130,7 +130,7 @@ class RealtimeBackend:
         if request.mode is Mode.LIVE:
             folder = Path(tempfile.mkdtemp(prefix="speech-compat-"))
             audio = folder / _AUDIO_FILE
-            narrator = self._narrator(request)
+            narrator = Narrator.of(request, self._options.backfill_seconds)
             return RealtimeSession(
                 audio,
                 FolderKeeper(folder),
@@ -147,7 +147,7 @@ class RealtimeBackend:
         """Recognise live; the hold keeps others from recognising the same meanwhile."""
         store, request = self._meetings.store, recording.request
         hold = store.hold_recording(recording.id)
-        narrator = self._narrator(request)
+        narrator = Narrator.of(request, self._options.backfill_seconds)
 
         def complete() -> bool:
             if self._options.final != NAME:
@@ -160,14 +160,6 @@ class RealtimeBackend:
             Journal(journal_path(recording)),
             partial(self._driver, request, recording.audio_path, narrator),
             complete,
-        )
-
-    def _narrator(self, request: MeetingRequest) -> Narrator:
-        return Narrator(
-            request.meeting_id,
-            request.language,
-            apart=request.differentiate_speakers,
-            backfill=round(self._options.backfill_seconds * TICKS_PER_SECOND),
         )
 
     def _driver(

@@ -12,12 +12,13 @@ from __future__ import annotations
 import hashlib
 from collections import deque
 from collections.abc import Iterable, Iterator
-from typing import Final
+from typing import Final, Self
 
 import attrs
 
 from speech_adapters.contract import (
     Hypothesis,
+    MeetingRequest,
     Progress,
     Recognized,
     SessionEvent,
@@ -26,7 +27,7 @@ from speech_adapters.contract import (
 )
 from speech_adapters.realtime.said import Final as FinalResult
 from speech_adapters.realtime.said import Guess, SpeechEdge
-from speech_adapters.transcript import LabelStyle, Utterance
+from speech_adapters.transcript import LabelStyle, Utterance, ticks
 
 __all__ = ["BACKFILLED", "RECONNECTED", "Narrator"]
 
@@ -81,6 +82,19 @@ class Narrator:
             self._reached = max(self._reached, utterance.end)
             self._number_up(utterance.speaker)
             self._heard |= {utterance.speaker} if utterance.speaker is not None else set()
+
+    @classmethod
+    def of(
+        cls, request: MeetingRequest, backfill_seconds: float, known: Iterable[Utterance] = ()
+    ) -> Self:
+        """Make the narrator of a request."""
+        return cls(
+            request.meeting_id,
+            request.language,
+            apart=request.differentiate_speakers,
+            backfill=ticks(backfill_seconds),
+            known=known,
+        )
 
     @property
     def reached(self) -> int:

@@ -12,13 +12,14 @@ import sys
 import time
 import traceback
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import attrs
 from pydantic import BaseModel
 
-from speech_adapters.contract import JobState, Recognized, SessionEvent
+from speech_adapters.contract import Recognized, SessionEvent
 from speech_adapters.errors import SpeechError
 from speech_adapters.realtime.driver import Driver
 from speech_adapters.realtime.journal import Journal, journal_path, read_journal
@@ -26,8 +27,8 @@ from speech_adapters.realtime.narrator import Narrator
 from speech_adapters.realtime.options import Access, RealtimeOptions
 from speech_adapters.realtime.origin import origin
 from speech_adapters.store import Recording, Store
-from speech_adapters.transcript import TICKS_PER_SECOND, Transcript
-from speech_adapters.workers import hold_patiently, log_path
+from speech_adapters.transcript import Transcript
+from speech_adapters.workers import log_path, take
 
 __all__ = ["MAX_ATTEMPTS", "Order", "finish", "main"]
 
@@ -73,12 +74,7 @@ def main(text: str) -> int:
     """Do what the order in ``text`` says; gives the exit code."""
     order = Order.model_validate_json(text)
     with Store.open(order.state_dir) as store:
-        hold = hold_patiently(store, order.recording)
-        if hold is not None:  # else another is at it
-            with hold:
-                recording = store.get(order.recording)
-                if recording.state is JobState.PROCESSING:
-                    _process(order, store, recording)
+        take(store, order.recording, partial(_process, order, store))
     return 0
 
 
@@ -105,13 +101,7 @@ def _recognise(order: Order, store: Store, recording: Recording) -> None:
 
     request, access = recording.request, order.access()
     path = journal_path(recording)
-    narrator = Narrator(
-        recording.meeting_id,
-        request.language,
-        apart=request.differentiate_speakers,
-        backfill=round(order.options.backfill_seconds * TICKS_PER_SECOND),
-        known=read_journal(path),
-    )
+    narrator = Narrator.of(request, order.options.backfill_seconds, read_journal(path))
     journal = Journal(path)
     meter = _Meter(store, recording, narrator)
     driver = Driver(
