@@ -85,13 +85,13 @@ class BatchClient:
         found, _ = await self._service.document("GET", address, signed=True)
         return _read(Report, found)
 
-    async def results(self, files: list[ResultFile], folder: Path) -> list[Path]:
-        """Write the results among a job's files into ``folder``; gives their paths."""
+    async def results(self, files: list[ResultFile], folder: Path) -> dict[Path, str]:
+        """Write the results among a job's files into ``folder``; gives their paths and names."""
         found = [file for file in files if file.kind == _RESULT and file.links.content]
-        paths = [folder / f"{number}.json" for number, _ in enumerate(found)]
-        for file, path in zip(found, paths, strict=True):
+        names = {folder / f"{number}.json": file.name for number, file in enumerate(found)}
+        for file, path in zip(found, names, strict=True):
             await self._service.download(file.links.content, path)
-        return paths
+        return names
 
     async def delete(self, url: str) -> bool:
         """Delete a job; gives whether it could be: one that runs cannot."""

@@ -39,18 +39,19 @@ async def read_job(
     report = await client.report(files)
     # Results can be larger than what should be in memory.
     with TemporaryDirectory(prefix="speech-compat-") as folder:
-        paths = [] if report.failure else await client.results(files, Path(folder))
-        if paths:
-            return await run_sync(_read, paths, meeting_id, origin)
+        names = {} if report.failure else await client.results(files, Path(folder))
+        if names:
+            return await run_sync(_read, names, meeting_id, origin)
     reason = report.failure or job.failure or "the service gave neither result nor reason"
     # A reason may quote the audio's address with its signature.
     raise JobFailedError(f"Batch transcription failed: {_QUERY.sub('?...', reason)}")
 
 
-def _read(paths: list[Path], meeting_id: str, origin: Provenance) -> Transcript:
-    if len(paths) == 1:
-        return read_result(paths[0], meeting_id, origin, _RESULT)
+def _read(names: dict[Path, str], meeting_id: str, origin: Provenance) -> Transcript:
+    if len(names) == 1:
+        return read_result(next(iter(names)), meeting_id, origin, _RESULT)
     pieces = [
-        Piece(read_source(path), read_result(path, meeting_id, origin, _RESULT)) for path in paths
+        Piece(read_source(path), read_result(path, meeting_id, origin, _RESULT), name)
+        for path, name in names.items()
     ]
     return joined(pieces, meeting_id, origin)

@@ -25,6 +25,8 @@ __all__ = ["Part", "Piece", "joined", "part_name", "parts_of"]
 # How much of the end of a part is searched for a quiet place.
 _SEARCHED_SECONDS: Final = 600
 _NAME: Final = re.compile(r"[0-9a-f]{32}\.(?P<start>\d+)\.(?P<channel>\d+|all)\.wav")
+# How the service names the results of files that were listed (facts, 2.6).
+_GIVEN: Final = re.compile(r"contenturl_(?P<number>\d+)\.json")
 _APART_IN_TIME: Final = (
     "The recording was sent in {} parts, cut where it was quiet: each part has speakers of its own."
 )
@@ -49,10 +51,11 @@ class Part:
 
 @attrs.frozen
 class Piece:
-    """The transcript of one audio file, and the address or path of that file."""
+    """The transcript of one audio file, its address or path, and its result's name."""
 
     source: str
     transcript: Transcript
+    name: str = ""
 
 
 def parts_of(
@@ -82,9 +85,10 @@ def part_name(recording_id: str, part: Part, pcm: PcmFormat) -> str:
 def joined(pieces: Sequence[Piece], meeting_id: str, origin: Provenance) -> Transcript:
     """Put the transcripts of a job's files together.
 
-    Files that are no parts of a recording are taken to follow one another in the order
-    of their names.  Speakers are told apart within a file only, so those of different
-    files have different numbers, by first appearance.
+    Files that are no parts of a recording are taken to follow one another as they were
+    given, which the names of results tell, or in the order of their names.  Speakers are
+    told apart within a file only, so those of different files have different numbers, by
+    first appearance.
     """
     if len(pieces) == 1 and _place(pieces[0].source) in (None, (0, None)):
         return pieces[0].transcript
@@ -122,10 +126,15 @@ def _placed(pieces: Sequence[Piece]) -> list[_Placed]:
     if len(found) == len(pieces):
         return sorted(found, key=lambda piece: (piece[0], piece[1] or 0))
     start, following = 0, list[_Placed]()
-    for piece in sorted(pieces, key=lambda piece: urlsplit(piece.source).path):
+    for piece in sorted(pieces, key=_turn):
         following.append((start, None, piece.transcript))
         start += piece.transcript.duration
     return following
+
+
+def _turn(piece: Piece) -> tuple[int, str]:
+    match = _GIVEN.fullmatch(piece.name)
+    return int(match["number"]) if match else 0, urlsplit(piece.source).path
 
 
 def _place(source: str) -> tuple[int, int | None] | None:

@@ -440,7 +440,7 @@ def uploaded(storage: str) -> Iterator[str]:
             data = io.BytesIO()
             with wave.open(data, "wb") as file:
                 file.setparams((1, 2, 16_000, 0, "NONE", ""))
-                file.writeframes(SOUND)
+                file.writeframes(SOUND * (2 if name == "second.wav" else 1))
             container.upload_blob(name, data.getvalue())
         signature = generate_container_sas(
             str(service.account_name),
@@ -452,11 +452,18 @@ def uploaded(storage: str) -> Iterator[str]:
         yield f"{container.url}/?{signature}"
 
 
-@pytest.mark.parametrize("folder", [False, True])
+@pytest.mark.parametrize(
+    ("folder", "names"),
+    [(False, ("first", "second")), (False, ("second", "first")), (True, ("first", "second"))],
+)
 def test_audio_at_addresses_of_the_programs_own(
-    properties: Properties, double: ServiceDouble, uploaded: str, folder: bool
+    properties: Properties,
+    double: ServiceDouble,
+    uploaded: str,
+    folder: bool,
+    names: tuple[str, ...],
 ) -> None:
-    files = [uploaded.replace("/?", f"/{name}.wav?") for name in ("first", "second")]
+    files = [uploaded.replace("/?", f"/{name}.wav?") for name in names]
     addresses = (uploaded,) if folder else tuple(files)
 
     async def work(backend: Backend) -> Transcript:
@@ -464,9 +471,14 @@ def test_audio_at_addresses_of_the_programs_own(
         return await fetch(backend)
 
     transcript = use(properties(storage_connection_string=""), work)
-    assert [u.offset for u in transcript.utterances] == [1_000_000, 11_000_000]
+    seconds = {"first": 1, "second": 2}
+    assert [u.text for u in transcript.utterances] == [
+        f"A double heard {seconds[name]}.000 seconds." for name in names
+    ]
+    begins = seconds[names[0]] * 10_000_000
+    assert [u.offset for u in transcript.utterances] == [1_000_000, begins + 1_000_000]
     assert [u.speaker for u in transcript.utterances] == [0, 1]
-    assert transcript.duration == 20_000_000
+    assert transcript.duration == 30_000_000
     (job,) = double.jobs.values()
     assert ("contentContainerUrl" in job.body) == folder
     state = Path(properties()["state_dir"])
