@@ -255,7 +255,10 @@ class Driver:
                 if isinstance(said, Stopped | Broken):
                     self._ending = said
                 else:
-                    self._say(self._narrator.hear(said))
+                    try:
+                        self._say(self._narrator.hear(said))
+                    except SpeechError as error:  # on the SDK's threads nobody would see it
+                        self._ending = Broken(error)
                 self._changed.notify_all()
 
         return hear

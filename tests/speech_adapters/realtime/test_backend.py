@@ -27,6 +27,7 @@ from speech_adapters.errors import (
     ConfigurationError,
     RefusedError,
     SpeechError,
+    StoreError,
     ThrottledError,
     TimedOutError,
     UnavailableError,
@@ -509,3 +510,24 @@ def test_nothing_is_left_of_a_meeting_that_was_deleted(play: Play, configure: Co
     with Store.open(settings.state_dir) as store:
         assert store.newest("m").state is JobState.DELETED
     assert [path.name for path in (settings.state_dir / "audio").iterdir()] == []
+
+
+def test_what_cannot_be_noted_is_an_error_and_not_lost_in_silence(
+    play: Play, configure: Configure
+) -> None:
+    _, url = play(Script(lines(2)))
+    settings = configure(url)
+
+    async def work(backend: Backend) -> None:
+        session = await backend.open_session(MeetingRequest("m", mode=Mode.BOTH))
+        with Store.open(settings.state_dir) as store:
+            store.newest("m").audio_path.with_suffix(".said").mkdir()
+        try:
+            await session.push(audio(0, 2))
+            await session.finish()
+            with pytest.raises(StoreError, match="What was said cannot be written"):
+                await anext(e async for e in session.events() if isinstance(e, Recognized))
+        finally:
+            await session.aclose()
+
+    run(settings, work)
