@@ -18,6 +18,8 @@ __all__ = [
     "ServiceOptions",
     "address",
     "credential_of",
+    "default_credential",
+    "is_installed",
     "missing",
     "need_packages",
     "service_client",
@@ -96,12 +98,19 @@ def credential_of(options: ServiceOptions, service: Service) -> Any:
     Raises:
         MissingExtraError: azure-identity is not installed.
     """
-    if not options.credential:
-        return service.credential
+    return default_credential("batch") if options.credential else service.credential
+
+
+def default_credential(extra: str) -> Any:
+    """Give azure-identity's DefaultAzureCredential; ``extra`` is what installs the package.
+
+    Raises:
+        MissingExtraError: it is not installed.
+    """
     try:
         from azure.identity import DefaultAzureCredential
     except ImportError as error:
-        raise _absent("azure-identity") from error
+        raise _absent("azure-identity", extra) from error
     return DefaultAzureCredential()
 
 
@@ -122,21 +131,22 @@ def need_packages(*names: str) -> None:
         MissingExtraError: one is not.
     """
     for name in names:
-        if not _is_there(name):
-            raise _absent(name)
+        if not is_installed(name):
+            raise _absent(name, "batch")
 
 
-def _is_there(name: str) -> bool:
+def is_installed(name: str) -> bool:
+    """Whether a package is there; it is not loaded."""
     try:
         return importlib.util.find_spec(name) is not None
     except ModuleNotFoundError:  # a package above it is missing
         return False
 
 
-def _absent(name: str) -> MissingExtraError:
+def _absent(name: str, extra: str) -> MissingExtraError:
     return MissingExtraError(
         f"Azure's services need the package {name}, which is not installed:"
-        ' pip install "speech-compat[batch]"'
+        f' pip install "speech-compat[{extra}]"'
     )
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
 import attrs
 from pydantic import Field, SecretStr
 
+from speech_adapters.azure import default_credential, is_installed
 from speech_adapters.config import Options, Settings, parse_options
 from speech_adapters.errors import ConfigurationError, MissingExtraError
 
@@ -82,11 +82,7 @@ def need_sdk() -> None:
     Raises:
         MissingExtraError: it is not.
     """
-    try:
-        there = importlib.util.find_spec("azure.cognitiveservices.speech") is not None
-    except ModuleNotFoundError:
-        there = False
-    if not there:
+    if not is_installed("azure.cognitiveservices.speech"):
         raise MissingExtraError(
             "The realtime backend needs the package azure-cognitiveservices-speech, which is not"
             ' installed: pip install "speech-compat[realtime]"'
@@ -120,7 +116,7 @@ def access_of(options: RealtimeOptions, settings: Settings) -> Access:
     if key:
         return attrs.evolve(access, key=key)
     if options.credential:
-        return _with_credential(access, _default_credential(), options.resource_id)
+        return _with_credential(access, default_credential(NAME), options.resource_id)
     if service.credential is not None:
         return _with_credential(access, service.credential, options.resource_id)
     if service.token is not None:
@@ -137,17 +133,6 @@ def _with_credential(access: Access, credential: Any, resource_id: str) -> Acces
             " domain as backends.realtime.endpoint instead of the region."
         )
     return attrs.evolve(access, credential=credential, resource_id=resource_id)
-
-
-def _default_credential() -> Any:
-    try:
-        from azure.identity import DefaultAzureCredential
-    except ImportError as error:
-        raise MissingExtraError(
-            "Azure's credentials need the package azure-identity, which is not installed:"
-            ' pip install "speech-compat[realtime]"'
-        ) from error
-    return DefaultAzureCredential()
 
 
 def _endpoint(endpoint: str) -> str:

@@ -163,26 +163,28 @@ class Recogniser:
         """Stop, unless it has ended by itself: then the SDK would wait ten seconds for nothing."""
         transcriber = self._transcriber
         ended = self._ended.is_set() and self._stopped.wait(_LEAVE_SECONDS)
-        for name in ("transcribing", "transcribed", "canceled", "session_stopped"):
-            getattr(transcriber, name).disconnect_all()
-        for name in ("speech_start_detected", "speech_end_detected"):
-            getattr(transcriber, name).disconnect_all()
+        for signal in (*self._signals(), transcriber.session_stopped):
+            signal.disconnect_all()
         if not ended:
             with suppress(RuntimeError):  # it is gone one way or the other
                 transcriber.stop_transcribing_async().get()
         self._stream.close()
 
     def _connect(self) -> None:
-        transcriber = self._transcriber
-        for signal, read in (
-            (transcriber.transcribing, lambda event: _guess(event.result)),
-            (transcriber.transcribed, lambda event: _final(event.result)),
-            (transcriber.canceled, _ending),
-            (transcriber.speech_start_detected, lambda event: SpeechEdge(True, event.offset)),
-            (transcriber.speech_end_detected, lambda event: SpeechEdge(False, event.offset)),
-        ):
+        for signal, read in self._signals().items():
             signal.connect(partial(self._tell, read))
-        transcriber.session_stopped.connect(lambda _: self._stopped.set())
+        self._transcriber.session_stopped.connect(lambda _: self._stopped.set())
+
+    def _signals(self) -> dict[Any, Callable[[Any], Said]]:
+        """Give the signals that say something, and how that is read."""
+        transcriber = self._transcriber
+        return {
+            transcriber.transcribing: lambda event: _guess(event.result),
+            transcriber.transcribed: lambda event: _final(event.result),
+            transcriber.canceled: _ending,
+            transcriber.speech_start_detected: lambda event: SpeechEdge(True, event.offset),
+            transcriber.speech_end_detected: lambda event: SpeechEdge(False, event.offset),
+        }
 
     def _tell(self, read: Callable[[Any], Said], event: Any) -> None:
         """Tell an event; on the SDK's threads nobody would see an error."""

@@ -14,17 +14,18 @@ import traceback
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import attrs
 from pydantic import BaseModel
 
+from speech_adapters.azure import default_credential
 from speech_adapters.contract import Recognized, SessionEvent
 from speech_adapters.errors import SpeechError
 from speech_adapters.realtime.driver import Driver
 from speech_adapters.realtime.journal import Journal, journal_path, read_journal
 from speech_adapters.realtime.narrator import Narrator
-from speech_adapters.realtime.options import Access, RealtimeOptions
+from speech_adapters.realtime.options import NAME, Access, RealtimeOptions
 from speech_adapters.realtime.origin import origin
 from speech_adapters.store import Recording, Store
 from speech_adapters.transcript import Transcript
@@ -61,11 +62,7 @@ class Order(BaseModel):
 
     def access(self) -> Access:
         """Give whom to connect to."""
-        credential: Any = None
-        if self.default_credential:
-            from azure.identity import DefaultAzureCredential
-
-            credential = DefaultAzureCredential()
+        credential = default_credential(NAME) if self.default_credential else None
         token = (lambda: self.token) if self.token else None
         return Access(self.region, self.endpoint, self.key, credential, token, self.resource_id)
 
