@@ -9,7 +9,7 @@ PYTHON ?= $(shell for p in python3.11 python3 python3.12 python3.13; do \
 BIN := .venv/bin
 REAL_VERSIONS := 1.28.0 1.43.0 1.53.0
 READY := .venv/.ready
-SOURCES := compat adapters tests benchmarks tools docs/examples
+SOURCES := compat adapters tests docs/examples
 
 help: ## list the commands
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -42,7 +42,7 @@ lock: $(READY) ## renew requirements.lock: versions and hashes only
 		--no-emit-index-url --no-emit-find-links --output-file requirements.lock
 
 ledger: $(READY) ## compare with the real package; write docs/compatibility.md
-	@PYTHONPATH=tools $(BIN)/python -m ledger
+	@PYTHONPATH=tests $(BIN)/python -m ledger
 
 # Their native libraries need not load, so any platform will do.
 surfaces: $(READY) ## note the surfaces of the real package's versions anew
@@ -50,7 +50,7 @@ surfaces: $(READY) ## note the surfaces of the real package's versions anew
 		echo "azure-cognitiveservices-speech $$version" && rm -rf .venv/real && \
 		$(BIN)/python -m pip install --quiet --no-deps --target .venv/real \
 			"azure-cognitiveservices-speech==$$version" && \
-		PYTHONPATH=tools $(BIN)/python -m ledger --read $$version .venv/real || exit 1; done
+		PYTHONPATH=tests $(BIN)/python -m ledger --read $$version .venv/real || exit 1; done
 	@rm -rf .venv/real
 
 clean: ## remove the environment and caches

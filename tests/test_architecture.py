@@ -17,37 +17,52 @@ import speech_compat
 
 ADAPTERS = Path(speech_adapters.__file__).parent
 COMPAT = Path(speech_compat.__file__).parent
-BACKENDS = sorted(p.name for p in ADAPTERS.iterdir() if (p / "__init__.py").is_file())
+BACKENDS = sorted(p.name for p in (ADAPTERS / "backends").iterdir() if p.name[0] not in "_.")
 
 # Where each third-party library may be imported; "" is the package's own folder.
+_ADAPTERS = "speech_adapters"
+_BACKENDS = "speech_adapters/backends"
 HOMES = {
     "anyio": {
-        "speech_compat",
-        *(f"speech_adapters{f}" for f in ("", "/auto", "/batch", "/fast", "/local", "/realtime")),
+        f"{_ADAPTERS}",
+        f"{_ADAPTERS}/azure",
+        f"{_ADAPTERS}/recording",
+        *(f"{_BACKENDS}/{name}" for name in ("auto", "batch", "fast", "local", "realtime")),
+        "speech_compat/_session",
+        "speech_compat/cli",
     },
     "attrs": {
-        "speech_compat",
+        f"{_ADAPTERS}",
+        f"{_ADAPTERS}/audio",
+        f"{_ADAPTERS}/azure",
+        f"{_ADAPTERS}/store",
+        *(f"{_BACKENDS}/{name}" for name in ("batch", "local", "realtime")),
+        "speech_compat/cli",
         "speech_compat/gateway",
-        *(f"speech_adapters{f}" for f in ("", "/batch", "/local", "/realtime")),
+        "speech_compat/testing",
     },
-    "filelock": {"speech_adapters"},
-    "msgspec": {"speech_adapters"},
-    "azure": {"speech_adapters", "speech_adapters/batch", "speech_adapters/realtime"},
-    "httpx": {"speech_adapters"},
-    "tenacity": {"speech_adapters"},
-    "moonshine_voice": {"speech_adapters/local"},
-    "numpy": {"speech_adapters", "speech_adapters/local"},
-    "platformdirs": {"speech_adapters"},
-    "pydantic": {f"speech_adapters{f}" for f in ("", "/auto", "/batch", "/local", "/realtime")},
-    "pydantic_settings": {"speech_adapters"},
-    "rich": {"speech_compat"},
-    "websockets": {"speech_compat/gateway"},
+    "filelock": {f"{_ADAPTERS}/store"},
+    "msgspec": {f"{_ADAPTERS}/azure"},
+    "azure": {f"{_ADAPTERS}/azure", f"{_BACKENDS}/batch", f"{_BACKENDS}/realtime"},
+    "httpx": {f"{_ADAPTERS}/azure"},
+    "tenacity": {f"{_ADAPTERS}/azure"},
+    "moonshine_voice": {f"{_BACKENDS}/local"},
+    "numpy": {f"{_ADAPTERS}/audio", f"{_BACKENDS}/local"},
+    "platformdirs": {f"{_ADAPTERS}"},
+    "pydantic": {
+        f"{_ADAPTERS}",
+        f"{_ADAPTERS}/azure",
+        *(f"{_BACKENDS}/{name}" for name in ("auto", "batch", "local", "realtime")),
+    },
+    "pydantic_settings": {f"{_ADAPTERS}"},
+    "rich": {"speech_compat/cli"},
+    "websockets": {"speech_compat/testing"},
 }
-# A backend knows no other, but for the one whose whole work is to choose between two.
-COMPOSED = {"speech_adapters/auto": ("batch", "fast")}
+# Composite backends; they choose among others.
+COMPOSED = {f"{_BACKENDS}/auto": ("batch", "fast")}
 LEGACY = ("MeetingTranscriber", "ConversationTranscriber", "speechsdk", "SpeechConfig")
 # The new SDK's own classes, of which one has an old name.
-SDK_NAMES = {"realtime/recogniser.py": {"ConversationTranscriber", "SpeechConfig"}}
+SDK_NAMES = {"backends/realtime/recognizer.py": {"ConversationTranscriber", "SpeechConfig"}}
 HEAVY = (
     "anyio",
     "asyncio",
@@ -95,9 +110,9 @@ def test_data_flows_one_way_and_libraries_stay_in_their_folder(folder: str, path
 
 def _assert_no_foreign_backend(folder: str, path: Path, name: str) -> None:
     parts = name.split(".")
-    if len(parts) > 1 and parts[1] in BACKENDS:
-        own = folder == f"speech_adapters/{parts[1]}"
-        assert own or parts[1] in COMPOSED.get(folder, ()), f"{path} imports the backend {name}"
+    if parts[1:2] == ["backends"] and len(parts) > 2:
+        own = folder == f"{_BACKENDS}/{parts[2]}"
+        assert own or parts[2] in COMPOSED.get(folder, ()), f"{path} imports the backend {name}"
 
 
 @pytest.mark.parametrize("path", sorted(ADAPTERS.rglob("*.py")), ids=lambda p: p.name)

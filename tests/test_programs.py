@@ -88,8 +88,8 @@ def test_killed_while_audio_is_pushed(recording: Path, store: Store) -> None:
 @pytest.mark.parametrize(
     "place",
     [
-        "speech_adapters.spooling.close_audio",
-        "speech_adapters.local.backend.spawn_detached",
+        "speech_adapters.recording.session.close_audio",
+        "speech_adapters.backends.local.backend.spawn_detached",
     ],
 )
 def test_killed_while_spooling_ends(recording: Path, store: Store, place: str) -> None:

@@ -17,10 +17,10 @@ from speech_adapters.store import Store
 
 PROGRAMS = Path(__file__).parent / "programs"
 MEETING = 'it\'s "my" meeting/№ 🎉'
-BATCH = "speech_adapters.batch"
+BATCH = "speech_adapters.backends.batch"
 # Where the program dies: when it comes to this call, or right after it.
 PLACES = [
-    ("speech_adapters.spooling", "close_audio", "before"),
+    ("speech_adapters.recording.session", "close_audio", "before"),
     (f"{BATCH}.storage.Storage", "upload", "before"),
     ("azure.storage.blob.BlobClient", "stage_block", "after"),
     (f"{BATCH}.storage.Storage", "upload", "after"),

@@ -14,7 +14,7 @@ from oracle.test_oracle import why_not
 from speech_adapters.config import load_settings
 from speech_adapters.contract import JobState
 from speech_adapters.store import Store
-from speech_compat.gateway.loopback import Line, LoopbackService, Script
+from speech_compat.testing.loopback import Line, LoopbackService, Script
 
 PROGRAMS = Path(__file__).parent / "programs"
 MEETING = 'it\'s "my" meeting/№ 🎉'
@@ -142,8 +142,8 @@ def test_stopping_is_bounded_where_the_service_stands_still(
     """What was not recognised by then is recognised without live results."""
     import speech_compat as speechsdk
 
-    monkeypatch.setattr("speech_compat._run._IDLE_SECONDS", 1.0)
-    monkeypatch.setattr("speech_compat._run._DRAIN_SECONDS", 1.0)
+    monkeypatch.setattr("speech_compat._session.session._IDLE_SECONDS", 1.0)
+    monkeypatch.setattr("speech_compat._session.session._DRAIN_SECONDS", 1.0)
     for mode in ("RealTimeAndAsync", "RealTime"):
         service.script = Script(LINES, stall=0)
         service._stalled = False

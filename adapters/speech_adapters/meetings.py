@@ -13,7 +13,7 @@ from pathlib import Path
 
 from speech_adapters.contract import JobState, MeetingRequest
 from speech_adapters.errors import MeetingBusyError, MeetingFailedError, MeetingNotFoundError
-from speech_adapters.spooling import SpoolSession, StoreKeeper, take_up
+from speech_adapters.recording.session import SpoolSession, StoreKeeper, take_up
 from speech_adapters.store import Recording, Store
 from speech_adapters.transcript import Transcript
 

@@ -8,7 +8,7 @@ legacy names too.  Importing it starts nothing and loads no backend.
 from __future__ import annotations
 
 from speech_compat import audio, enums, languageconfig, properties, speech, transcription
-from speech_compat._left_out import left_out_of
+from speech_compat._sdk.unsupported import left_out_of
 from speech_compat.enums import AudioStreamContainerFormat, AudioStreamWaveFormat
 from speech_compat.remote_conversation import (
     RemoteConversationTranscriptionClient,

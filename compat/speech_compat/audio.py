@@ -6,8 +6,8 @@ import threading
 from collections import deque
 from typing import Any
 
-from speech_compat._config import PropertyHolder
-from speech_compat._left_out import left_out_of
+from speech_compat._sdk.config import PropertyHolder
+from speech_compat._sdk.unsupported import left_out_of
 from speech_compat.enums import AudioStreamContainerFormat, AudioStreamWaveFormat
 from speech_compat.properties import PropertyCollection, PropertyId
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from enum import Enum
 
-from speech_compat._left_out import left_out_of
+from speech_compat._sdk.unsupported import left_out_of
 
 __all__ = [
     "AudioStreamContainerFormat",

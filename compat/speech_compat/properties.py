@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from speech_compat._property_names import NAMES
+from speech_compat._sdk.property_names import NAMES
 from speech_compat.enums import PropertyId
 
 __all__ = ["PropertyCollection", "PropertyId"]

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from speech_compat._operation import Operation
-from speech_compat._remote import RemoteClient, RemoteResponse
+from speech_compat._remote.client import RemoteClient, RemoteResponse
+from speech_compat._remote.operation import Operation
 from speech_compat.transcription import ConversationTranscriptionResult
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class RemoteConversationTranscriptionOperation(Operation[RemoteConversationTrans
     """The transcription of one conversation, polled."""
 
     def _result_of(self, transcript: Transcript) -> RemoteConversationTranscriptionResult:
-        from speech_compat._bridge import remote_records
+        from speech_compat._session.mapping import remote_records
 
         records = remote_records(transcript)
         items = [RemoteConversationTranscriptionItem(record) for record in records]

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from speech_compat._operation import Operation
-from speech_compat._remote import RemoteClient, RemoteResponse
+from speech_compat._remote.client import RemoteClient, RemoteResponse
+from speech_compat._remote.operation import Operation
 from speech_compat.transcription import MeetingTranscriptionResult
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class RemoteMeetingTranscriptionOperation(Operation[RemoteMeetingTranscriptionRe
     """The transcription of one meeting, polled."""
 
     def _result_of(self, transcript: Transcript) -> RemoteMeetingTranscriptionResult:
-        from speech_compat._bridge import remote_records
+        from speech_compat._session.mapping import remote_records
 
         records = remote_records(transcript)
         items = [RemoteMeetingTranscriptionItem(record) for record in records]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from speech_compat._config import SpeechConfig
-from speech_compat._left_out import left_out_of
-from speech_compat._recognizer import Connection, PhraseListGrammar, Recognizer
-from speech_compat._results import (
+from speech_compat._sdk.config import SpeechConfig
+from speech_compat._sdk.events import EventSignal, ResultFuture
+from speech_compat._sdk.recognizer import Connection, PhraseListGrammar, Recognizer
+from speech_compat._sdk.results import (
     CancellationDetails,
     ConnectionEventArgs,
     NoMatchDetails,
@@ -16,7 +16,7 @@ from speech_compat._results import (
     SpeechRecognitionEventArgs,
     SpeechRecognitionResult,
 )
-from speech_compat._signals import EventSignal, ResultFuture
+from speech_compat._sdk.unsupported import left_out_of
 from speech_compat.audio import AudioConfig
 from speech_compat.enums import (
     CancellationErrorCode,

@@ -8,8 +8,8 @@ to 1.30                             1.31 and later              1.31 and later
 result ``.user_id``                 result ``.user_id``         result ``.speaker_id``
 ==================================  ==========================  =====================
 
-What is not implemented here is in :mod:`speech_compat._meeting` (who takes part)
-and :mod:`speech_compat._transcriber` (how a transcriber runs).
+What is not implemented here is in :mod:`speech_compat._sdk.meeting` (who takes part)
+and :mod:`speech_compat._sdk.transcriber` (how a transcriber runs).
 """
 
 from __future__ import annotations
@@ -17,23 +17,23 @@ from __future__ import annotations
 from typing import Final, overload
 
 from speech_compat import languageconfig
-from speech_compat._config import SpeechConfig
-from speech_compat._left_out import left_out_of
-from speech_compat._meeting import Conversation, Meeting, Participant
-from speech_compat._recognizer import Recognizer
-from speech_compat._results import (
+from speech_compat._sdk.config import SpeechConfig
+from speech_compat._sdk.events import EventSignal, ResultFuture, future
+from speech_compat._sdk.meeting import Conversation, Meeting, Participant
+from speech_compat._sdk.recognizer import Recognizer
+from speech_compat._sdk.results import (
     CancellationDetails,
     RecognitionEventArgs,
     RecognitionResult,
 )
-from speech_compat._signals import EventSignal, ResultFuture, future
-from speech_compat._transcriber import (
+from speech_compat._sdk.transcriber import (
     Era,
     MeetingResult,
     ResultEventArgs,
     Transcriber,
     languages_of,
 )
+from speech_compat._sdk.unsupported import left_out_of
 from speech_compat.audio import AudioConfig
 from speech_compat.properties import PropertyCollection, PropertyId
 

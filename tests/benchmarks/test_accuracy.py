@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-_FILE = Path(__file__).parents[2] / "benchmarks" / "accuracy.py"
+_FILE = Path(__file__).with_name("accuracy.py")
 _spec = importlib.util.spec_from_file_location("accuracy", _FILE)
 assert _spec is not None
 assert _spec.loader is not None

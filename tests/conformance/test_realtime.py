@@ -8,7 +8,7 @@ import pytest
 from conformance.suite import DoubleConformance
 from oracle.test_oracle import why_not
 from speech_adapters.config import Settings, load_settings
-from speech_compat.gateway.loopback import Line, LoopbackService, Script
+from speech_compat.testing.loopback import Line, LoopbackService, Script
 
 # Nothing is said in the first second: what is silent in the suite is no longer.
 LINES = (

@@ -69,7 +69,9 @@ def install(monkeypatch: pytest.MonkeyPatch, played: Played) -> Played:
 
     monkeypatch.setattr(registry, "entry_points", entry_points)
     monkeypatch.setattr(f"{__name__}._played", played)
-    monkeypatch.setattr("speech_compat._bridge._told", set())  # warnings come once a process
+    monkeypatch.setattr(
+        "speech_compat._session.mapping._told", set()
+    )  # warnings come once a process
     monkeypatch.setenv("SPEECH_COMPAT_BACKEND", "scripted")
     return played
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from oracle.scenario import Scenario
 from speech_adapters import LabelStyle
-from speech_compat.gateway.loopback import Line, Script
+from speech_compat.testing.loopback import Line, Script
 
 __all__ = ["script_of"]
 

@@ -1,6 +1,6 @@
 """The same program on the real package, served on loopback, and on the facade.
 
-Differences that are meant stand in ``tools/ledger/differences.toml``; they are named
+Differences that are meant stand in ``tests/ledger/differences.toml``; they are named
 here one by one, and everything else must be equal, field by field.
 """
 
@@ -22,8 +22,8 @@ from oracle.scenario import Scenario
 from oracle.scripted import Played, install
 from oracle.service import script_of
 from speech_adapters import LabelStyle
-from speech_compat.gateway.loopback import LoopbackService
 from speech_compat.properties import name_of
+from speech_compat.testing.loopback import LoopbackService
 
 ERAS = ("meeting", "diarization")
 LABELS = {"meeting": LabelStyle.MEETING, "diarization": LabelStyle.DIARIZATION}

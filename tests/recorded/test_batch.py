@@ -10,11 +10,11 @@ import anyio
 import pytest
 
 from double.service import KEY
-from speech_adapters.batch.api import Api, Job, Submission
-from speech_adapters.batch.client import BatchClient
-from speech_adapters.batch.outcome import JobFailedError, read_job
+from speech_adapters.azure.http import KeyAuth, RejectedError, ServiceClient
+from speech_adapters.backends.batch.api import Api, Job, Submission
+from speech_adapters.backends.batch.client import BatchClient
+from speech_adapters.backends.batch.results import JobFailedError, read_job
 from speech_adapters.errors import AuthenticationError
-from speech_adapters.http import KeyAuth, RejectedError, ServiceClient
 from speech_adapters.transcript import Provenance, Transcript
 
 pytestmark = pytest.mark.vcr

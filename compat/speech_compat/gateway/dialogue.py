@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import attrs
 
-from speech_adapters.pcm import PcmFormat
+from speech_adapters.audio.pcm import PcmFormat
 from speech_compat.gateway.framing import FramingError, Message, compose, parse
 
 __all__ = ["Began", "Dialogue", "Ended", "Event", "Heard", "Told", "Turn"]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from speech_adapters.pcm import PcmFormat
+from speech_adapters.audio.pcm import PcmFormat
 from speech_compat.gateway.dialogue import Began, Dialogue, Ended, Heard, Told, Turn
 from speech_compat.gateway.framing import FramingError, parse
 

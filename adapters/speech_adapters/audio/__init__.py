@@ -1,0 +1,20 @@
+"""Audio formats, WAV files, stream decoding and channel mixing.
+
+Sessions take 16-bit little-endian PCM with interleaved channels.
+"""
+
+from __future__ import annotations
+
+from speech_adapters.audio.pcm import PcmFormat, SourceFormat
+from speech_adapters.audio.stream import StreamDecoder, check_downmix, mix_down, quietest
+from speech_adapters.audio.wav import WavFile
+
+__all__ = [
+    "PcmFormat",
+    "SourceFormat",
+    "StreamDecoder",
+    "WavFile",
+    "check_downmix",
+    "mix_down",
+    "quietest",
+]

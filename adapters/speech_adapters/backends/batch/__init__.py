@@ -1,0 +1,28 @@
+"""Azure's batch transcription with diarization: meetings are stored, uploaded, fetched later.
+
+::
+
+    session ──▶ spool file ──upload──▶ blob storage ──submit──▶ job ──poll──▶ meeting store
+"""
+
+from __future__ import annotations
+
+from speech_adapters.config import Settings
+from speech_adapters.contract import Backend
+
+__all__ = ["create"]
+
+
+def create(settings: Settings) -> Backend:
+    """Make the backend.
+
+    Raises:
+        MissingExtraError: a package of the extra ``batch`` is not installed.
+        ConfigurationError: an option is wrong or missing.
+    """
+    from speech_adapters.azure.endpoint import need_packages
+
+    need_packages("httpx", "tenacity", "azure.storage.blob")
+    from speech_adapters.backends.batch.backend import BatchBackend
+
+    return BatchBackend(settings)

@@ -1,0 +1,138 @@
+"""The client of the batch transcription service."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from speech_adapters.azure.http import RejectedError, ServiceClient, retry_after
+from speech_adapters.backends.batch.api import Api, Job, Report, ResultFile, Submission
+from speech_adapters.errors import BackendError
+
+__all__ = ["BatchClient"]
+
+_GONE: Final = 404
+_REFUSED_FILTER: Final = 400
+_FILTER_CODES: Final = ("UnsupportedFilter", "InvalidArgument", "InvalidRequest", "")
+_UNFINISHED: Final = "DeleteNotAllowed"
+_REPORT: Final = "TranscriptionReport"
+_RESULT: Final = "Transcription"
+
+ModelT = TypeVar("ModelT", bound=BaseModel)
+
+
+class BatchClient:
+    """Makes, finds, reads and deletes jobs; raises the errors of :class:`ServiceClient`."""
+
+    def __init__(self, service: ServiceClient, api: Api) -> None:
+        self._service = service
+        self._api = api
+
+    async def submit(self, submission: Submission) -> Job:
+        """Make a job, in one attempt: a second might make another."""
+        body = self._api.body(submission)
+        found, _ = await self._service.document(
+            "POST", self._api.submit, params=self._api.params, json=body, once=True
+        )
+        return _read(Job, found)
+
+    async def get(self, url: str) -> tuple[Job | None, float]:
+        """Give a job as it is now, or ``None`` when it is gone.
+
+        Beside it stands how many seconds the service wants not to be asked again.
+        """
+        try:
+            found, response = await self._service.document("GET", url)
+        except RejectedError as error:
+            if error.status == _GONE:
+                return None, 0.0
+            raise
+        return _read(Job, found), retry_after(response) or 0.0
+
+    async def named(self, name: str) -> list[Job]:
+        """Give the jobs of a display name, the newest first.
+
+        How a filter escapes quotes is not documented: where it is refused, all jobs
+        are looked through.
+        """
+        try:
+            found = [job async for job in self._jobs(self._api.named(name))]
+        except RejectedError as error:
+            if error.status != _REFUSED_FILTER or error.code not in _FILTER_CODES:
+                raise
+            found = [job async for job in self._jobs(self._api.params)]
+        same = [job for job in found if job.display_name == name]
+        return sorted(same, key=lambda job: str(job.created or ""), reverse=True)
+
+    async def every(self) -> tuple[list[Job], float]:
+        """Give all jobs, and how many seconds the service wants not to be asked again."""
+        pauses = [0.0]
+        items = self._items(self._api.collection, self._api.params, pauses.append)
+        return [_read(Job, item) async for item in items], max(pauses)
+
+    async def files(self, job: Job) -> list[ResultFile]:
+        """Give the files of a job."""
+        return [_read(ResultFile, item) async for item in self._items(job.links.files, {})]
+
+    async def report(self, files: list[ResultFile]) -> Report:
+        """Give the report among a job's files, an empty one where there is none."""
+        address = next((file.links.content for file in files if file.kind == _REPORT), "")
+        if not address:
+            return Report()
+        found, _ = await self._service.document("GET", address, signed=True)
+        return _read(Report, found)
+
+    async def results(self, files: list[ResultFile], folder: Path) -> dict[Path, str]:
+        """Write the results among a job's files into ``folder``; gives their paths and names."""
+        found = [file for file in files if file.kind == _RESULT and file.links.content]
+        names = {folder / f"{number}.json": file.name for number, file in enumerate(found)}
+        for file, path in zip(found, names, strict=True):
+            await self._service.download(file.links.content, path)
+        return names
+
+    async def delete(self, url: str) -> bool:
+        """Delete a job; gives whether it could be: one that runs cannot."""
+        try:
+            await self._service.request("DELETE", url)
+        except RejectedError as error:
+            if error.status == _GONE:
+                return True
+            if error.code == _UNFINISHED:
+                return False
+            raise
+        return True
+
+    async def aclose(self) -> None:
+        """Close all connections.  Idempotent."""
+        await self._service.aclose()
+
+    async def _jobs(self, params: dict[str, str]) -> AsyncIterator[Job]:
+        async for item in self._items(self._api.collection, params):
+            yield _read(Job, item)
+
+    async def _items(
+        self, url: str, params: dict[str, str], paused: Callable[[float], None] = lambda _: None
+    ) -> AsyncIterator[Any]:
+        """Give the items of all pages; ``paused`` is told what the service asks for."""
+        following: str | None = url
+        while following:
+            page, response = await self._service.document("GET", following, params=params or None)
+            if not isinstance(page, dict):
+                raise BackendError("The service answered with a list that is none.")
+            paused(retry_after(response) or 0.0)
+            for item in page.get("values") or ():
+                yield item
+            following, params = page.get("@nextLink"), {}
+
+
+def _read(model: type[ModelT], data: Any) -> ModelT:
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        where = ", ".join(".".join(map(str, e["loc"])) for e in error.errors(include_input=False))
+        raise BackendError(
+            f"The service answered with a {model.__name__.lower()} that cannot be read ({where})."
+        ) from None

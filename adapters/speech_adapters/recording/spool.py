@@ -1,0 +1,131 @@
+"""Audio on disk while it is recorded: written as it comes, read while it grows.
+
+The file holds nothing but samples.  The writer hands every block straight to the
+operating system, so what was written is there even when the process is killed in
+the next instant, and nothing piles up in memory however long the meeting lasts.
+A block costs one system call: callers with many small chunks do well to join them
+(``tests/benchmarks/bench_spool.py`` measures both).
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+
+from speech_adapters.closeable import Closing
+from speech_adapters.errors import StoreError
+
+__all__ = ["SpoolReader", "SpoolWriter", "private_opener"]
+
+
+class SpoolWriter(Closing):
+    """Appends audio to a file.
+
+    A file left by an earlier run is continued, never cut.  Only its owner may
+    read it.  To be used by one thread at a time.
+
+    Raises:
+        StoreError: the file cannot be created or written; the reason is named.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            self._file: io.FileIO | None = io.FileIO(path, "ab", opener=private_opener)
+            self._size = path.stat().st_size
+        except OSError as error:
+            raise _failed("created", path, error) from error
+
+    @property
+    def size(self) -> int:
+        """Bytes in the file."""
+        return self._size
+
+    def write(self, pcm: bytes) -> None:
+        """Append ``pcm``, all of it; it survives the death of this process.
+
+        Raises:
+            StoreError: the disk is full, or the like; part of ``pcm`` may have
+                been written, and :attr:`size` counts it.
+        """
+        file = self._open_file()
+        try:
+            written = file.write(pcm)
+            self._size += written
+            while written < len(pcm):  # the system may take less than it was given
+                count = file.write(pcm[written:])
+                written += count
+                self._size += count
+        except OSError as error:
+            raise _failed("written", self.path, error) from error
+
+    def sync(self) -> None:
+        """Wait until the audio would survive a power cut too."""
+        try:
+            os.fsync(self._open_file().fileno())
+        except OSError as error:
+            raise _failed("written", self.path, error) from error
+
+    def close(self) -> None:
+        """Close the file.  Idempotent."""
+        file, self._file = self._file, None
+        if file is None:
+            return
+        try:
+            file.close()
+        except OSError as error:  # network file systems report a full disk only now
+            raise _failed("written", self.path, error) from error
+
+    def _open_file(self) -> io.FileIO:
+        if self._file is None:
+            raise StoreError(f"The audio file {self.path} is closed: nothing can be added to it.")
+        return self._file
+
+
+class SpoolReader(Closing):
+    """Reads a spool from its beginning or byte ``start``, also while it still grows.
+
+    Raises:
+        StoreError: the file does not exist or cannot be read.
+    """
+
+    def __init__(self, path: Path, start: int = 0) -> None:
+        self.path = path
+        try:
+            self._file: io.FileIO | None = io.FileIO(path, "rb")
+            self._file.seek(start)
+        except OSError as error:
+            raise _failed("read", path, error) from error
+
+    def read(self, limit: int) -> bytes:
+        """Give up to ``limit`` bytes more, or ``b""`` when there is nothing more just now.
+
+        Raises:
+            StoreError: the file cannot be read any more, or the reader was closed.
+        """
+        if self._file is None:
+            raise StoreError(f"The audio file {self.path} is closed: nothing can be read from it.")
+        try:
+            return self._file.read(limit)
+        except OSError as error:
+            raise _failed("read", self.path, error) from error
+
+    def close(self) -> None:
+        """Close the file.  Idempotent."""
+        file, self._file = self._file, None
+        if file is not None:
+            file.close()
+
+
+def private_opener(path: str, flags: int) -> int:
+    """Open a file that only its owner may read."""
+    return os.open(path, flags, 0o600)
+
+
+def _failed(what: str, path: Path, error: OSError) -> StoreError:
+    reason = error.strerror or type(error).__name__
+    return StoreError(
+        f"The audio file {path} cannot be {what}: {reason}."
+        ' Check its disk and permissions, or set "state_dir" to another folder.'
+    )

@@ -1,0 +1,314 @@
+"""``SpeechConfig``: whom to ask, in which language, with which properties."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+
+from speech_compat._sdk.unsupported import member_left_out
+from speech_compat.enums import OutputFormat, ProfanityOption, ServicePropertyChannel
+from speech_compat.properties import PropertyCollection, PropertyId
+
+__all__ = ["PropertyHolder", "SpeechConfig"]
+
+_MAX_PORT = 65535
+
+
+class PropertyHolder:
+    """What ``SpeechConfig`` and ``AudioConfig`` share: properties by id and by name."""
+
+    def __init__(self) -> None:
+        self._properties = PropertyCollection(None)
+
+    def get_property(self, property_id: PropertyId) -> str:
+        """Give a property by id, empty when not set.
+
+        Raises:
+            TypeError: the id is no PropertyId.
+        """
+        return self._properties.get_property(property_id)
+
+    def get_property_by_name(self, property_name: str) -> str:
+        """Give a property by name, empty when not set.
+
+        Raises:
+            TypeError: the name is no text.
+        """
+        return self._properties.get_property_by_name(property_name)
+
+    def set_property(self, property_id: PropertyId, value: str) -> None:
+        """Set a property by id.
+
+        Raises:
+            TypeError: the id is no PropertyId or the value no text.
+            RuntimeError: the value is ``None`` (the real package's code 5).
+        """
+        if isinstance(property_id, PropertyId) and value is None:
+            raise RuntimeError(5)
+        self._properties.set_property(property_id, value)
+
+    def set_property_by_name(self, property_name: str, value: str) -> None:
+        """Set a property by name.
+
+        Raises:
+            TypeError: name or value is no text.
+        """
+        self._properties.set_property_by_name(property_name, value)
+
+    def set_properties(self, properties: dict[PropertyId, str]) -> None:
+        """Set several properties by id.
+
+        Raises:
+            TypeError: an id is no PropertyId or a value no text.
+        """
+        for property_id, value in properties.items():
+            self.set_property(property_id, value)
+
+    def set_properties_by_name(self, properties: dict[str, str]) -> None:
+        """Set several properties by name.
+
+        Raises:
+            TypeError: a name or value is no text.
+        """
+        for name, value in properties.items():
+            self.set_property_by_name(name, value)
+
+
+class SpeechConfig(PropertyHolder):
+    """Configuration, given as subscription+region, auth_token+region, endpoint or host.
+
+    The local backend needs no key; any text does.  Which backend serves is set by
+    properties whose names begin with ``speech-compat.`` (see docs/configuration.md).
+
+    Raises:
+        ValueError: the arguments do not go together (texts as in the real package,
+            legacy-interface facts 4.3).
+        RuntimeError: a value is empty.
+    """
+
+    def __init__(
+        self,
+        subscription: str | None = None,
+        region: str | None = None,
+        endpoint: str | None = None,
+        host: str | None = None,
+        auth_token: str | None = None,
+        speech_recognition_language: str | None = None,
+        token_credential: Any = None,
+        key_credential: Any = None,
+    ) -> None:
+        super().__init__()
+        key = subscription if key_credential is None else key_credential.key
+        _check_arguments(key, region, endpoint, host, auth_token, token_credential)
+        self._token_credential = token_credential
+        self._key_credential = key_credential
+        given = {
+            PropertyId.SpeechServiceConnection_Key: key,
+            PropertyId.SpeechServiceConnection_Region: region,
+            PropertyId.SpeechServiceConnection_Endpoint: endpoint,
+            PropertyId.SpeechServiceConnection_Host: host,
+            PropertyId.SpeechServiceAuthorization_Token: auth_token,
+            PropertyId.SpeechServiceConnection_RecoLanguage: speech_recognition_language,
+        }
+        self.set_properties({name: value for name, value in given.items() if value is not None})
+
+    @property
+    def output_format(self) -> OutputFormat:
+        """Simple or detailed results."""
+        detailed = self.get_property(
+            PropertyId.SpeechServiceResponse_RequestDetailedResultTrueFalse
+        )
+        return OutputFormat.Detailed if detailed == "true" else OutputFormat.Simple
+
+    @output_format.setter
+    def output_format(self, format: OutputFormat) -> None:  # noqa: A002
+        if not isinstance(format, OutputFormat):
+            raise TypeError("wrong type, must be OutputFormat")
+        self.set_property(
+            PropertyId.SpeechServiceResponse_RequestDetailedResultTrueFalse,
+            "true" if format is OutputFormat.Detailed else "false",
+        )
+
+    @property
+    def speech_recognition_language(self) -> str:
+        """The language spoken, as a BCP-47 tag; setting it to an empty text is refused."""
+        return self.get_property(PropertyId.SpeechServiceConnection_RecoLanguage)
+
+    @speech_recognition_language.setter
+    def speech_recognition_language(self, language: str) -> None:
+        if language == "":
+            raise RuntimeError(5)
+        self.set_property(PropertyId.SpeechServiceConnection_RecoLanguage, language)
+
+    @property
+    def endpoint_id(self) -> str:
+        """The id of a custom model."""
+        return self.get_property(PropertyId.SpeechServiceConnection_EndpointId)
+
+    @endpoint_id.setter
+    def endpoint_id(self, endpoint_id: str) -> None:
+        self.set_property(PropertyId.SpeechServiceConnection_EndpointId, endpoint_id)
+
+    @property
+    def authorization_token(self) -> str:
+        """A token, in place of the key."""
+        return self.get_property(PropertyId.SpeechServiceAuthorization_Token)
+
+    @authorization_token.setter
+    def authorization_token(self, authorization_token: str) -> None:
+        self.set_property(PropertyId.SpeechServiceAuthorization_Token, authorization_token)
+
+    @property
+    def model(self) -> str:
+        """The name of a model (1.53)."""
+        return self.get_property(PropertyId.SpeechServiceConnection_RecoModelName)
+
+    @model.setter
+    def model(self, model: str) -> None:
+        if not isinstance(model, str):
+            raise TypeError("model value must be str")
+        self.set_property(PropertyId.SpeechServiceConnection_RecoModelName, model)
+
+    @property
+    def subscription_key(self) -> str:
+        """The key given."""
+        return self.get_property(PropertyId.SpeechServiceConnection_Key)
+
+    @property
+    def region(self) -> str:
+        """The region given."""
+        return self.get_property(PropertyId.SpeechServiceConnection_Region)
+
+    @property
+    def token_credential(self) -> Any:
+        """The azure-identity credential given, or ``None``."""
+        return self._token_credential
+
+    @property
+    def key_credential(self) -> Any:
+        """The key credential given, or ``None``."""
+        return self._key_credential
+
+    def set_proxy(
+        self, hostname: str, port: int, username: str | None = None, password: str | None = None
+    ) -> None:
+        """Go through a proxy.
+
+        Raises:
+            ValueError: the host is missing or the port impossible.
+        """
+        if not hostname:
+            raise ValueError("hostname is a required parameter")
+        if not 0 < port <= _MAX_PORT:
+            raise ValueError(f"{port} is not a valid port")
+        given = {
+            PropertyId.SpeechServiceConnection_ProxyHostName: hostname,
+            PropertyId.SpeechServiceConnection_ProxyPort: str(port),
+            PropertyId.SpeechServiceConnection_ProxyUserName: username,
+            PropertyId.SpeechServiceConnection_ProxyPassword: password,
+        }
+        self.set_properties({name: value for name, value in given.items() if value is not None})
+
+    @property
+    def speech_synthesis_language(self) -> str:
+        """Left out: raises NotImplementedError."""
+        raise member_left_out("SpeechConfig.speech_synthesis_language")
+
+    @speech_synthesis_language.setter
+    def speech_synthesis_language(self, language: str) -> None:  # noqa: ARG002
+        raise member_left_out("SpeechConfig.speech_synthesis_language")
+
+    @property
+    def speech_synthesis_voice_name(self) -> str:
+        """Left out: raises NotImplementedError."""
+        raise member_left_out("SpeechConfig.speech_synthesis_voice_name")
+
+    @speech_synthesis_voice_name.setter
+    def speech_synthesis_voice_name(self, voice: str) -> None:  # noqa: ARG002
+        raise member_left_out("SpeechConfig.speech_synthesis_voice_name")
+
+    @property
+    def speech_synthesis_output_format_string(self) -> str:
+        """Left out: raises NotImplementedError."""
+        raise member_left_out("SpeechConfig.speech_synthesis_output_format_string")
+
+    def set_speech_synthesis_output_format(self, format_id: object) -> None:  # noqa: ARG002
+        """Left out: raises NotImplementedError."""
+        raise member_left_out("SpeechConfig.set_speech_synthesis_output_format")
+
+    def set_service_property(self, name: str, value: str, channel: ServicePropertyChannel) -> None:
+        """Set a property of the service, as ``transcriptionMode``.
+
+        Raises:
+            TypeError: the channel is no ServicePropertyChannel.
+            RuntimeError: name or value is empty.
+        """
+        if not isinstance(channel, ServicePropertyChannel):
+            raise TypeError("wrong channel, must be ServicePropertyChannel")
+        if not name or not value:
+            raise RuntimeError(5)
+        if channel is ServicePropertyChannel.HttpHeader:
+            self.set_property_by_name(f"HttpHeader#{name}", value)
+            return
+        queries = PropertyId.SpeechServiceConnection_UserDefinedQueryParameters
+        before = self.get_property(queries)
+        query = f"{quote(name, safe='')}={quote(value, safe='')}"
+        self.set_property(queries, f"{before}&{query}" if before else query)
+
+    def set_profanity(self, profanity_option: ProfanityOption) -> None:
+        """Say what is done with profanity.
+
+        Raises:
+            TypeError: it is no ProfanityOption.
+        """
+        if not isinstance(profanity_option, ProfanityOption):
+            raise TypeError("bad option, must be ProfanityOption")
+        self.set_property(
+            PropertyId.SpeechServiceResponse_ProfanityOption, profanity_option.name.lower()
+        )
+
+    def enable_audio_logging(self) -> None:
+        """Ask the service to keep the audio."""
+        self.set_property(PropertyId.SpeechServiceConnection_EnableAudioLogging, "true")
+
+    def request_word_level_timestamps(self) -> None:
+        """Ask for word timings."""
+        self.set_property(PropertyId.SpeechServiceResponse_RequestWordLevelTimestamps, "true")
+
+    def enable_dictation(self) -> None:
+        """Ask for dictation."""
+        self.set_property(PropertyId.SpeechServiceConnection_RecoMode, "DICTATION")
+
+
+def _check_arguments(
+    key: str | None,
+    region: str | None,
+    endpoint: str | None,
+    host: str | None,
+    token: str | None,
+    credential: object,
+) -> None:
+    """Refuse what the real package refuses, in its order and with its texts."""
+    address = endpoint is not None or host is not None
+    if region is not None and address:
+        raise ValueError(
+            "cannot construct SpeechConfig with both region and endpoint or host information"
+        )
+    if token is not None and address:
+        raise ValueError(
+            "cannot specify both auth_token and endpoint or host when constructing SpeechConfig."
+            " Set authorization token separately after creating SpeechConfig."
+        )
+    if region is not None and key is None and token is None and credential is None:
+        raise ValueError(
+            "either subscription key or authorization token or key credential must be given"
+            " along with a region"
+        )
+    if key is not None and region is None and not address:
+        raise ValueError(
+            "either endpoint, host, or region must be given along with a subscription key"
+        )
+    if not address and (region is None or (key is not None and token is not None)):
+        raise ValueError("cannot construct SpeechConfig with the given arguments")
+    if "" in (key, region, endpoint, host, token):
+        raise RuntimeError(5)

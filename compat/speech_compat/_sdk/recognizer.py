@@ -1,0 +1,227 @@
+"""What all recognizers share, and what can be fastened to one."""
+
+from __future__ import annotations
+
+from speech_compat._sdk.events import EventSignal, ResultFuture, future
+from speech_compat._sdk.results import RecognitionResult
+from speech_compat._sdk.unsupported import member_left_out
+from speech_compat.properties import PropertyCollection, PropertyId
+
+__all__ = ["Connection", "PhraseListGrammar", "Recognizer"]
+
+_MAX_WEIGHT = 2.0
+
+
+class Recognizer:
+    """Base of the transcribers; made through them only.
+
+    What recognises a single utterance raises NotImplementedError, as the
+    transcribers of the real package do.
+    """
+
+    def __init__(self, handle: object) -> None:  # noqa: ARG002
+        self._properties = PropertyCollection(None)
+        self._phrases: list[str] = []
+        self._session_started = EventSignal(None, None)
+        self._session_stopped = EventSignal(None, None)
+        self._speech_start_detected = EventSignal(None, None)
+        self._speech_end_detected = EventSignal(None, None)
+        self._canceled = EventSignal(None, None)
+
+    @property
+    def properties(self) -> PropertyCollection:
+        """Properties, begun with those of the configuration."""
+        return self._properties
+
+    @property
+    def endpoint_id(self) -> str:
+        """The id of a custom model."""
+        return self._properties.get_property(PropertyId.SpeechServiceConnection_EndpointId)
+
+    @property
+    def authorization_token(self) -> str:
+        """The token; may be renewed while a meeting runs."""
+        return self._properties.get_property(PropertyId.SpeechServiceAuthorization_Token)
+
+    @authorization_token.setter
+    def authorization_token(self, authorization_token: str) -> None:
+        token = PropertyId.SpeechServiceAuthorization_Token
+        self._properties.set_property(token, authorization_token)
+
+    @property
+    def session_started(self) -> EventSignal:
+        """Signals :class:`SessionEventArgs` when a session begins."""
+        return self._session_started
+
+    @property
+    def session_stopped(self) -> EventSignal:
+        """Signals :class:`SessionEventArgs` when a session has ended, as the last event."""
+        return self._session_stopped
+
+    @property
+    def speech_start_detected(self) -> EventSignal:
+        """Signals :class:`RecognitionEventArgs` when speech begins."""
+        return self._speech_start_detected
+
+    @property
+    def speech_end_detected(self) -> EventSignal:
+        """Signals :class:`RecognitionEventArgs` when speech ends."""
+        return self._speech_end_detected
+
+    @property
+    def canceled(self) -> EventSignal:
+        """Signals the end: normal (EndOfStream) or by an error."""
+        return self._canceled
+
+    @property
+    def recognizing(self) -> EventSignal:
+        """Not for transcribers."""
+        raise NotImplementedError
+
+    @property
+    def recognized(self) -> EventSignal:
+        """Not for transcribers."""
+        raise NotImplementedError
+
+    def recognize_once(self) -> RecognitionResult:
+        """Not for transcribers."""
+        raise NotImplementedError
+
+    def recognize_once_async(self) -> ResultFuture[RecognitionResult]:
+        """Not for transcribers."""
+        raise NotImplementedError
+
+    def start_continuous_recognition(self) -> None:
+        """Not for transcribers."""
+        raise NotImplementedError
+
+    def start_continuous_recognition_async(self) -> ResultFuture[None]:
+        """Not for transcribers."""
+        raise NotImplementedError
+
+    def stop_continuous_recognition(self) -> None:
+        """Not for transcribers."""
+        raise NotImplementedError
+
+    def stop_continuous_recognition_async(self) -> ResultFuture[None]:
+        """Not for transcribers."""
+        raise NotImplementedError
+
+    def start_keyword_recognition(self, model: object) -> None:
+        """Not for transcribers."""
+        raise NotImplementedError
+
+    def start_keyword_recognition_async(self, model: object) -> ResultFuture[None]:
+        """Not for transcribers."""
+        raise NotImplementedError
+
+    def stop_keyword_recognition(self) -> None:
+        """Not for transcribers."""
+        raise NotImplementedError
+
+    def stop_keyword_recognition_async(self) -> ResultFuture[None]:
+        """Not for transcribers."""
+        raise NotImplementedError
+
+
+class PhraseListGrammar:
+    """Words the recogniser should expect; fastened to a recognizer before it starts."""
+
+    def __init__(self, recognizer: Recognizer) -> None:
+        self._list = recognizer._phrases
+
+    @classmethod
+    def from_recognizer(cls, recognizer: Recognizer) -> PhraseListGrammar:
+        """Give the phrase list of ``recognizer``."""
+        return cls(recognizer)
+
+    def addPhrase(self, phrase: str) -> None:  # noqa: N802
+        """Add a phrase."""
+        self._list.append(phrase)
+
+    def setWeight(self, weight: float) -> None:  # noqa: N802
+        """Set how much phrases count, 0 to 2 (1.45); no backend makes use of it.
+
+        Raises:
+            RuntimeError: it is out of range (the real package's code 5).
+        """
+        if not 0.0 <= weight <= _MAX_WEIGHT:
+            raise RuntimeError(5)
+
+    def clear(self) -> None:
+        """Remove all phrases."""
+        self._list.clear()
+
+
+class Connection:
+    """The connection of a recognizer to its service.
+
+    Backends connect by themselves, so opening and closing do nothing, and
+    ``connected`` and ``disconnected`` come when a session begins and ends.
+    """
+
+    def __init__(self, handle: Recognizer) -> None:
+        self._recognizer = handle
+        self._connected = EventSignal(None, None)
+        self._disconnected = EventSignal(None, None)
+        handle._session_started.connect(self._connected.signal)
+        handle._session_stopped.connect(self._disconnected.signal)
+
+    @classmethod
+    def from_recognizer(cls, recognizer: Recognizer) -> Connection:
+        """Give a connection of ``recognizer``."""
+        return cls(recognizer)
+
+    @classmethod
+    def from_speech_synthesizer(cls, speech_synthesizer: object) -> Connection:  # noqa: ARG003
+        """Left out: raises NotImplementedError."""
+        raise member_left_out("Connection.from_speech_synthesizer")
+
+    @classmethod
+    def from_dialog_service_connector(
+        cls,
+        dialog_service_connector: object,  # noqa: ARG003
+    ) -> Connection:
+        """Left out: raises NotImplementedError."""
+        raise member_left_out("Connection.from_dialog_service_connector")
+
+    @property
+    def connected(self) -> EventSignal:
+        """Signals when a session begins."""
+        return self._connected
+
+    @property
+    def disconnected(self) -> EventSignal:
+        """Signals when a session has ended."""
+        return self._disconnected
+
+    def open(self, for_continuous_recognition: bool) -> None:
+        """Do nothing: the backend connects when the session begins."""
+
+    def close(self) -> None:
+        """Do nothing: the backend disconnects when the session ends."""
+
+    def set_message_property(self, path: str, property_name: str, property_value: str) -> None:
+        """Keep a property of a service message; no backend makes use of it.
+
+        Raises:
+            RuntimeError: an argument is empty (the real package's code 5).
+        """
+        if not (path and property_name and property_value):
+            raise RuntimeError(5)
+        name = f"{path}#{property_name}"
+        self._recognizer._properties.set_property_by_name(name, property_value)
+
+    def send_message_async(
+        self,
+        path: str,
+        payload: str,  # noqa: ARG002
+    ) -> ResultFuture[None]:
+        """Raise when asked for its outcome: there is no message to send to a backend."""
+
+        def refuse() -> None:
+            raise RuntimeError(
+                f"The message {path!r} cannot be sent: backends speak no wire messages."
+            )
+
+        return future(refuse)

@@ -1,0 +1,182 @@
+"""The command ``speech-compat``: transcribe files, and look after stored meetings.
+
+Results go to standard output, everything else to standard error.  Exit codes: 0 done,
+1 failed, 2 wrong usage, 3 done but the audio was truncated, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from speech_adapters.errors import SpeechError
+from speech_adapters.export import FORMATS
+
+__all__ = ["main"]
+
+_INTERRUPTED: Final = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; gives its exit code."""
+    options = _parser().parse_args(arguments)
+    logging.basicConfig(format="speech-compat: %(message)s", level=logging.WARNING)
+    try:
+        code: int = options.run(options)
+    except SpeechError as error:
+        return _complain(str(error))
+    except BrokenPipeError:
+        sys.stderr.close()  # whoever read the output has left: nothing to say
+        return 1
+    except OSError as error:
+        return _complain(f"{error.filename or 'The output'}: {error.strerror or error}.")
+    except KeyboardInterrupt:
+        return _complain("interrupted.", _INTERRUPTED)
+    return code
+
+
+def _complain(message: str, code: int = 1) -> int:
+    sys.stderr.write(f"speech-compat: {message}\n")
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="speech-compat",
+        description="Transcribe meetings with their speakers told apart.",
+        epilog="Settings: see docs/configuration.md.",
+    )
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    _add_transcribe(commands)
+    _add_show(commands)
+    _add_convert(commands)
+    listing = commands.add_parser("list", help="list the stored meetings, newest first")
+    listing.set_defaults(run=_list)
+    delete = commands.add_parser("delete", help="delete stored meetings, audio and transcript")
+    delete.add_argument("meeting_id", nargs="+", metavar="MEETING_ID")
+    delete.set_defaults(run=_delete)
+    resume = commands.add_parser("resume", help="try a meeting again that has failed")
+    resume.add_argument("meeting_id", metavar="MEETING_ID")
+    resume.set_defaults(run=_resume)
+    demo = commands.add_parser("demo", help="run a legacy program on a two-speaker recording")
+    demo.set_defaults(run=_demo)
+    return parser
+
+
+def _add_transcribe(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = commands.add_parser("transcribe", help="transcribe WAV files")
+    command.add_argument(
+        "files",
+        nargs="+",
+        type=_source,
+        metavar="FILE",
+        help="a WAV file; or for a backend that fetches audio itself its https:// address,"
+        " or that of a folder, with a slash at its end",
+    )
+    command.add_argument("--backend", help="who transcribes, whatever is configured")
+    command.add_argument("--speakers", type=_positive, metavar="N", help="how many at most")
+    command.add_argument("--language", default="en-US", help="BCP-47 tag (default: %(default)s)")
+    command.add_argument(
+        "--meeting-id", help="store the transcript too, to be shown later (one file only)"
+    )
+    _add_output(command)
+    command.set_defaults(run=_transcribe)
+
+
+def _add_show(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = commands.add_parser("show", help="show the transcript of a stored meeting")
+    command.add_argument("meeting_id", metavar="MEETING_ID")
+    _add_output(command)
+    command.set_defaults(run=_show)
+
+
+def _add_convert(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = commands.add_parser(
+        "convert", help="convert a result file of Azure's batch or fast transcription"
+    )
+    command.add_argument("result", type=Path, metavar="RESULT.json")
+    _add_output(command, (*FORMATS, "legacy"))
+    command.set_defaults(run=_convert)
+
+
+def _add_output(command: argparse.ArgumentParser, formats: tuple[str, ...] = FORMATS) -> None:
+    command.add_argument("--format", choices=formats, default="text", help="(default: text)")
+    command.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="write there; a folder gets a file for each recording",
+    )
+
+
+def _source(text: str) -> Path | str:
+    return text if text.startswith(("https://", "http://")) else Path(text)
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return value
+
+
+# Imported only when asked for, so that --help is quick.
+def _transcribe(options: argparse.Namespace) -> int:
+    from speech_compat.cli.transcribe import transcribe
+
+    several = len(options.files) > 1
+    if options.meeting_id is not None and several:
+        return _complain("--meeting-id names one meeting: give one file.", 2)
+    into_folder = options.output is not None and options.output.is_dir()
+    if several and options.format not in ("text", "rttm") and not into_folder:
+        return _complain(
+            f"several transcripts do not fit into one {options.format} document: give one file,"
+            " or an existing folder with -o.",
+            2,
+        )
+    return transcribe(options)
+
+
+def _show(options: argparse.Namespace) -> int:
+    from speech_compat.cli.meetings import show
+
+    return show(options.meeting_id, options.format, options.output)
+
+
+def _convert(options: argparse.Namespace) -> int:
+    from speech_compat.cli.meetings import convert
+
+    return convert(options.result, options.format, options.output)
+
+
+def _list(_: argparse.Namespace) -> int:
+    from speech_compat.cli.meetings import list_meetings
+
+    return list_meetings()
+
+
+def _delete(options: argparse.Namespace) -> int:
+    from speech_compat.cli.meetings import delete
+
+    return delete(options.meeting_id)
+
+
+def _resume(options: argparse.Namespace) -> int:
+    from speech_compat.cli.meetings import resume
+
+    return resume(options.meeting_id)
+
+
+def _demo(_: argparse.Namespace) -> int:
+    from speech_compat.cli.meetings import demo
+
+    return demo()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import importlib.util
+from typing import Any
+
+import pytest
+
+from speech_adapters.azure.endpoint import (
+    ServiceOptions,
+    address,
+    credential_of,
+    need_packages,
+    service_options,
+)
+from speech_adapters.config import Service, load_settings
+from speech_adapters.errors import ConfigurationError, MissingExtraError
+
+
+@pytest.mark.parametrize(
+    ("options", "url"),
+    [
+        ({"region": "westeurope"}, "https://westeurope.api.cognitive.microsoft.com/speechtotext"),
+        (
+            {"region": "usgovvirginia"},
+            "https://usgovvirginia.api.cognitive.microsoft.us/speechtotext",
+        ),
+        ({"region": "chinaeast2"}, "https://chinaeast2.api.cognitive.azure.cn/speechtotext"),
+        (
+            {"endpoint": "https://mine.cognitiveservices.azure.com/", "region": "westeurope"},
+            "https://mine.cognitiveservices.azure.com/speechtotext",
+        ),
+    ],
+)
+def test_every_kind_of_host_has_its_address(options: dict[str, str], url: str) -> None:
+    assert address(ServiceOptions.model_validate(options)) == url
+
+
+def options_of(**properties: str) -> ServiceOptions:
+    return service_options(ServiceOptions, "batch", load_settings(properties))
+
+
+def test_what_the_program_says_is_used_where_the_options_are_silent() -> None:
+    found = options_of(**{"service.key": "K", "service.region": "westeurope"})
+    assert (found.key.get_secret_value(), found.region) == ("K", "westeurope")
+
+
+def test_the_options_go_before_what_the_program_says() -> None:
+    said = {"service.key": "K", "service.region": "eastus", "service.endpoint": "https://x"}
+    found = options_of(**said, **{"backends.batch.key": "O", "backends.batch.region": "westeurope"})
+    assert (found.key.get_secret_value(), found.region, found.endpoint) == ("O", "westeurope", "")
+    credential = options_of(**said, **{"backends.batch.credential": "default"})
+    assert credential.key.get_secret_value() == ""
+
+
+@pytest.mark.parametrize("lacking", ["region", "key"])
+def test_what_is_missing_is_named(lacking: str) -> None:
+    properties = {"service.key": "K", "service.region": "westeurope"}
+    del properties[f"service.{lacking}"]
+    with pytest.raises(ConfigurationError, match=f"needs backends.batch.{lacking}"):
+        options_of(**properties)
+
+
+def test_keys_stay_out_of_what_is_printed() -> None:
+    settings = load_settings({"service.key": "SECRET", "backends.batch.key": "SECRET2"})
+    assert "SECRET" not in repr(settings.service)
+    assert "SECRET" not in repr(options_of(**{"service.key": "SECRET", "service.region": "r"}))
+
+
+def test_a_credential_is_made_only_where_one_is_named() -> None:
+    assert credential_of(ServiceOptions(), Service()) is None
+    programs = object()
+    assert credential_of(ServiceOptions(), Service(credential=programs)) is programs
+    credential = credential_of(ServiceOptions(credential="default"), Service(credential=programs))
+    assert type(credential).__name__ == "DefaultAzureCredential"
+    credential.close()
+
+
+def test_a_package_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    need_packages("httpx", "azure.storage.blob")
+    with pytest.raises(MissingExtraError, match=r"no_such_package.*speech-compat\[batch\]"):
+        need_packages("no_such_package.inside")
+    real = importlib.util.find_spec
+
+    def find(name: str, *more: Any) -> Any:
+        return None if name == "httpx" else real(name, *more)
+
+    monkeypatch.setattr(importlib.util, "find_spec", find)
+    with pytest.raises(MissingExtraError, match="httpx"):
+        need_packages("httpx")

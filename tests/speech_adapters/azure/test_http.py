@@ -1,0 +1,240 @@
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from email.utils import formatdate
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+
+from speech_adapters.azure.http import (
+    KeyAuth,
+    Patience,
+    RejectedError,
+    ServiceClient,
+    TokenAuth,
+    retry_after,
+)
+from speech_adapters.errors import (
+    AuthenticationError,
+    ConfigurationError,
+    SpeechError,
+    ThrottledError,
+    UnavailableError,
+)
+
+QUICK = Patience(attempts=3, first=0.0, longest=0.0)
+Answer = httpx.Response | Exception
+
+
+class Service:
+    """Answers in turn, the last for ever, and keeps what it was sent."""
+
+    def __init__(self, *answers: Answer) -> None:
+        self.answers = list(answers)
+        self.requests: list[httpx.Request] = []
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        self.requests.append(request)
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return httpx.Response(answer.status_code, headers=answer.headers, content=answer.content)
+
+
+def ask(
+    service: Service,
+    auth: httpx.Auth | None = None,
+    work: Callable[[ServiceClient], Any] | None = None,
+) -> Any:
+    async def run() -> Any:
+        transport = httpx.MockTransport(service)
+        client = ServiceClient("https://host/speechtotext", auth, QUICK, transport)
+        try:
+            if work is not None:
+                return await work(client)
+            return await client.document("GET", "/transcriptions", params={"top": "1"})
+        finally:
+            await client.aclose()
+            await client.aclose()
+
+    return anyio.run(run)
+
+
+def test_an_answer_is_given_with_its_headers() -> None:
+    service = Service(httpx.Response(200, json={"values": []}, headers={"retry-after": "5"}))
+    document, response = ask(service)
+    assert document == {"values": []}
+    assert retry_after(response) == 5.0
+    assert str(service.requests[0].url) == "https://host/speechtotext/transcriptions?top=1"
+
+
+@pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
+def test_what_may_pass_is_tried_again(status: int) -> None:
+    service = Service(httpx.Response(status), httpx.Response(200, json={}))
+    assert ask(service)[0] == {}
+    assert len(service.requests) == 2
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 415, 422])
+def test_what_will_not_pass_is_not_tried_again(status: int) -> None:
+    service = Service(httpx.Response(status))
+    with pytest.raises(SpeechError):
+        ask(service)
+    assert len(service.requests) == 1
+
+
+def test_a_connection_that_fails_is_tried_again() -> None:
+    service = Service(httpx.ConnectError("refused"), httpx.Response(200, json={}))
+    assert ask(service)[0] == {}
+
+
+def test_the_pause_that_is_asked_for_is_kept() -> None:
+    service = Service(
+        httpx.Response(429, headers={"retry-after": "0.3"}), httpx.Response(200, json={})
+    )
+    begun = time.monotonic()
+    ask(service)
+    assert time.monotonic() - begun >= 0.3
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("", None), ("7", 7.0), ("-1", 0.0), ("soon", None), (formatdate(0, usegmt=True), 0.0)],
+)
+def test_both_forms_of_the_pause_are_read(text: str, seconds: float | None) -> None:
+    headers = {"retry-after": text} if text else {}
+    assert retry_after(httpx.Response(200, headers=headers)) == seconds
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind", "text"),
+    [
+        (httpx.Response(401), AuthenticationError, r"\(401\).*Check key, region and roles"),
+        (httpx.Response(403), AuthenticationError, r"\(403\)"),
+        (httpx.Response(429), ThrottledError, r"\(429\)"),
+        (httpx.Response(503), UnavailableError, r"\(503\).*Nothing is lost"),
+        (httpx.ConnectError("refused"), UnavailableError, r"host cannot be reached: refused"),
+        (httpx.ReadTimeout(""), UnavailableError, r"cannot be reached: ReadTimeout"),
+        (httpx.Response(404), RejectedError, r"\(404\): Not Found"),
+        (
+            httpx.Response(200, text="<html>", headers={"content-type": "text/html"}),
+            RejectedError,
+            r"answered with text/html instead of JSON\. Check the endpoint",
+        ),
+    ],
+)
+def test_every_refusal_is_one_clear_error(
+    answer: Answer, kind: type[SpeechError], text: str
+) -> None:
+    with pytest.raises(kind, match=text):
+        ask(Service(answer))
+
+
+def test_code_message_and_request_id_of_the_service_are_told() -> None:
+    body = {
+        "code": "InvalidRequest",
+        "message": "outer",
+        "innerError": {"code": "InvalidSubscription", "message": 'Only "Standard" ones.'},
+    }
+    answer = httpx.Response(400, json=body, headers={"apim-request-id": "75013e73"})
+    with pytest.raises(RejectedError) as caught:
+        ask(Service(answer))
+    assert str(caught.value) == (
+        "GET https://host/speechtotext/transcriptions refused the request (400"
+        ' InvalidSubscription): Only "Standard" ones. (request id 75013e73).'
+    )
+    assert (caught.value.status, caught.value.code) == (400, "InvalidSubscription")
+
+
+def test_signatures_do_not_get_into_errors() -> None:
+    url = "https://store/blob?sig=SECRET"
+    for answer in (httpx.Response(404), httpx.Response(503), httpx.Response(200, text="x")):
+        with pytest.raises(SpeechError) as caught:
+            ask(Service(answer), work=lambda c: c.document("GET", url, signed=True))
+        assert "SECRET" not in str(caught.value)
+
+
+def test_what_is_no_address_is_named() -> None:
+    with pytest.raises(ConfigurationError, match="is no address"):
+        ask(Service(httpx.Response(200)), work=lambda c: c.request("GET", "https://a b\x00"))
+
+
+def test_a_key_goes_in_its_header_but_not_to_signed_addresses() -> None:
+    service = Service(httpx.Response(200, json={}))
+    ask(service, KeyAuth("KEY"))
+    ask(service, KeyAuth("KEY"), lambda c: c.request("GET", "https://store/b?sig=s", signed=True))
+    keys = [request.headers.get("ocp-apim-subscription-key") for request in service.requests]
+    assert keys == ["KEY", None]
+
+
+class Credential:
+    def __init__(self, life: float) -> None:
+        self.life = life
+        self.given = 0
+
+    def get_token(self, scope: str) -> SimpleNamespace:
+        assert scope == "https://cognitiveservices.azure.com/.default"
+        self.given += 1
+        return SimpleNamespace(token=f"token {self.given}", expires_on=time.time() + self.life)
+
+
+@pytest.mark.parametrize(("life", "given"), [(3600.0, 1), (200.0, 2)])
+def test_a_token_is_kept_until_shortly_before_it_ends(life: float, given: int) -> None:
+    credential, service = Credential(life), Service(httpx.Response(200, json={}))
+    auth = TokenAuth(credential)
+    for _ in range(2):
+        ask(service, auth)
+    assert credential.given == given
+    assert service.requests[-1].headers["authorization"] == f"Bearer token {given}"
+
+
+def test_a_token_that_is_refused_is_got_anew_once() -> None:
+    credential = Credential(3600.0)
+    service = Service(httpx.Response(401), httpx.Response(200, json={}))
+    ask(service, TokenAuth(credential))
+    assert credential.given == 2
+    with pytest.raises(AuthenticationError):
+        ask(Service(httpx.Response(401)), TokenAuth(credential))
+    assert credential.given == 4  # the first, and one anew
+
+
+def test_a_credential_without_a_token_is_an_error_of_its_kind() -> None:
+    def fail(_: str) -> None:
+        raise ValueError("secret detail")
+
+    auth = TokenAuth(SimpleNamespace(get_token=fail))
+    with pytest.raises(AuthenticationError, match=r"gives no token: ValueError\. Sign in"):
+        ask(Service(httpx.Response(200)), auth)
+
+
+def test_a_form_is_made_anew_for_every_attempt() -> None:
+    service = Service(httpx.Response(503), httpx.Response(200, json={}))
+    made = []
+
+    def files() -> dict[str, Any]:
+        made.append(1)
+        return {"audio": ("a.wav", b"sound")}
+
+    ask(service, work=lambda c: c.request("POST", "/x", files=files))
+    assert len(made) == 2
+    assert all(b"sound" in request.read() for request in service.requests)
+
+
+def test_a_download_goes_to_a_file_and_again_from_its_beginning(tmp_path: Path) -> None:
+    service = Service(httpx.Response(503), httpx.Response(200, content=b"x" * 100_000))
+    path = tmp_path / "result.json"
+    path.write_bytes(b"what an earlier attempt left")
+    ask(service, KeyAuth("KEY"), lambda c: c.download("https://store/r?sig=s", path))
+    assert path.read_bytes() == b"x" * 100_000
+    assert [r.headers.get("ocp-apim-subscription-key") for r in service.requests] == [None, None]
+
+
+def test_a_download_that_is_refused_says_why(tmp_path: Path) -> None:
+    answer = httpx.Response(403, json={"code": "AuthenticationFailed", "message": "expired"})
+    with pytest.raises(AuthenticationError, match=r"403 AuthenticationFailed\): expired"):
+        ask(Service(answer), work=lambda c: c.download("https://s/r?sig=s", tmp_path / "r"))

@@ -1,0 +1,197 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from speech_adapters.azure.results import read_result, result_transcript
+from speech_adapters.errors import BackendError
+from speech_adapters.transcript import Provenance, Transcript
+
+ORIGIN = Provenance("batch", "2025-10-15")
+
+
+def read(document: Any) -> Transcript:
+    return result_transcript(json.dumps(document).encode(), "m", ORIGIN)
+
+
+def batch(*phrases: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {"source": "...", "recognizedPhrases": list(phrases), **more}
+
+
+def phrase(text: str = "Hi.", **more: Any) -> dict[str, Any]:
+    return {
+        "recognitionStatus": "Success",
+        "channel": 0,
+        "offsetInTicks": 10.0,
+        "durationInTicks": 5.0,
+        "nBest": [{"confidence": 0.5, "display": text}],
+        **more,
+    }
+
+
+@pytest.mark.parametrize(
+    ("times", "found"),
+    [
+        ({"offsetInTicks": 7_600_000.0, "durationInTicks": 13_200_000.0}, (7_600_000, 13_200_000)),
+        ({"offsetMilliseconds": 760, "durationMilliseconds": 1320}, (7_600_000, 13_200_000)),
+        ({"offset": "PT0.76S", "duration": "PT1.32S"}, (7_600_000, 13_200_000)),
+        ({"offset": "PT1H2M3.5S", "duration": "P1DT1S"}, (37_235_000_000, 864_010_000_000)),
+        ({"offset": 760, "duration": 1320}, (7_600_000, 13_200_000)),
+        ({"offsetMilliseconds": 5, "durationMilliseconds": -100}, (50_000, 0)),
+        ({"offset": "-PT1S", "duration": "soon"}, (0, 0)),
+        ({}, (0, 0)),
+    ],
+)
+def test_every_form_of_a_time_is_read(times: dict[str, Any], found: tuple[int, int]) -> None:
+    (said,) = read({"phrases": [{"text": "Hi.", **times}]}).utterances
+    assert (said.offset, said.duration) == found
+
+
+@pytest.mark.parametrize(
+    ("duration", "found"),
+    [
+        ({"durationInTicks": 74_800_000}, 74_800_000),
+        ({"durationTicks": 74_800_000}, 74_800_000),
+        ({"durationMilliseconds": 7_480}, 74_800_000),
+        ({"duration": "PT7.48S"}, 74_800_000),
+        ({}, 15),  # the end of what was said
+    ],
+)
+def test_every_form_of_the_length_is_read(duration: dict[str, Any], found: int) -> None:
+    assert read(batch(phrase(), **duration)).duration == found
+
+
+def test_the_first_alternative_is_the_services_choice() -> None:
+    best = [
+        {"confidence": 0.5, "display": "First."},
+        {"confidence": 0.9, "display": "Second."},
+    ]
+    assert read(batch(phrase(nBest=best))).utterances[0].text == "First."
+
+
+def test_without_a_display_form_other_forms_will_do() -> None:
+    said = read(batch(phrase(nBest=[{"lexical": "hi", "itn": "hi!"}]), phrase(nBest=[{}])))
+    assert [u.text for u in said.utterances] == ["hi!"]
+
+
+def test_words_are_display_words_where_there_are_any() -> None:
+    words = [{"word": "hello", "offsetInTicks": 1.0, "durationInTicks": 2.0, "confidence": 0.7}]
+    shown = [{"displayText": "Hello,", "offsetInTicks": 1.0, "durationInTicks": 2.0}]
+    best = {"display": "Hello,", "words": words}
+    (said,) = read(batch(phrase(nBest=[best]))).utterances
+    assert (said.words[0].text, said.words[0].confidence) == ("hello", 0.7)
+    (said,) = read(batch(phrase(nBest=[{**best, "displayWords": shown}]))).utterances
+    assert said.words[0].text == "Hello,"
+
+
+def test_phrases_grouped_by_channel_come_by_time() -> None:
+    left = phrase("Left.", channel=0, offsetInTicks=20.0)
+    right = phrase("Right.", channel=1, offsetInTicks=10.0)
+    transcript = read(batch(left, right))
+    assert [u.text for u in transcript.utterances] == ["Right.", "Left."]
+    assert [u.channel for u in transcript.utterances] == [1, 0]
+    assert [u.speaker for u in transcript.utterances] == [0, 1]
+    assert "Each audio channel is taken for a speaker." in transcript.provenance.emulated
+
+
+@pytest.mark.parametrize("numbers", [(1, 2), (0, 1), (7, 3)])
+def test_speakers_are_numbered_by_first_appearance(numbers: tuple[int, int]) -> None:
+    first, second = (
+        phrase(speaker=number, offsetInTicks=float(at)) for at, number in enumerate(numbers)
+    )
+    transcript = read(batch(second, first, {**first, "offsetInTicks": 5.0}))
+    assert [u.speaker for u in transcript.utterances] == [0, 1, 0]
+    assert transcript.provenance.emulated == ()
+
+
+def test_the_same_number_on_two_channels_is_two_speakers() -> None:
+    said = read(batch(phrase(speaker=1, channel=0), phrase(speaker=1, channel=1))).utterances
+    assert [u.speaker for u in said] == [0, 1]
+
+
+def test_nobody_told_apart_on_one_channel_is_nobody() -> None:
+    (said,) = read(batch(phrase())).utterances
+    assert (said.speaker, said.channel) == (None, None)
+
+
+def test_statuses_of_any_name_and_unknown_keys_are_read_over() -> None:
+    odd = phrase("Kept.", recognitionStatus="Fault", somethingNew={"a": [1]})
+    assert [u.text for u in read(batch(odd, more=None)).utterances] == ["Kept."]
+
+
+def test_a_fast_result_is_read() -> None:
+    document = {
+        "durationMilliseconds": 2029,
+        "combinedPhrases": [{"text": "Hallo Welt."}],
+        "phrases": [
+            {
+                "speaker": 1,
+                "offsetMilliseconds": 320,
+                "durationMilliseconds": 640,
+                "text": "Hallo Welt.",
+                "words": [{"text": "Hallo", "offsetMilliseconds": 320, "durationMilliseconds": 9}],
+                "locale": "de-DE",
+                "confidence": 0.9,
+            }
+        ],
+    }
+    transcript = read(document)
+    (said,) = transcript.utterances
+    assert (transcript.duration, said.language, said.speaker) == (20_290_000, "de-DE", 0)
+    assert (said.words[0].offset, said.words[0].duration) == (3_200_000, 90_000)
+
+
+@pytest.mark.parametrize(
+    ("data", "complaint"),
+    [
+        (b"{}", 'neither "recognizedPhrases" nor "phrases"'),
+        (b"[]", "Expected `object`, got `array`"),
+        (b"<html>", "is no transcription result: JSON is malformed"),
+        (b'{"phrases": [{"text": 3}]}', r"Expected `str`, got `int` - at `\$.text`"),
+        (b'{"phrases": [{"text": "cut', "Input data was truncated"),
+    ],
+)
+def test_what_is_no_result_is_named(data: bytes, complaint: str) -> None:
+    with pytest.raises(BackendError, match=complaint):
+        result_transcript(data, "m", ORIGIN)
+
+
+def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
+    with pytest.raises(BackendError, match=r"nope.json cannot be read: No such file"):
+        read_result(tmp_path / "nope.json", "m", ORIGIN)
+    (tmp_path / "empty.json").touch()
+    with pytest.raises(BackendError, match=r"empty.json is empty"):
+        read_result(tmp_path / "empty.json", "m", ORIGIN)
+
+
+def test_ids_are_stable() -> None:
+    assert read(batch(phrase())).utterances == read(batch(phrase())).utterances
+
+
+def shared_documents(folder: Path) -> list[tuple[str, dict[str, Any]]]:
+    found = []
+    for path in sorted(folder.glob("*/*.json")):
+        document = json.loads(path.read_text(encoding="utf-8"))
+        body = document.get("ResponseBody", document) if isinstance(document, dict) else {}
+        if {"phrases", "recognizedPhrases"} & body.keys():
+            found.append((path.name, body))
+    return found
+
+
+def test_real_documents_agree_with_their_own_totals(shared_payloads: Path) -> None:
+    documents = shared_documents(shared_payloads)
+    assert len(documents) >= 12
+    for name, body in documents:
+        transcript = read(body)
+        totals = body.get("combinedRecognizedPhrases") or body.get("combinedPhrases") or []
+        combined = " ".join(total.get("display") or total.get("text") or "" for total in totals)
+        said = " ".join(utterance.text for utterance in transcript.utterances)
+        if combined:
+            assert combined.split() == said.split(), name
+        if "durationMilliseconds" in body:
+            assert transcript.duration == body["durationMilliseconds"] * 10_000, name
+        for utterance in transcript.utterances:
+            assert utterance.end <= transcript.duration + 100_000, name  # 5 ms over is real

@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from speech_adapters.backends.batch.api import Api, Job, Report, ResultFile, Submission, job_id
+
+ASKED = Submission("it's a meeting", "f" * 32, ("https://store/a.wav?sig=x",), "en-US", 4, True, 48)
+
+
+def test_the_dated_versions_shape() -> None:
+    api = Api("2025-10-15")
+    assert (api.submit, api.params) == (
+        "/transcriptions:submit",
+        {"api-version": "2025-10-15"},
+    )
+    assert api.body(ASKED) == {
+        "displayName": "it's a meeting",
+        "locale": "en-US",
+        "contentUrls": ["https://store/a.wav?sig=x"],
+        "customProperties": {"speechCompatRecording": "f" * 32},
+        "properties": {
+            "wordLevelTimestampsEnabled": True,
+            "channels": [0],
+            "diarization": {"enabled": True, "maxSpeakers": 4},
+            "timeToLiveHours": 48,
+        },
+    }
+
+
+def test_the_older_versions_shape() -> None:
+    api = Api("v3.2")
+    assert (api.submit, api.params) == ("/v3.2/transcriptions", {})
+    assert api.body(ASKED)["properties"] == {
+        "wordLevelTimestampsEnabled": True,
+        "channels": [0],
+        "diarizationEnabled": True,
+        "diarization": {"speakers": {"minCount": 1, "maxCount": 4}},
+        "timeToLive": "PT48H",
+    }
+
+
+@pytest.mark.parametrize("version", ["2025-10-15", "v3.2"])
+def test_nobody_told_apart(version: str) -> None:
+    alone = Submission("m", "f", ("https://store/a.wav",), "en-US", None, False, 48)
+    assert not {"diarization", "diarizationEnabled"} & set(Api(version).body(alone)["properties"])
+
+
+def test_quotes_in_a_filter_are_doubled() -> None:
+    assert Api("2025-10-15").named("it's")["filter"] == "displayName eq 'it''s'"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://host/speechtotext/transcriptions/788a1f24?api-version=2024-11-15",
+        "https://host/speechtotext/v3.2/transcriptions/788a1f24",
+        "https://host/speechtotext/transcriptions/788a1f24/?api-version=3.2",
+    ],
+)
+def test_a_jobs_id_is_read_from_its_address(url: str) -> None:
+    assert job_id(url) == "788a1f24"
+
+
+def test_a_job_is_read_with_tolerance() -> None:
+    job = Job.model_validate({"self": "u", "status": "SomethingNew", "unheardOf": {"x": 1}})
+    assert not job.final
+
+
+def test_the_first_failure_of_a_report_is_its_reason() -> None:
+    good = {"status": "Succeeded", "source": "https://a?sig=x"}
+    bad = {"status": "Failed", "errorKind": "InvalidUri", "errorMessage": "no"}
+    assert Report.model_validate({"details": [good]}).failure == ""
+    assert Report.model_validate({"details": [good, bad]}).failure == "InvalidUri: no"
+    assert Report.model_validate({}).failure == ""
+
+
+def load(folder: Path, name: str) -> Any:
+    return json.loads((folder / name).read_text(encoding="utf-8"))
+
+
+def test_documented_answers_are_read(shared_payloads: Path) -> None:
+    for name in (
+        "submit_201_2024-11-15",
+        "create_201_v3.2",
+        "get_succeeded_2024-11-15",
+        "get_succeeded_v3.2",
+    ):
+        job = Job.model_validate(load(shared_payloads, f"batch_docs/{name}.json"))
+        assert job.links.files.startswith("https://")
+        assert len(job_id(job.url)) == 36
+        assert job.final == name.startswith("get")
+    for name in ("files_2024-11-15", "files_v3.2"):
+        page = load(shared_payloads, f"batch_docs/{name}.json")
+        files = [ResultFile.model_validate(item) for item in page["values"]]
+        assert {file.kind for file in files} == {"Transcription", "TranscriptionReport"}
+    report = Report.model_validate(load(shared_payloads, "batch_docs/report_two_succeeded.json"))
+    assert len(report.details) == 2
+    assert report.failure == ""
+
+
+def test_what_is_sent_has_the_shape_of_the_published_example(shared_payloads: Path) -> None:
+    example = load(shared_payloads, "specs/2025-10-15_submit_multispeaker_diarization.json")
+    sent = Api("2025-10-15").body(ASKED)["properties"]
+    published = example["request"]["properties"]
+    assert sent.keys() <= published.keys()
+    assert sent["diarization"].keys() == published["diarization"].keys()

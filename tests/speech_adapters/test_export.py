@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from speech_adapters.errors import ConfigurationError
+from speech_adapters.export import FORMATS, SUFFIXES, clock, one_line, render
+from speech_adapters.transcript import LabelStyle, Provenance, Transcript, Utterance, Word
+
+ORIGIN = Provenance("local", "engine 1", ("estimated",), ("cut",))
+TALK = Transcript(
+    "weekly meeting\n1",
+    (
+        Utterance("a" * 32, "Good <b>morning</b> & --> bye.", 0, 15_000_000, 0, None, "en-US"),
+        Utterance("b" * 32, "Two\nlines\x07.", 36_610_000_000, 5_000, 1, 1, None),
+        Utterance(
+            "c" * 32, "Hm.", 36_620_000_000, 10_000_000, words=(Word("Hm.", 36_620_000_000, 9),)
+        ),
+        Utterance("d" * 32, "  ", 36_630_000_000, 0, 0),
+    ),
+    36_640_000_000,
+    ORIGIN,
+)
+EMPTY = Transcript("silence", (), 10, ORIGIN)
+
+
+def test_text_is_one_line_for_each_utterance() -> None:
+    assert render(TALK, "text") == (
+        "[00:00:00] Guest-1: Good <b>morning</b> & --> bye.\n"
+        "[01:01:01] Guest-2: Two lines .\n"
+        "[01:01:02] Unknown: Hm.\n"
+    )
+
+
+def test_json_holds_everything() -> None:
+    document = json.loads(render(TALK, "json"))
+    assert document["meeting_id"] == "weekly meeting\n1"
+    assert document["duration"] == 36_640_000_000
+    assert document["speakers"] == ["Guest-1", "Guest-2"]
+    assert [u["text"] for u in document["utterances"]] == [u.text for u in TALK.utterances]
+    assert document["utterances"][1]["channel"] == 1
+    assert document["utterances"][2]["words"] == [
+        {"text": "Hm.", "offset": 36_620_000_000, "duration": 9, "confidence": None}
+    ]
+    assert document["provenance"]["emulated"] == ["estimated"]
+
+
+def test_webvtt_escapes_what_has_a_meaning() -> None:
+    head, *cues = render(TALK, "vtt").split("\n\n")
+    assert head == "WEBVTT"
+    assert cues[1] == (
+        "00:00:00.000 --> 00:00:01.500\n"
+        "<v Guest-1>Good &lt;b&gt;morning&lt;/b&gt; &amp; --&gt; bye."
+    )
+    times = [line for cue in cues for line in cue.splitlines() if " --> " in line]
+    assert all(re.fullmatch(r"\d\d:\d\d:\d\d\.\d{3} --> \d\d:\d\d:\d\d\.\d{3}", t) for t in times)
+
+
+def test_srt_is_numbered_and_every_subtitle_lasts() -> None:
+    subtitles = render(TALK, "srt").split("\n\n")
+    assert [subtitle.splitlines()[0] for subtitle in subtitles] == ["1", "2", "3"]
+    assert subtitles[1].splitlines()[1] == "01:01:01,000 --> 01:01:01,001"
+
+
+def test_rttm_has_ten_fields_and_no_empty_turn() -> None:
+    lines = render(TALK, "rttm").splitlines()
+    assert [len(line.split()) for line in lines] == [10] * 2
+    assert lines[0] == ("SPEAKER weekly_meeting_1 1 0.000 1.500 <NA> <NA> Guest-1 <NA> <NA>")
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_a_transcript_of_silence_is_a_valid_document(form: str) -> None:
+    document = render(EMPTY, form)
+    assert document == "" or document.endswith("\n")
+    if form == "json":
+        assert json.loads(document)["utterances"] == []
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_half_characters_can_be_written(form: str) -> None:
+    broken = Transcript("\ud800", (Utterance("a", "x\udfff", 0, 10_000_000, 0),), 0, ORIGIN)
+    render(broken, form).encode()
+
+
+def test_labels_are_of_the_style_asked_for() -> None:
+    assert "Guest_0: Good" in render(TALK, "text", LabelStyle.MEETING)
+
+
+def test_an_unknown_format_is_answered_with_the_known_ones() -> None:
+    with pytest.raises(ConfigurationError, match=r"'docx'.*text, json, vtt, srt, rttm"):
+        render(TALK, "docx")
+
+
+def test_every_format_has_a_suffix() -> None:
+    assert set(SUFFIXES) == set(FORMATS)
+    assert SUFFIXES["text"] == "txt"
+
+
+def test_small_parts() -> None:
+    assert one_line(" a\r\n\tb\x00c ") == "a b c"
+    assert clock(359_999_999_999) == "09:59:59"
