@@ -42,10 +42,10 @@ def seconds(value: int) -> float:
 class LabelStyle(Enum):
     """How a speaker is spelled: prefix, number of the first speaker, name of the unknown one.
 
-    ``MEETING`` is the retired service's spelling (docs/compatibility of the
-    meeting era: ``Guest_0``, ``Unidentified``), ``DIARIZATION`` that of real-time
-    diarization (``Guest-1``, ``Unknown``), ``BATCH`` the numbers of batch
-    transcription, which start at 1.
+    ``MEETING`` is the retired service's spelling (``Guest_0``, ``Unidentified``),
+    ``DIARIZATION`` that of real-time diarization (``Guest-1``, ``Unknown``); for both see
+    docs/protocol/legacy-interface.md, 3.5. ``BATCH`` has the numbers of batch transcription,
+    which start at 1 (docs/protocol/batch-and-fast-rest.md, 2.7).
     """
 
     MEETING = ("Guest_", 0, "Unidentified")

@@ -189,7 +189,7 @@ class AudioConfig(PropertyHolder):
 
     Raises:
         ValueError: not exactly one source is given (texts as in the real package,
-            legacy-interface facts 4.4).
+            docs/protocol/legacy-interface.md, 4.4).
     """
 
     def __init__(

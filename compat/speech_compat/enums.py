@@ -2,7 +2,7 @@
 
 Names and values are those of azure-cognitiveservices-speech 1.28.0, 1.43.0 and
 1.53.0, which agree wherever a member exists in more than one of them; each has the
-members of all three.
+members of all three (docs/protocol/legacy-interface.md, 4.5).
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ to 1.30                             1.31 and later              1.31 and later
 result ``.user_id``                 result ``.user_id``         result ``.speaker_id``
 ==================================  ==========================  =====================
 
+The three eras are documented in docs/protocol/legacy-interface.md, 4.1.
 What is not implemented here is in :mod:`speech_compat._sdk.meeting` (who takes part)
 and :mod:`speech_compat._sdk.transcriber` (how a transcriber runs).
 """

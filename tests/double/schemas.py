@@ -1,7 +1,8 @@
 """JSON Schemas of what is sent to the services and what they answer.
 
 Written after the published specification of 2025-10-15 and the migration notes from
-v3.2; the examples published with them are checked against these schemas in the tests.
+v3.2 (docs/protocol/batch-and-fast-rest.md, 2.2); the examples published with them are
+checked against these schemas in the tests.
 """
 
 from __future__ import annotations

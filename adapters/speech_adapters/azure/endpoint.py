@@ -26,9 +26,9 @@ __all__ = [
     "service_options",
 ]
 
-# More are an error of the service (facts of batch and fast REST, 2.5).
+# The service refuses more (docs/protocol/batch-and-fast-rest.md, 2.5).
 MOST_SPEAKERS: Final = 35
-# Sovereign clouds have hosts of their own (facts of batch and fast REST, 1).
+# Sovereign clouds have hosts of their own (docs/protocol/batch-and-fast-rest.md, 1).
 _CLOUDS: Final = {
     "usgov": "api.cognitive.microsoft.us",
     "china": "api.cognitive.azure.cn",

@@ -1,9 +1,9 @@
 """The one place that knows httpx: credentials, retries, ``Retry-After``, errors.
 
-Retried are 408, 429 and 5xx answers and connections that fail, with growing and
-random pauses, or the pause that the service asks for; nothing else is.  Errors name
-status, code and request id of the service, and never an address's query, which may
-hold a signature.
+Retried are 408, 429 and 5xx answers (docs/protocol/batch-and-fast-rest.md, 2.8) and
+connections that fail, with growing and random pauses, or the pause that the service asks
+for; nothing else is.  Errors name status, code and request id of the service, and never
+an address's query, which may hold a signature.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 A batch result has ``recognizedPhrases`` with ``nBest`` alternatives and times as ticks,
 milliseconds or ISO 8601; a fast one has ``phrases`` with text and milliseconds.  Both
-are read with tolerance, as the services write them (facts of batch and fast REST, 2.7):
+are read with tolerance, as the services write them (docs/protocol/batch-and-fast-rest.md, 2.7):
 every time form is optional, ticks may be fractions, durations negative, alternatives
 unsorted, statuses of any name, phrases grouped by channel, speakers counted from 0 or 1.
 

@@ -1,8 +1,8 @@
 """Fetching a transcript later, by id: what the clients of meetings and conversations share.
 
 One thing of the C# and Java clients is not copied: those took any answer that was no
-transcript, an unknown id too, for "still uploading", and waited for ever.  Here that is
-an error.
+transcript, an unknown id too, for "still uploading", and waited for ever
+(docs/protocol/legacy-interface.md, 2.2).  Here that is an error.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class RemoteResponse:
     """The answer to one request.
 
     ``body`` has the shape of the retired service's answer: ``id``, and
-    ``processingStatus`` from 0 (uploading) to 4 (deleted).
+    ``processingStatus`` from 0 (uploading) to 4 (deleted) (docs/protocol/legacy-interface.md, 2.5).
     """
 
     status_code: int

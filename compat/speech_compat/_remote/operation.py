@@ -1,7 +1,8 @@
 """The transcription of one meeting as an operation that is waited for.
 
-The shape is that of the C# and Java clients (legacy-interface facts 2), with Python's
-spelling, plus the methods of an azure-core poller by their names.
+The shape is that of the C# and Java clients (docs/protocol/legacy-interface.md, 2.2,
+docs/protocol/legacy-interface.md, 2.3), with Python's spelling, plus the methods of an
+azure-core poller by their names.
 """
 
 from __future__ import annotations

@@ -82,7 +82,7 @@ class SpeechConfig(PropertyHolder):
 
     Raises:
         ValueError: the arguments do not go together (texts as in the real package,
-            legacy-interface facts 4.3).
+            docs/protocol/legacy-interface.md, 4.3).
         RuntimeError: a value is empty.
     """
 

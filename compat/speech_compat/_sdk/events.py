@@ -17,7 +17,7 @@ class EventSignal:
     """Callbacks, called in the order they were connected.
 
     An exception in a callback does not reach the caller or the other callbacks; it
-    is logged (the real package swallows and traces it, legacy-interface facts 4.3).
+    is logged (the real package traces it, docs/protocol/legacy-interface.md, 4.3).
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class ResultFuture(Generic[T]):
 
     :meth:`get` does the work, or waits for it, the first time; later calls give the
     same value or raise the same error.  Calls on a meeting do nothing before
-    ``get``; start and stop have begun when they return (legacy-interface facts 4.3).
+    ``get``; start and stop have begun when they return (docs/protocol/legacy-interface.md, 4.3).
     It can be awaited too, in place of ``get``.
     """
 

@@ -1,7 +1,8 @@
 """Who takes part: participants, meetings and conversations.
 
-Calls on a meeting do nothing before their future's ``get`` (legacy-interface facts
-4.3), and errors have the texts of the real package where those are known.
+Calls on a meeting do nothing before their future's ``get``
+(docs/protocol/legacy-interface.md, 4.3). Errors have the texts of the real package
+(docs/protocol/legacy-interface.md, 4.2).
 """
 
 from __future__ import annotations
@@ -130,7 +131,8 @@ class Gathering:
     ) -> ResultFuture[Participant]:
         """Add someone; adding again renews.
 
-        ``user_id`` works here; in the real package that form always fails.
+        ``user_id`` works here; in the real package that form always fails
+        (docs/protocol/legacy-interface.md, 4.2).
 
         Raises:
             ValueError: not exactly one argument is given.

@@ -15,8 +15,8 @@ _MAX_WEIGHT = 2.0
 class Recognizer:
     """Base of the transcribers; made through them only.
 
-    What recognises a single utterance raises NotImplementedError, as the
-    transcribers of the real package do.
+    Methods that recognize a single utterance raise NotImplementedError, as the
+    transcribers of the real package do (docs/protocol/legacy-interface.md, 4.2).
     """
 
     def __init__(self, handle: object) -> None:  # noqa: ARG002

@@ -121,7 +121,7 @@ class RecognitionResult:
 
     @property
     def text(self) -> str:
-        """The text, whole (the real package cut it at 2047 bytes)."""
+        """The whole text; the real package cuts it (docs/protocol/legacy-interface.md, 4.3)."""
         return self._record.text
 
     @property

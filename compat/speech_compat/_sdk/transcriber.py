@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["Era", "MeetingResult", "ResultEventArgs", "Transcriber", "languages_of"]
 
 _DEFAULT_LANGUAGE = "en-US"
+# The real package's text (docs/protocol/legacy-interface.md, 4.2).
 _NOT_JOINED = "Did you forget to call JoinConversationAsync before calling StartTranscribingAsync?"
 
 R = TypeVar("R", bound=RecognitionResult)

@@ -90,7 +90,7 @@ class Labels:
     """How an era names speakers and utterances.
 
     ``corrects``: whether an utterance is sent again when its speaker turns out to be
-    another, with an ``UtteranceId`` that tells so (legacy-interface facts 3.5).
+    another, with a different ``UtteranceId`` (docs/protocol/legacy-interface.md, 3.5).
     """
 
     style: LabelStyle
@@ -181,8 +181,8 @@ def _service_of(config: SpeechConfig, token: Callable[[], str]) -> dict[str, Any
 def mode_of(config: SpeechConfig, stored: bool) -> Mode:
     """Read the service property ``transcriptionMode``; without an id nothing is ``stored``.
 
-    ``async`` and ``RealTimeAndAsync`` are the documented values (legacy-interface
-    facts 3.1); anything else is real time, as in the legacy service.
+    ``async`` and ``RealTimeAndAsync`` are the documented values
+    (docs/protocol/legacy-interface.md, 3.1); anything else is real time, as in the legacy service.
     """
     if not stored:
         return Mode.LIVE
@@ -284,7 +284,7 @@ def remote_records(transcript: Transcript) -> list[ResultRecord]:
 
 
 def remote_document(transcript: Transcript) -> dict[str, object]:
-    """Give a transcript as the retired service answered (legacy-interface facts 2.5)."""
+    """Return the retired service's answer (docs/protocol/legacy-interface.md, 2.5)."""
     return {
         "id": transcript.meeting_id,
         "processingStatus": 2,
@@ -293,7 +293,7 @@ def remote_document(transcript: Transcript) -> dict[str, object]:
 
 
 def _item(record: ResultRecord) -> dict[str, object]:
-    """Give an item as the retired service wrote it (legacy-interface facts 2.5)."""
+    """Return an item of the retired service's answer (docs/protocol/legacy-interface.md, 2.5)."""
     return {
         "userId": record.speaker,
         "resultId": record.result_id,

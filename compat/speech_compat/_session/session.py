@@ -2,7 +2,7 @@
 
 The pump thread reads the program's audio and pushes it into the session.  The
 event thread takes what the session gives and calls the program's callbacks, in the
-order of the real package (legacy-interface facts 4.7)::
+order of the real package (docs/protocol/legacy-interface.md, 4.7)::
 
     session_started, (transcribing | transcribed)*, canceled(EndOfStream), session_stopped
     session_started, ..., canceled(Error), session_stopped          on an error

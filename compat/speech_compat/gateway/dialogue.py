@@ -1,8 +1,8 @@
 """What a client says on one connection, and how it is answered, without any I/O.
 
 A client opens a turn with ``speech.context``, sends audio, and ends it with an empty
-audio message; the service answers with messages of the same request id (facts of the
-speech websocket, 2.2 and 2.3)::
+audio message; the service answers with messages of the same request id
+(docs/protocol/speech-websocket.md, 2.2, docs/protocol/speech-websocket.md, 2.3)::
 
     client   speech.config  speech.context  audio(header)  audio ...  audio(empty)
     service                 turn.start  hypothesis* phrase* ...       turn.end
@@ -76,7 +76,7 @@ class Turn:
         """Write that all audio up to ``offset`` (ticks of the turn) was looked at.
 
         Rounded up to a millisecond: a client that thinks that a rest is left opens
-        another turn for it (facts of the speech websocket, 2.3).
+        another turn for it (docs/protocol/speech-websocket.md, 2.3).
         """
         whole = -(-offset // _TICKS_PER_MILLISECOND) * _TICKS_PER_MILLISECOND
         return self.phrase("", whole, 0, RecognitionStatus="EndOfDictation")

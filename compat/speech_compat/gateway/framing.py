@@ -1,10 +1,10 @@
 """The messages of the speech websocket, without any I/O.
 
 A text message is header lines, an empty line and a body; a binary one is the length of
-its headers (two bytes, big-endian), the headers and the body (facts of the speech
-websocket, 2.2).  Clients differ in the space after the colon and in the case of header
-names; the service's side must not (2.3): names are written as the service writes them,
-and the request id goes back byte for byte.
+its headers (two bytes, big-endian), the headers and the body
+(docs/protocol/speech-websocket.md, 2.2).  Clients differ in the space after the colon and in the
+case of header names; the service's side must not (docs/protocol/speech-websocket.md, 2.3):
+names are written as the service writes them, and the request id goes back byte for byte.
 """
 
 from __future__ import annotations

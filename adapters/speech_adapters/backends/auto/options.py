@@ -17,7 +17,7 @@ class AutoOptions(Options):
     """Options of ``backends.auto``.
 
     The service's limits were published differently at different times; the defaults are
-    the smallest of them (facts of batch and fast REST, 3).
+    the smallest of them (docs/protocol/batch-and-fast-rest.md, 3).
 
     Attributes:
         fast_minutes: longer meetings go to ``batch``.

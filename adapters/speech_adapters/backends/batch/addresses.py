@@ -15,7 +15,7 @@ from speech_adapters.recording.session import StoreKeeper
 
 __all__ = ["AddressSession", "check_addresses"]
 
-# Of one job (facts of batch and fast REST, 2.5).
+# The limit of one job (docs/protocol/batch-and-fast-rest.md, 2.5).
 _MOST: Final = 1000
 
 

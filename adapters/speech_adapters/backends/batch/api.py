@@ -1,7 +1,10 @@
 """The REST interface of batch transcription, in each version's own shape.
 
-What is sent and answered follows the published specification and the facts of batch
-and fast REST, 2.1 to 2.8; answers are read with tolerance.
+Requests and answers follow the published specification; answers are read with tolerance.
+- Operations: docs/protocol/batch-and-fast-rest.md, 2.1
+- Request body: docs/protocol/batch-and-fast-rest.md, 2.2
+- Files and report: docs/protocol/batch-and-fast-rest.md, 2.6
+- Errors: docs/protocol/batch-and-fast-rest.md, 2.8
 """
 
 from __future__ import annotations

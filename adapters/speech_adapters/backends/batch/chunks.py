@@ -25,7 +25,7 @@ __all__ = ["Part", "Piece", "joined", "part_name", "parts_of"]
 # How much of the end of a part is searched for a quiet place.
 _SEARCHED_SECONDS: Final = 600
 _NAME: Final = re.compile(r"[0-9a-f]{32}\.(?P<start>\d+)\.(?P<channel>\d+|all)\.wav")
-# How the service names the results of files that were listed (facts, 2.6).
+# The service's names for results of listed files (docs/protocol/batch-and-fast-rest.md, 2.6).
 _GIVEN: Final = re.compile(r"contenturl_(?P<number>\d+)\.json")
 _APART_IN_TIME: Final = (
     "The recording was sent in {} parts, cut where it was quiet: each part has speakers of its own."

@@ -55,8 +55,8 @@ class BatchClient:
     async def named(self, name: str) -> list[Job]:
         """Give the jobs of a display name, the newest first.
 
-        How a filter escapes quotes is not documented: where it is refused, all jobs
-        are looked through.
+        How a filter escapes quotes is not documented
+        (docs/protocol/batch-and-fast-rest.md, 2.3): if it is refused, all jobs are searched.
         """
         try:
             found = [job async for job in self._jobs(self._api.named(name))]

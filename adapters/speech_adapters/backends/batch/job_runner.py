@@ -35,8 +35,9 @@ __all__ = ["ADDRESSES", "Journey", "blob_names", "keeps_apart"]
 
 # The detail that holds the addresses of audio that is not uploaded from here.
 ADDRESSES: Final = "addresses"
-_LONGEST_SECONDS: Final = 240 * 60  # with speakers told apart (facts of batch and fast REST, 2.5)
-_LARGEST_BYTES: Final = 1_000_000_000  # of one audio file (the same)
+# Limits of one audio file, the length with diarization (docs/protocol/batch-and-fast-rest.md, 2.5).
+_LONGEST_SECONDS: Final = 240 * 60
+_LARGEST_BYTES: Final = 1_000_000_000
 _HOUR: Final = 3600
 _STEP_SECONDS: Final = 2.0
 _FORGOTTEN: Final = {

@@ -150,7 +150,7 @@ class FastBackend:
         definition: dict[str, Any] = {"locales": [request.language]}
         if request.differentiate_speakers:
             most = request.max_speakers or self._options.max_speakers
-            # "enabled" must be said: without it nobody is told apart, and no error tells so.
+            # Without "enabled" it returns no speakers (docs/protocol/batch-and-fast-rest.md, 3).
             definition["diarization"] = {"enabled": True, "maxSpeakers": most}
         return definition
 

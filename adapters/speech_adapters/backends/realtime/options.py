@@ -35,7 +35,8 @@ class RealtimeOptions(Options):
             appears within so many seconds after them; 0 leaves them unknown.
         pace: how much faster than real time audio may be sent; the SDK's own is 2.
         ahead_seconds: how much audio may be under way that nothing was heard of yet;
-            more goes at the speed of speech only, and the SDK gives up at about 66.
+            more goes at the speed of speech only, and the SDK gives up at about 66
+            (docs/protocol/speech-websocket.md, 3).
         patience_seconds: how long the service may be silent when all audio was sent.
         attempts: connections tried one after another without any progress.
         retry_seconds: pause before the second, doubled for each further one.
@@ -136,7 +137,7 @@ def _with_credential(access: Access, credential: Any, resource_id: str) -> Acces
 
 
 def _endpoint(endpoint: str) -> str:
-    """Give an address that every client takes: one with a path."""
+    """Return an address with a path (docs/protocol/speech-websocket.md, 1)."""
     if not endpoint:
         return ""
     parts = urlsplit(endpoint)

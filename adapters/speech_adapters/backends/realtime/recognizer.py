@@ -78,6 +78,7 @@ _PROPERTIES: Final = {
     "segmentation_silence_ms": _Id.Speech_SegmentationSilenceTimeoutMs,
     "segmentation_strategy": _Id.Speech_SegmentationStrategy,
 }
+# A property without an id (docs/protocol/speech-websocket.md, 3).
 _THROTTLE: Final = "SPEECH-AudioThrottleAsPercentageOfRealTime"
 
 
