@@ -2,7 +2,7 @@
 # Assumes Python 3.11 or newer, git and make; the rest is set up in .venv.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format lint types lock ledger surfaces clean
+.PHONY: help demo test coverage check format lint types lock ledger surfaces clean
 
 PYTHON ?= $(shell for p in python3.11 python3 python3.12 python3.13; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
@@ -19,6 +19,12 @@ demo: $(READY) ## transcribe a two-speaker recording with a legacy program
 
 test: $(READY) ## run the tests
 	@$(BIN)/python -m pytest
+
+coverage: $(READY) ## run the tests and report which branches they miss
+	@rm -rf build/coverage
+	@$(BIN)/python -m coverage run -m pytest
+	@$(BIN)/python -m coverage combine --quiet
+	@$(BIN)/python -m coverage report
 
 check: format lint types test ## format, lint, type-check and test
 
