@@ -9,7 +9,7 @@ from typing import BinaryIO, Final
 import attrs
 
 from speech_adapters.audio.pcm import SourceFormat, to_pcm16
-from speech_adapters.closeable import Closing
+from speech_adapters.closeable import Closeable
 from speech_adapters.errors import AudioError
 from speech_adapters.transcript import seconds
 
@@ -147,7 +147,7 @@ def _source(chunk: bytes, what: str) -> SourceFormat:
         raise AudioError(f"{what} cannot be used. {error}") from None
 
 
-class WavFile(Closing):
+class WavFile(Closeable):
     """Reads the samples of a WAV file as 16-bit PCM, whatever they are in the file.
 
     Attributes:

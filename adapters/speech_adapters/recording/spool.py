@@ -13,13 +13,13 @@ import io
 import os
 from pathlib import Path
 
-from speech_adapters.closeable import Closing
+from speech_adapters.closeable import Closeable
 from speech_adapters.errors import StoreError
 
 __all__ = ["SpoolReader", "SpoolWriter", "private_opener"]
 
 
-class SpoolWriter(Closing):
+class SpoolWriter(Closeable):
     """Appends audio to a file.
 
     A file left by an earlier run is continued, never cut.  Only its owner may
@@ -83,7 +83,7 @@ class SpoolWriter(Closing):
         return self._file
 
 
-class SpoolReader(Closing):
+class SpoolReader(Closeable):
     """Reads a spool from its beginning or byte ``start``, also while it still grows.
 
     Raises:

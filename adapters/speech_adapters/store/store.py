@@ -21,7 +21,7 @@ from typing import Any, Final
 
 import attrs
 
-from speech_adapters.closeable import Closing
+from speech_adapters.closeable import Closeable
 from speech_adapters.contract import JobState, MeetingRequest
 from speech_adapters.errors import (
     MeetingBusyError,
@@ -41,7 +41,7 @@ _FILE: Final = "meetings.sqlite3"
 _KEPT: Final = (JobState.COMPLETED, JobState.DELETED)
 
 
-class Store(Closing):
+class Store(Closeable):
     """The meetings of one folder; open it with :meth:`open`.
 
     Every method may raise :class:`StoreError` when the file cannot be read or

@@ -18,7 +18,7 @@ from moonshine_voice.transcriber import Error, Transcriber
 
 from speech_adapters.backends.local.options import LocalOptions, model_folder
 from speech_adapters.backends.local.utterances import Line, Span
-from speech_adapters.closeable import Closing
+from speech_adapters.closeable import Closeable
 from speech_adapters.errors import BackendError, ConfigurationError
 
 __all__ = ["Engine"]
@@ -27,7 +27,7 @@ _LOOK_SECONDS: Final = 0.5
 _SETTLED_SECONDS: Final = 150.0  # the engine revises speakers within 120 s
 
 
-class Engine(Closing):
+class Engine(Closeable):
     """One stream through the engine.  A context manager.
 
     Args:
