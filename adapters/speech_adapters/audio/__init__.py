@@ -6,7 +6,7 @@ Sessions take 16-bit little-endian PCM with interleaved channels.
 from __future__ import annotations
 
 from speech_adapters.audio.pcm import PcmFormat, SourceFormat
-from speech_adapters.audio.stream import StreamDecoder, check_downmix, mix_down, quietest
+from speech_adapters.audio.stream import StreamDecoder, check_downmix, mix_down, quietest_frame
 from speech_adapters.audio.wav import WavFile
 
 __all__ = [
@@ -16,5 +16,5 @@ __all__ = [
     "WavFile",
     "check_downmix",
     "mix_down",
-    "quietest",
+    "quietest_frame",
 ]

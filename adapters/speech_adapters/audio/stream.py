@@ -22,7 +22,7 @@ __all__ = [
     "WavFile",
     "check_downmix",
     "mix_down",
-    "quietest",
+    "quietest_frame",
 ]
 
 _STREAM: Final = "The audio stream"
@@ -150,7 +150,7 @@ def mix_down(pcm: bytes, channels: int, policy: str) -> bytes:
     return mono.tobytes()
 
 
-def quietest(audio: Path, first: int, last: int, pcm: PcmFormat, policy: str) -> int:
+def quietest_frame(audio: Path, first: int, last: int, pcm: PcmFormat, policy: str) -> int:
     """Give the frame around which it is quietest.
 
     Args:

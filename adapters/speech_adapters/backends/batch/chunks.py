@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlsplit
 
 import attrs
 
-from speech_adapters.audio import PcmFormat, quietest
+from speech_adapters.audio import PcmFormat, quietest_frame
 from speech_adapters.azure.results import utterance_id
 from speech_adapters.transcript import Provenance, Transcript, Utterance
 
@@ -66,7 +66,7 @@ def parts_of(
     while frames - starts[-1] > longest:
         last = starts[-1] + longest
         searched = min(_SEARCHED_SECONDS * pcm.sample_rate, longest // 2)
-        starts.append(quietest(audio, last - searched, last, pcm, policy))
+        starts.append(quietest_frame(audio, last - searched, last, pcm, policy))
     channels = range(pcm.channels) if by_channel and pcm.channels > 1 else (None,)
     ends = (*starts[1:], frames)
     return [
