@@ -67,12 +67,12 @@ class NoBackendError(ConfigurationError):
     """No backend serves the request.
 
     Attributes:
-        passed_over: each backend's name with the reason it was passed over.
+        rejected: each backend's name with the reason it was passed over.
     """
 
-    def __init__(self, message: str, passed_over: dict[str, str] | None = None) -> None:
-        self.passed_over = dict(passed_over or {})
-        reasons = "".join(f"\n  {name}: {why}" for name, why in self.passed_over.items())
+    def __init__(self, message: str, rejected: dict[str, str] | None = None) -> None:
+        self.rejected = dict(rejected or {})
+        reasons = "".join(f"\n  {name}: {why}" for name, why in self.rejected.items())
         super().__init__(message + reasons)
 
 

@@ -37,4 +37,4 @@ def test_every_error_is_exported() -> None:
 def test_no_backend_lists_why_each_was_passed_over() -> None:
     error = NoBackendError("None fits.", {"a": "too small", "b": "too big"})
     assert str(error) == "None fits.\n  a: too small\n  b: too big"
-    assert error.passed_over == {"a": "too small", "b": "too big"}
+    assert error.rejected == {"a": "too small", "b": "too big"}

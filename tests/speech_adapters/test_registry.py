@@ -43,10 +43,10 @@ def test_a_backend_that_cannot_be_imported_is_a_clear_error() -> None:
 def test_when_nothing_fits_every_backend_is_listed_with_its_reason() -> None:
     with pytest.raises(NoBackendError) as caught:
         registry.choose_backend(MeetingRequest("m", language="de-DE"), load_settings())
-    assert {"local", "broken"} <= caught.value.passed_over.keys()
-    assert "'de-DE' is not understood" in caught.value.passed_over["local"]
-    assert "no_such_module" in caught.value.passed_over["broken"]
-    assert "needs backends.batch.region" in caught.value.passed_over["batch"]
+    assert {"local", "broken"} <= caught.value.rejected.keys()
+    assert "'de-DE' is not understood" in caught.value.rejected["local"]
+    assert "no_such_module" in caught.value.rejected["broken"]
+    assert "needs backends.batch.region" in caught.value.rejected["batch"]
 
 
 def test_what_will_be_lost_is_told_or_refused_in_strict_mode() -> None:
