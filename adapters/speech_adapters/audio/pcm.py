@@ -87,7 +87,7 @@ class SourceFormat:
         return PcmFormat(self.sample_rate, self.channels)
 
     @property
-    def plain(self) -> bool:
+    def is_pcm16(self) -> bool:
         """Whether it is 16-bit PCM already."""
         return self.bits == 16 and self.encoding == "pcm"  # noqa: PLR2004
 
@@ -98,7 +98,7 @@ def to_pcm16(data: bytes, source: SourceFormat) -> bytes:
     Longer samples lose their lowest bits.  Floats beyond full scale are clipped,
     those that are no number become silence.
     """
-    if source.plain:
+    if source.is_pcm16:
         return data
     import numpy as np
 
