@@ -51,10 +51,10 @@ class StreamDecoder:
 
     @property
     def pcm(self) -> PcmFormat:
-        """The format of what :meth:`feed` gives: as declared until a header says otherwise."""
+        """The format of what :meth:`decode` gives: as declared until a header says otherwise."""
         return self._source.pcm
 
-    def feed(self, data: bytes) -> bytes:
+    def decode(self, data: bytes) -> bytes:
         """Take the next piece; gives the frames that are complete by now, maybe none.
 
         Raises:
@@ -80,7 +80,7 @@ class StreamDecoder:
         head, self._head = bytes(self._head), None
         if len(head) >= 12:  # noqa: PLR2004
             raise AudioError(f"{_STREAM} ends inside its WAV header: it is cut short.")
-        return self.feed(head)
+        return self.decode(head)
 
     def _decide(self) -> bytes:
         """Give the audio held back so far, once it is clear where the audio begins."""

@@ -130,7 +130,7 @@ class _StreamSource:
         while not self._ended:
             data = self._next()
             self._ended = not data
-            block = self._decoder.feed(data) if data else self._decoder.finish()
+            block = self._decoder.decode(data) if data else self._decoder.finish()
             if block:
                 return block
         return b""

@@ -29,14 +29,14 @@ def wav(rate: int = 44_100, channels: int = 2, width: int = 2, data: bytes = SOU
 
 
 def decoded(decoder: StreamDecoder, data: bytes, step: int) -> bytes:
-    pieces = [decoder.feed(data[at : at + step]) for at in range(0, len(data), step)]
+    pieces = [decoder.decode(data[at : at + step]) for at in range(0, len(data), step)]
     return b"".join(pieces) + decoder.finish()
 
 
 @pytest.mark.parametrize("step", [1, 2, 3, 5, 7, 1000])
 def test_plain_audio_passes_in_whole_frames(step: int) -> None:
     decoder = StreamDecoder(SourceFormat(channels=2))
-    pieces = [decoder.feed(SOUND[at : at + step]) for at in range(0, len(SOUND), step)]
+    pieces = [decoder.decode(SOUND[at : at + step]) for at in range(0, len(SOUND), step)]
     assert all(len(piece) % 4 == 0 for piece in pieces)
     assert b"".join(pieces) + decoder.finish() == SOUND
     assert decoder.pcm == PcmFormat(16_000, 2)
@@ -44,9 +44,9 @@ def test_plain_audio_passes_in_whole_frames(step: int) -> None:
 
 def test_plain_audio_is_not_even_copied() -> None:
     decoder = StreamDecoder(SourceFormat())
-    decoder.feed(SOUND)
+    decoder.decode(SOUND)
     block = bytes(3200)
-    assert decoder.feed(block) is block
+    assert decoder.decode(block) is block
 
 
 def test_an_incomplete_frame_at_the_very_end_is_dropped() -> None:
@@ -63,7 +63,7 @@ def test_a_wav_header_is_taken_out_and_its_format_holds(step: int) -> None:
 
 def test_the_format_is_known_before_the_first_sample_is_given() -> None:
     decoder = StreamDecoder(SourceFormat(8000, 1))
-    assert decoder.feed(wav()[:44]) == b""
+    assert decoder.decode(wav()[:44]) == b""
     assert decoder.pcm == PcmFormat(44_100, 2)
 
 
@@ -96,7 +96,7 @@ def test_other_samples_are_converted_with_or_without_header(step: int) -> None:
 
 def test_a_stream_that_ends_inside_its_header_says_so() -> None:
     decoder = StreamDecoder(SourceFormat())
-    assert decoder.feed(wav()[:30]) == b""
+    assert decoder.decode(wav()[:30]) == b""
     with pytest.raises(AudioError, match="ends inside its WAV header"):
         decoder.finish()
     assert decoder.finish() == b""
@@ -106,21 +106,21 @@ def test_a_streamed_header_of_another_format_is_refused() -> None:
     mp3 = bytearray(wav())
     mp3[20:22] = b"\x55\x00"
     with pytest.raises(AudioError, match=r"stream .* 0x0055 \(MP3\) is not supported"):
-        StreamDecoder(SourceFormat()).feed(bytes(mp3))
+        StreamDecoder(SourceFormat()).decode(bytes(mp3))
 
 
 def test_a_header_without_end_does_not_fill_the_memory() -> None:
     decoder = StreamDecoder(SourceFormat())
-    decoder.feed(b"RIFF\xff\xff\xff\xffWAVELIST\xff\xff\xff\x7f")
+    decoder.decode(b"RIFF\xff\xff\xff\xffWAVELIST\xff\xff\xff\x7f")
     for _ in range(7):
-        assert decoder.feed(bytes(1024 * 1024)) == b""
+        assert decoder.decode(bytes(1024 * 1024)) == b""
     with pytest.raises(AudioError, match="8 MiB"):
-        decoder.feed(bytes(1024 * 1024))
+        decoder.decode(bytes(1024 * 1024))
 
 
 def test_an_empty_stream_is_empty() -> None:
     decoder = StreamDecoder(SourceFormat())
-    assert decoder.feed(b"") == b""
+    assert decoder.decode(b"") == b""
     assert decoder.finish() == b""
 
 
@@ -185,7 +185,7 @@ def test_a_channel_that_is_not_there_is_a_wrong_setting() -> None:
 def test_plain_audio_needs_no_numpy() -> None:
     code = (
         "import sys; from speech_adapters.audio import *;"
-        "d = StreamDecoder(SourceFormat()); d.feed(bytes(100)); mix_down(bytes(4), 1, 'auto');"
+        "d = StreamDecoder(SourceFormat()); d.decode(bytes(100)); mix_down(bytes(4), 1, 'auto');"
         "print('numpy' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
