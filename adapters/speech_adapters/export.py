@@ -35,7 +35,7 @@ from speech_adapters.transcript import (
     seconds,
 )
 
-__all__ = ["FORMATS", "JSON_VERSION", "SUFFIXES", "clock", "one_line", "render"]
+__all__ = ["FORMATS", "JSON_VERSION", "SUFFIXES", "format_offset", "one_line", "render"]
 
 JSON_VERSION: Final = 1
 
@@ -69,7 +69,7 @@ def one_line(text: str) -> str:
     return _SURROGATES.sub("\ufffd", _CONTROLS.sub(" ", text)).strip()
 
 
-def clock(offset: int) -> str:
+def format_offset(offset: int) -> str:
     """Spell ticks as ``hh:mm:ss``, cut to whole seconds."""
     minutes, second = divmod(offset // TICKS_PER_SECOND, 60)
     return f"{minutes // 60:02}:{minutes % 60:02}:{second:02}"
@@ -77,7 +77,7 @@ def clock(offset: int) -> str:
 
 def _text(transcript: Transcript, labels: LabelStyle) -> str:
     return "".join(
-        f"[{clock(utterance.offset)}] {_named(label, text)}\n"
+        f"[{format_offset(utterance.offset)}] {_named(label, text)}\n"
         for utterance, label, text in _spoken(transcript, labels)
     )
 
@@ -172,7 +172,7 @@ def _span(utterance: Utterance, point: str) -> str:
 
 def _stamp(milliseconds: int, point: str) -> str:
     whole, rest = divmod(milliseconds, 1000)
-    return f"{clock(whole * TICKS_PER_SECOND)}{point}{rest:03}"
+    return f"{format_offset(whole * TICKS_PER_SECOND)}{point}{rest:03}"
 
 
 def _milliseconds(value: int) -> int:

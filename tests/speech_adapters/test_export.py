@@ -6,7 +6,7 @@ import re
 import pytest
 
 from speech_adapters.errors import ConfigurationError
-from speech_adapters.export import FORMATS, SUFFIXES, clock, one_line, render
+from speech_adapters.export import FORMATS, SUFFIXES, format_offset, one_line, render
 from speech_adapters.transcript import LabelStyle, Provenance, Transcript, Utterance, Word
 
 ORIGIN = Provenance("local", "engine 1", ("estimated",), ("cut",))
@@ -100,4 +100,4 @@ def test_every_format_has_a_suffix() -> None:
 
 def test_small_parts() -> None:
     assert one_line(" a\r\n\tb\x00c ") == "a b c"
-    assert clock(359_999_999_999) == "09:59:59"
+    assert format_offset(359_999_999_999) == "09:59:59"
