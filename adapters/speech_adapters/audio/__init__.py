@@ -5,8 +5,9 @@ Sessions take 16-bit little-endian PCM with interleaved channels.
 
 from __future__ import annotations
 
+from speech_adapters.audio.mixing import check_downmix, mix_down, quietest_frame
 from speech_adapters.audio.pcm import PcmFormat, SourceFormat
-from speech_adapters.audio.stream import StreamDecoder, check_downmix, mix_down, quietest_frame
+from speech_adapters.audio.stream import StreamDecoder
 from speech_adapters.audio.wav import WavFile
 
 __all__ = [
