@@ -1,4 +1,4 @@
-"""What is closed at the end of a ``with`` block."""
+"""Base of classes that hold a resource."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ __all__ = ["Closeable"]
 
 
 class Closeable:
-    """A context manager that calls :meth:`close`."""
+    """A context manager that calls :meth:`close` at the end of its block."""
 
     def close(self) -> None:
-        """Release what is held.  Idempotent."""
+        """Release the resource.  Idempotent."""
         raise NotImplementedError
 
     def __enter__(self) -> Self:

@@ -1,6 +1,6 @@
 """Audio formats, WAV files, stream decoding and channel mixing.
 
-Sessions take 16-bit little-endian PCM with interleaved channels.
+Sessions accept 16-bit little-endian PCM with interleaved channels.
 """
 
 from __future__ import annotations

@@ -24,62 +24,67 @@ def check_downmix(policy: str) -> None:
     """Check the setting ``downmix``.
 
     Raises:
-        ConfigurationError: it is none of the policies of :func:`mix_down`.
+        ConfigurationError: ``policy`` is not one that :func:`mix_down` supports.
     """
-    if policy not in ("auto", "average", "sum", "first") and _channel(policy) is None:
+    if policy not in ("auto", "average", "sum", "first") and _numbered_channel(policy) is None:
         raise ConfigurationError(
-            f'The setting "downmix" is {policy!r}: it must be "auto", "average", "sum", "first"'
+            f'The setting "downmix" is {policy!r}: set it to "auto", "average", "sum", "first"'
             ' or "channel:N", N counted from 0.'
         )
 
 
 def mix_down(pcm: bytes, channels: int, policy: str) -> bytes:
-    """Make one channel of several.
+    """Mix several channels to one.
 
     Args:
         pcm: whole frames of 16-bit PCM.
-        channels: how many are interleaved in it; one is given back as it is.
+        channels: number of interleaved channels; a single one is returned unchanged.
         policy: ``average``; ``sum``, clipped; ``first``; ``channel:N``, counted from
-            0; or ``auto``: the average of two, the first of more, since the
-            microphones of an array hear the same at different times, and their
-            average is dull.
+            0; or ``auto``: the average of two channels, the first of more.  The
+            microphones of an array receive a voice at different times, so their
+            average is muffled.
 
     Raises:
-        ConfigurationError: there is no such policy or no such channel.
+        ConfigurationError: the policy is unknown, or the audio lacks the channel.
     """
     check_downmix(policy)
-    chosen = _choice(policy, channels)
+    chosen = _chosen_channel(policy, channels)
+    # Checked before the mono case: a wrong setting is an error whatever the audio.
     if chosen is not None and chosen >= channels:
         raise ConfigurationError(
             f'The setting "downmix" is {policy!r}, but the audio has only {channels} channel(s),'
-            " counted from 0."
+            " counted from 0. Choose another channel."
         )
     if channels == 1:
-        return pcm
+        return pcm  # the usual case must neither copy nor import numpy
     import numpy as np
 
     frames = np.frombuffer(pcm, dtype="<i2").reshape(-1, channels)
     if chosen is not None:
         return frames[:, chosen].tobytes()
-    total = frames.sum(axis=1, dtype=np.int32)
+    total = frames.sum(axis=1, dtype=np.int32)  # 16 bits would overflow
     mixed = total.clip(-32768, 32767) if policy == "sum" else total // channels
     mono: NDArray[np.int16] = mixed.astype("<i2")
     return mono.tobytes()
 
 
 def quietest_frame(audio: Path, first: int, last: int, pcm: PcmFormat, policy: str) -> int:
-    """Give the frame around which it is quietest.
+    """Return the middle of the quietest half second, as a frame number.
 
     Args:
         audio: a spool file.
-        first: the first frame that is looked at.
-        last: the first that is not; given where there is too little to look at.
+        first: the first frame of the search.
+        last: the end of the search; returned if the range is shorter than half a second.
         pcm: the file's format.
-        policy: how its channels become one; see :func:`mix_down`.
+        policy: the downmix; see :func:`mix_down`.
+
+    Raises:
+        ConfigurationError: as :func:`mix_down`.
     """
     import numpy as np
 
     step = max(pcm.sample_rate // _STEPS_PER_SECOND, 1)
+    # Read in steps: the searched minutes never fill the memory.
     energies = []
     with audio.open("rb") as file:
         file.seek(first * pcm.frame_bytes)
@@ -89,17 +94,18 @@ def quietest_frame(audio: Path, first: int, last: int, pcm: PcmFormat, policy: s
             energies.append(float(np.square(samples).sum()))
     if len(energies) < _STEPS_OF_QUIET:
         return last
+    # One quiet step may lie inside a word; a pause between sentences lasts longer.
     around = np.convolve(energies, np.ones(_STEPS_OF_QUIET), mode="valid")
     return first + (int(around.argmin()) * 2 + _STEPS_OF_QUIET) * step // 2
 
 
-def _choice(policy: str, channels: int) -> int | None:
-    """Give the channel that a policy picks, or ``None`` when it mixes."""
+def _chosen_channel(policy: str, channels: int) -> int | None:
+    """Return the channel that a policy selects, or ``None`` if it mixes all."""
     if policy == "first" or (policy == "auto" and channels != 2):  # noqa: PLR2004
         return 0
-    return _channel(policy)
+    return _numbered_channel(policy)
 
 
-def _channel(policy: str) -> int | None:
+def _numbered_channel(policy: str) -> int | None:
     match = re.fullmatch(r"channel:([0-9]{1,3})", policy)
     return int(match[1]) if match else None

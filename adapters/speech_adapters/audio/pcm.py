@@ -1,4 +1,4 @@
-"""Sample formats: what programs bring, the 16-bit PCM that sessions take, and the way there."""
+"""Sample formats of programs, the 16-bit PCM of sessions, and the conversion between them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,12 @@ __all__ = ["PcmFormat", "SourceFormat", "to_pcm16"]
 
 @attrs.frozen
 class PcmFormat:
-    """16-bit signed little-endian PCM: samples per second and interleaved channels."""
+    """16-bit signed little-endian PCM.
+
+    Attributes:
+        sample_rate: samples per second of each channel.
+        channels: number of interleaved channels.
+    """
 
     sample_rate: int = 16_000
     channels: int = 1
@@ -31,11 +36,12 @@ class PcmFormat:
 
     @property
     def bytes_per_second(self) -> int:
-        """Bytes of one second of sound."""
+        """Bytes of one second of audio."""
         return self.frame_bytes * self.sample_rate
 
     def ticks(self, size: int) -> int:
-        """Length in ticks of ``size`` bytes, counting whole frames only."""
+        """Return the length in ticks of ``size`` bytes; an incomplete frame does not count."""
+        # Multiplied before divided: hours of audio stay exact to the tick.
         return size // self.frame_bytes * TICKS_PER_SECOND // self.sample_rate
 
 
@@ -44,18 +50,18 @@ _BITS: Final = {"pcm": (8, 16, 24, 32), "float": (32, 64), "alaw": (8,), "mulaw"
 
 @attrs.frozen
 class SourceFormat:
-    """Audio as a program brings it: interleaved, little-endian.
+    """The format of a program's audio: interleaved, little-endian.
 
     Attributes:
         sample_rate: samples per second of each channel.
-        channels: how many channels are interleaved.
+        channels: number of interleaved channels.
         bits: bits of one sample: 8, 16, 24 or 32 for ``pcm``, 32 or 64 for
             ``float``, 8 for ``alaw`` and ``mulaw``.
-        encoding: ``pcm`` (8 bits unsigned, more signed), ``float`` (full scale is
-            1.0), ``alaw`` or ``mulaw`` (G.711).
+        encoding: ``pcm`` (8 bits are unsigned, more are signed), ``float`` (full
+            scale is 1.0), ``alaw`` or ``mulaw`` (ITU-T G.711).
 
     Raises:
-        AudioError: there is no such format.
+        AudioError: the format is impossible or not supported.
     """
 
     sample_rate: int = 16_000
@@ -67,12 +73,12 @@ class SourceFormat:
         if self.sample_rate < 1 or self.channels < 1:
             raise AudioError(
                 f"Audio of {self.sample_rate} samples per second and {self.channels} channels"
-                " is not possible: both are at least 1."
+                " is not possible: both must be at least 1. Correct the declared format."
             )
         if self.bits not in _BITS.get(self.encoding, ()):
             known = "; ".join(f"{name} {_listed(bits)}" for name, bits in _BITS.items())
             raise AudioError(
-                f"Samples of {self.bits} bits {self.encoding} are not supported (known are"
+                f"Samples of {self.bits} bits {self.encoding} are not supported (supported are"
                 f" {known}): convert the audio to 16-bit PCM."
             )
 
@@ -83,29 +89,34 @@ class SourceFormat:
 
     @property
     def pcm(self) -> PcmFormat:
-        """The same sound as 16-bit PCM."""
+        """The format after conversion to 16-bit PCM."""
         return PcmFormat(self.sample_rate, self.channels)
 
     @property
     def is_pcm16(self) -> bool:
-        """Whether it is 16-bit PCM already."""
+        """Whether the samples are 16-bit PCM already."""
         return self.bits == 16 and self.encoding == "pcm"  # noqa: PLR2004
 
 
 def to_pcm16(data: bytes, source: SourceFormat) -> bytes:
-    """Turn whole samples into 16-bit PCM; 16-bit PCM is given back as it is.
+    """Convert whole samples to 16-bit PCM; 16-bit PCM is returned unchanged.
 
     Longer samples lose their lowest bits.  Floats beyond full scale are clipped,
-    those that are no number become silence.
+    and NaN becomes silence.
+
+    Args:
+        data: whole samples of ``source``.
+        source: their format.
     """
     if source.is_pcm16:
-        return data
+        return data  # the usual case must neither copy nor import numpy
     import numpy as np
 
     if source.encoding == "float":
         return _from_float(np.frombuffer(data, dtype=f"<f{source.bits // 8}"))
     octets = np.frombuffer(data, dtype=np.uint8)
     if source.encoding == "pcm" and source.bits > 8:  # noqa: PLR2004
+        # Little-endian: the two highest octets of a sample are its last.
         return octets.reshape(-1, source.bits // 8)[:, -2:].tobytes()
     return _table(source.encoding)[octets].tobytes()
 
@@ -113,14 +124,16 @@ def to_pcm16(data: bytes, source: SourceFormat) -> bytes:
 def _from_float(samples: NDArray[Any]) -> bytes:
     import numpy as np
 
+    # NaN first: it would survive the clipping.
     full = np.nan_to_num(samples, nan=0.0, posinf=1.0, neginf=-1.0).clip(-1.0, 1.0)
+    # 16 bits have no +32768, so 1.0 becomes 32767; -1.0 is exact.
     whole: NDArray[np.int16] = np.rint(full * 32768.0).clip(max=32767).astype("<i2")
     return whole.tobytes()
 
 
 @lru_cache(maxsize=3)
 def _table(encoding: str) -> NDArray[np.int16]:
-    """Give the 16-bit sample of each of the 256 octets."""
+    """Return the 16-bit sample of each of the 256 octets."""
     import numpy as np
 
     decode = {"pcm": _unsigned, "alaw": _alaw, "mulaw": _mulaw}[encoding]
@@ -132,16 +145,18 @@ def _unsigned(octet: int) -> int:
 
 
 def _alaw(octet: int) -> int:
-    """Decode A-law: even bits are inverted, then sign, 3 bits exponent, 4 bits mantissa."""
+    """Decode A-law (ITU-T G.711): even bits inverted; sign, exponent of 3, mantissa of 4 bits."""
     octet ^= 0x55
     exponent, mantissa = (octet & 0x70) >> 4, (octet & 0x0F) << 4
+    # Half a step is added, so that a sample lies in the middle of its interval.
     size = mantissa + 0x08 if exponent == 0 else (mantissa + 0x108) << (exponent - 1)
     return size if octet & 0x80 else -size
 
 
 def _mulaw(octet: int) -> int:
-    """Decode mu-law: all bits are inverted, then sign, 3 bits exponent, 4 bits mantissa."""
+    """Decode mu-law (ITU-T G.711): all bits inverted; sign, exponent of 3, mantissa of 4 bits."""
     octet ^= 0xFF
+    # The encoder added a bias of 0x84 before it took the logarithm.
     size = ((((octet & 0x0F) << 3) + 0x84) << ((octet & 0x70) >> 4)) - 0x84
     return -size if octet & 0x80 else size
 
