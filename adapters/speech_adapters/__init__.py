@@ -1,7 +1,7 @@
-"""The backends of speech-compat, and the contract between them and their users.
+"""Backends of speech-compat, and the contract between them and their users.
 
-This package knows nothing of the legacy names.  Importing it loads no backend
-and no third-party library but attrs.
+The legacy names do not occur in this package.  Importing it loads no backend and
+no third-party library but attrs.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Settings, from the program, the environment and a file, in this order of precedence.
+"""Settings from the program, the environment and a file, in this order of precedence.
 
-1. what the program sets (the facade passes the properties of its configuration
-   whose names begin with ``speech-compat.``, without that prefix);
+1. properties of the program's configuration whose names begin with
+   ``speech-compat.``; the facade passes them without that prefix;
 2. environment variables: ``SPEECH_COMPAT_BACKEND``, and with two underscores for
    a dot ``SPEECH_COMPAT_BACKENDS__LOCAL__MODEL_PATH``;
 3. ``speech-compat.toml``, or the table ``[tool.speech-compat]`` of
@@ -14,7 +14,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import platformdirs
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
@@ -31,7 +31,7 @@ from speech_adapters.errors import ConfigurationError
 
 __all__ = ["Options", "Service", "Settings", "load_settings", "parse_options"]
 
-_FILE = "speech-compat.toml"
+_FILE: Final = "speech-compat.toml"
 
 
 def _state_dir() -> Path:
@@ -39,14 +39,15 @@ def _state_dir() -> Path:
 
 
 class Service(BaseModel):
-    """Whom the program itself names; a backend's own options go before it.
+    """The resource named in the program's configuration; a backend's own options override it.
 
     Attributes:
-        key: subscription key of a Speech resource.
+        key: subscription key of the Speech resource.
         region: its region.
-        endpoint: its address, of HTTP or of a websocket.
-        credential: an azure-identity credential; only a program can give one.
-        token: a function that gives the token that is valid now; the same.
+        endpoint: its address, HTTP or websocket.
+        credential: an azure-identity credential; can only come from a program.
+        token: a function that returns the token valid at the time of the call; can
+            only come from a program.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
@@ -54,6 +55,7 @@ class Service(BaseModel):
     key: SecretStr = SecretStr("")
     region: str = ""
     endpoint: str = ""
+    # Any: azure-identity is an optional package, and these must not appear in logs.
     credential: Any = Field(default=None, repr=False)
     token: Any = Field(default=None, repr=False)
 
@@ -64,11 +66,11 @@ class Settings(BaseSettings):
     Attributes:
         backend: name of the backend that serves meetings.
         state_dir: the folder of the meeting store and its audio spool.
-        strict: refuse a meeting of which anything asked for would be lost.
-        downmix: how several channels become one: ``auto``, ``average``, ``sum``,
+        strict: refuse a meeting if any requested feature would be lost.
+        downmix: the mix of several channels to one: ``auto``, ``average``, ``sum``,
             ``first`` or ``channel:N`` (see :func:`speech_adapters.audio.mix_down`).
-        service: whom the program itself names, as its configuration says.
-        backends: options of each backend by its name; each checks its own.
+        service: the resource named in the program's configuration.
+        backends: options of each backend by its name; each backend validates its own.
     """
 
     model_config = SettingsConfigDict(
@@ -94,7 +96,8 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Order the sources as the module says; ``.env`` and secret files are not read."""
+        """Return the sources in order of precedence; ``.env`` and secret files are not read."""
+        # Both files are looked up here, at every load: the working directory may change.
         file = _find_upward(_FILE)
         project = _find_upward("pyproject.toml")
         sources: list[PydanticBaseSettingsSource] = [init_settings, env_settings]
@@ -106,24 +109,26 @@ class Settings(BaseSettings):
 
 
 class Options(BaseModel):
-    """Base of a backend's own options: an unknown name is an error, not silence."""
+    """Base of a backend's own options; an unknown name is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 def load_settings(properties: Mapping[str, Any] | None = None) -> Settings:
-    """Gather the settings.
+    """Read the settings from all sources.
 
     Args:
         properties: settings of the program by dotted name, as in
             ``{"backend": "local", "backends.local.model_path": "/models/x"}``.
 
     Raises:
-        ConfigurationError: a file is not TOML, a name is unknown or a value wrong.
+        ConfigurationError: a file cannot be read or is not TOML, a name is unknown, or
+            a value is invalid.
     """
     try:
         return Settings(**_nested(properties or {}))
     except ValidationError as error:
+        # The original error holds the values, among them keys.
         raise ConfigurationError(_explain("setting", error)) from None
     except (SettingsError, ValueError, OSError) as error:
         raise ConfigurationError(f"The settings cannot be read: {error}.") from error
@@ -133,10 +138,15 @@ OptionsT = TypeVar("OptionsT", bound=Options)
 
 
 def parse_options(model: type[OptionsT], backend: str, options: Mapping[str, Any]) -> OptionsT:
-    """Check a backend's own options.
+    """Validate a backend's own options.
+
+    Args:
+        model: the class of the options.
+        backend: the backend's name, for messages.
+        options: the options by name, as in :attr:`Settings.backends`.
 
     Raises:
-        ConfigurationError: a name is unknown or a value wrong.
+        ConfigurationError: a name is unknown or a value is invalid.
     """
     try:
         return model.model_validate(dict(options))
@@ -170,6 +180,7 @@ def _find_upward(name: str) -> Path | None:
 
 def _explain(what: str, error: ValidationError) -> str:
     lines = []
+    # Without the input: it may be a key.
     for problem in error.errors(include_input=False, include_url=False):
         name = ".".join(str(part) for part in problem["loc"])
         unknown = problem["type"] == "extra_forbidden"

@@ -1,28 +1,28 @@
-"""Every error a backend may raise, in one small tree.
+"""All errors that a backend may raise, in one small tree.
 
 ::
 
     SpeechError
     ├── ConfigurationError        a setting is wrong; nothing was started
-    │   ├── NoBackendError        no backend serves the request: each with its reason
+    │   ├── NoBackendError        no backend serves the request, for the reasons listed
     │   └── MissingExtraError     an optional package is not installed
-    ├── UnsupportedError          strict mode: something asked for would be lost
+    ├── UnsupportedError          strict mode: a requested feature would be lost
     ├── AudioError                the audio cannot be used as it is
-    ├── MeetingNotFoundError      no meeting has that id
-    ├── MeetingFailedError        the meeting was processed and failed, for the reason given
-    ├── MeetingBusyError          another process is recording that meeting   (retryable)
+    ├── MeetingNotFoundError      no meeting has the id
+    ├── MeetingFailedError        the meeting failed, for the reason in the message
+    ├── MeetingBusyError          another process is recording the meeting    (retryable)
     ├── StoreError                the meeting store cannot be read or written
-    │   └── StoreCorruptError     it was damaged and has been put aside
+    │   └── StoreCorruptError     the store was damaged and has been set aside
     └── BackendError              the engine or service failed
-        ├── AuthenticationError   key or token refused
-        ├── RefusedError          the service says that the request is wrong
+        ├── AuthenticationError   the service refused the key or token
+        ├── RefusedError          the service refused the request as invalid
         ├── ThrottledError        too many requests                           (retryable)
-        └── UnavailableError      overloaded just now                         (retryable)
-            ├── ServiceFailedError   something went wrong inside the service  (retryable)
-            ├── TimedOutError        it did not answer in time                (retryable)
-            └── UnreachableError     there is no connection to it             (retryable)
+        └── UnavailableError      the service is overloaded or unreachable    (retryable)
+            ├── ServiceFailedError   the service reported an internal error   (retryable)
+            ├── TimedOutError        the service did not answer in time       (retryable)
+            └── UnreachableError     no connection to the service             (retryable)
 
-A message says what happened, why, and what to do.  It never holds a transcript,
+A message states what happened, why, and what to do.  It never contains a transcript,
 a participant's name, a voice signature, a key or a token.
 """
 
@@ -54,7 +54,11 @@ __all__ = [
 
 
 class SpeechError(Exception):
-    """Root of the tree; ``retryable`` says whether the same call may succeed later."""
+    """Root of the tree.
+
+    Attributes:
+        retryable: whether the same call may succeed later.
+    """
 
     retryable: ClassVar[bool] = False
 
@@ -67,7 +71,7 @@ class NoBackendError(ConfigurationError):
     """No backend serves the request.
 
     Attributes:
-        rejected: each backend's name with the reason it was passed over.
+        rejected: the reason for each backend's rejection, by the backend's name.
     """
 
     def __init__(self, message: str, rejected: dict[str, str] | None = None) -> None:
@@ -77,11 +81,11 @@ class NoBackendError(ConfigurationError):
 
 
 class MissingExtraError(ConfigurationError):
-    """An optional package is not installed; the message says how to get it."""
+    """An optional package is not installed; the message contains the command to install it."""
 
 
 class UnsupportedError(SpeechError):
-    """Strict mode: something the program asked for would be lost."""
+    """Strict mode: a feature that the program requested would be lost."""
 
 
 class AudioError(SpeechError):
@@ -89,15 +93,15 @@ class AudioError(SpeechError):
 
 
 class MeetingNotFoundError(SpeechError):
-    """No meeting has that id."""
+    """No meeting has the id."""
 
 
 class MeetingFailedError(SpeechError):
-    """The meeting was processed and failed, for the reason in the message."""
+    """The meeting failed, for the reason in the message."""
 
 
 class MeetingBusyError(SpeechError):
-    """Another process is recording that meeting."""
+    """Another process is recording the meeting."""
 
     retryable = True
 
@@ -107,7 +111,7 @@ class StoreError(SpeechError):
 
 
 class StoreCorruptError(StoreError):
-    """The meeting store was damaged and has been put aside."""
+    """The meeting store was damaged and has been set aside."""
 
 
 class BackendError(SpeechError):
@@ -115,27 +119,27 @@ class BackendError(SpeechError):
 
 
 class AuthenticationError(BackendError):
-    """Key or token refused."""
+    """The service refused the key or token."""
 
 
 class RefusedError(BackendError):
-    """The service says that the request is wrong: it would say so again."""
+    """The service refused the request as invalid; sending it again cannot help."""
 
 
 class ThrottledError(BackendError):
-    """Too many requests."""
+    """The service refused the request because there were too many."""
 
     retryable = True
 
 
 class UnavailableError(BackendError):
-    """The service is overloaded, or not there, just now."""
+    """The service is overloaded or unreachable; a later call may succeed."""
 
     retryable = True
 
 
 class ServiceFailedError(UnavailableError):
-    """Something went wrong inside the service."""
+    """The service reported an internal error."""
 
 
 class TimedOutError(UnavailableError):
@@ -143,4 +147,4 @@ class TimedOutError(UnavailableError):
 
 
 class UnreachableError(UnavailableError):
-    """There is no connection to the service."""
+    """No connection to the service could be made, or it was lost."""

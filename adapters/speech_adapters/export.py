@@ -1,19 +1,19 @@
-r"""A transcript as a document: text to read, JSON for programs, subtitles, or RTTM.
+"""Export of a transcript as text, JSON, subtitles or RTTM.
 
 ``text``
     One line for each utterance, ``[00:00:04] Guest-1: Good morning.``
 ``json``
-    Version 1 of the project's own format: everything the transcript holds.
+    Version 1 of the project's own format, with all data of the transcript.
     Offsets and durations are ticks of 100 ns; see docs/cli.md.
 ``vtt``
     WebVTT (W3C), each speaker in a voice tag.
 ``srt``
-    SubRip; the speaker begins the line, since the format has no place for one.
+    SubRip; the speaker begins the line, since the format has no field for one.
 ``rttm``
-    Rich Transcription Time Marked (NIST RT-09): who spoke when, no words.
+    Rich Transcription Time Marked (NIST RT-09): speaker turns without words.
 
-Every format but JSON is made of lines, so line breaks and control characters
-inside a text become spaces there.
+All formats but JSON consist of lines, so line breaks and control characters
+inside a text become spaces.
 """
 
 from __future__ import annotations
@@ -31,7 +31,6 @@ from speech_adapters.transcript import (
     LabelStyle,
     Transcript,
     Utterance,
-    Word,
     seconds,
 )
 
@@ -40,139 +39,142 @@ __all__ = ["FORMATS", "JSON_VERSION", "SUFFIXES", "format_offset", "one_line", "
 JSON_VERSION: Final = 1
 
 _CONTROLS: Final = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")
-# Half a character: cannot be written in any encoding.
+# Half a character: JSON may contain one as an escape, but no encoding can write it.
 _SURROGATES: Final = re.compile(r"[\ud800-\udfff]")
 _UNNAMED: Final = "Unknown"
 
 
-def render(transcript: Transcript, format: str, labels: LabelStyle = LabelStyle.DIARIZATION) -> str:  # noqa: A002
-    """Write a transcript as a document that ends with a line break, or is empty.
+def render(
+    transcript: Transcript, format_name: str, style: LabelStyle = LabelStyle.DIARIZATION
+) -> str:
+    """Return a transcript as a document, which ends with a line break or is empty.
 
     Args:
-        transcript: what to write; without utterances a valid document comes out too.
-        format: one of :data:`FORMATS`.
-        labels: how speakers are spelled.
+        transcript: the transcript; one without utterances is a valid document too.
+        format_name: one of :data:`FORMATS`.
+        style: spelling of the speakers.
 
     Raises:
-        ConfigurationError: there is no such format.
+        ConfigurationError: the format is unknown.
     """
-    writer = _WRITERS.get(format)
+    writer = _WRITERS.get(format_name)
     if writer is None:
         raise ConfigurationError(
-            f"There is no format called {format!r}. Known formats: {', '.join(FORMATS)}."
+            f"The format {format_name!r} is unknown. Choose one of {', '.join(FORMATS)}."
         )
-    return writer(transcript, labels)
+    return writer(transcript, style)
 
 
 def one_line(text: str) -> str:
-    """Turn blanks, line breaks and control characters into single spaces, safe to print."""
+    """Return ``text`` on one line, safe to print.
+
+    Spaces, line breaks and control characters become single spaces.
+    """
     return _SURROGATES.sub("\ufffd", _CONTROLS.sub(" ", text)).strip()
 
 
 def format_offset(offset: int) -> str:
-    """Spell ticks as ``hh:mm:ss``, cut to whole seconds."""
+    """Return ticks as ``hh:mm:ss``, cut to whole seconds."""
     minutes, second = divmod(offset // TICKS_PER_SECOND, 60)
     return f"{minutes // 60:02}:{minutes % 60:02}:{second:02}"
 
 
-def _text(transcript: Transcript, labels: LabelStyle) -> str:
+def _text(transcript: Transcript, style: LabelStyle) -> str:
     return "".join(
-        f"[{format_offset(utterance.offset)}] {_named(label, text)}\n"
-        for utterance, label, text in _spoken(transcript, labels)
+        f"[{format_offset(utterance.offset)}] {_with_speaker(label, text)}\n"
+        for utterance, label, text in _texts(transcript, style)
     )
 
 
-def _json(transcript: Transcript, labels: LabelStyle) -> str:
+def _json(transcript: Transcript, style: LabelStyle) -> str:
     document = {
         "format": "speech-compat transcript",
         "version": JSON_VERSION,
         "meeting_id": transcript.meeting_id,
         "ticks_per_second": TICKS_PER_SECOND,
         "duration": transcript.duration,
-        "speakers": [labels.label(speaker) for speaker in transcript.speakers],
-        "utterances": [_utterance_json(utterance, labels) for utterance in transcript.utterances],
+        "speakers": [style.label(speaker) for speaker in transcript.speakers],
+        "utterances": [_utterance_json(utterance, style) for utterance in transcript.utterances],
         "provenance": attrs.asdict(transcript.provenance),
     }
     return _SURROGATES.sub("\ufffd", json.dumps(document, ensure_ascii=False, indent=2)) + "\n"
 
 
-def _utterance_json(utterance: Utterance, labels: LabelStyle) -> dict[str, Any]:
+def _utterance_json(utterance: Utterance, style: LabelStyle) -> dict[str, Any]:
     return {
         "id": utterance.id,
-        "speaker": labels.label(utterance.speaker),
+        "speaker": style.label(utterance.speaker),
         "speaker_number": utterance.speaker,
         "offset": utterance.offset,
         "duration": utterance.duration,
         "text": utterance.text,
         "language": utterance.language,
         "channel": utterance.channel,
-        "words": [_word_json(word) for word in utterance.words],
+        "words": [attrs.asdict(word) for word in utterance.words],
     }
 
 
-def _word_json(word: Word) -> dict[str, Any]:
-    return attrs.asdict(word)
-
-
-def _vtt(transcript: Transcript, labels: LabelStyle) -> str:
+def _vtt(transcript: Transcript, style: LabelStyle) -> str:
     origin = transcript.provenance
     note = _escaped(one_line(f"Transcribed by {origin.backend} {origin.version}"))
     cues = "".join(
-        f"\n{_span(utterance, '.')}\n{_voice(label)}{_escaped(text)}\n"
-        for utterance, label, text in _spoken(transcript, labels)
+        f"\n{_time_range(utterance, '.')}\n{_voice_tag(label)}{_escaped(text)}\n"
+        for utterance, label, text in _texts(transcript, style)
     )
     return f"WEBVTT\n\nNOTE {note}\n{cues}"
 
 
-def _voice(label: str) -> str:
+def _voice_tag(label: str) -> str:
     return f"<v {label}>" if label else ""
 
 
 def _escaped(text: str) -> str:
-    """Escape what WebVTT gives a meaning; this also breaks up any ``-->``."""
+    """Escape the characters that have a meaning in WebVTT; this also breaks up any ``-->``."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def _srt(transcript: Transcript, labels: LabelStyle) -> str:
+def _srt(transcript: Transcript, style: LabelStyle) -> str:
     return "\n".join(
-        f"{number}\n{_span(utterance, ',')}\n{_named(label, text)}\n"
-        for number, (utterance, label, text) in enumerate(_spoken(transcript, labels), start=1)
+        f"{number}\n{_time_range(utterance, ',')}\n{_with_speaker(label, text)}\n"
+        for number, (utterance, label, text) in enumerate(_texts(transcript, style), start=1)
     )
 
 
-def _rttm(transcript: Transcript, labels: LabelStyle) -> str:
+def _rttm(transcript: Transcript, style: LabelStyle) -> str:
+    # Fields are separated by spaces, so a name must not contain any.
     file = _SURROGATES.sub("_", _CONTROLS.sub("_", transcript.meeting_id))
     return "".join(
         f"SPEAKER {file} {(utterance.channel or 0) + 1} {seconds(utterance.offset):.3f}"
         f" {seconds(utterance.duration):.3f} <NA> <NA>"
-        f" {labels.label(utterance.speaker) or _UNNAMED} <NA> <NA>\n"
+        f" {style.label(utterance.speaker) or _UNNAMED} <NA> <NA>\n"
         for utterance in transcript.utterances
-        if _milliseconds(utterance.duration) > 0  # the format knows no empty turn
+        if _milliseconds(utterance.duration) > 0  # the format has no empty turn
     )
 
 
-def _spoken(transcript: Transcript, labels: LabelStyle) -> Iterator[tuple[Utterance, str, str]]:
-    """Give the utterances that say something, each with its label and its text on one line."""
+def _texts(transcript: Transcript, style: LabelStyle) -> Iterator[tuple[Utterance, str, str]]:
+    """Yield the utterances that have text, each with its label and its text on one line."""
     for utterance in transcript.utterances:
         text = one_line(utterance.text)
         if text:
-            yield utterance, labels.label(utterance.speaker), text
+            yield utterance, style.label(utterance.speaker), text
 
 
-def _named(label: str, text: str) -> str:
+def _with_speaker(label: str, text: str) -> str:
     return f"{label}: {text}" if label else text
 
 
-def _span(utterance: Utterance, point: str) -> str:
-    """Spell start and end; a subtitle must last, so the end comes a millisecond later at least."""
+def _time_range(utterance: Utterance, separator: str) -> str:
+    """Return start and end of a subtitle."""
+    # A subtitle without duration would never be shown: it lasts a millisecond at least.
     start = _milliseconds(utterance.offset)
     end = max(_milliseconds(utterance.end), start + 1)
-    return f"{_stamp(start, point)} --> {_stamp(end, point)}"
+    return f"{_timestamp(start, separator)} --> {_timestamp(end, separator)}"
 
 
-def _stamp(milliseconds: int, point: str) -> str:
+def _timestamp(milliseconds: int, separator: str) -> str:
     whole, rest = divmod(milliseconds, 1000)
-    return f"{format_offset(whole * TICKS_PER_SECOND)}{point}{rest:03}"
+    return f"{format_offset(whole * TICKS_PER_SECOND)}{separator}{rest:03}"
 
 
 def _milliseconds(value: int) -> int:

@@ -1,10 +1,10 @@
-"""The values everyone speaks: transcripts, utterances, words and speaker labels.
+"""Transcripts, utterances, words and speaker labels: the values that all modules share.
 
 Time is a whole number of ticks of 100 nanoseconds, counted from the first
-sample of the recording.  A speaker is a whole number counted from 0 in order
-of first appearance, or ``None`` where the speakers were not told apart; how it
-is spelled (``Guest_0``, ``Guest-1``, ``1``) is decided only where a label is shown,
-by the one table in :class:`LabelStyle`.
+sample of the recording.  A speaker is a whole number, counted from 0 in order
+of first appearance, or ``None`` if the speakers were not distinguished.  Its
+spelling (``Guest_0``, ``Guest-1``, ``1``) depends on the era, so it is chosen only
+where a label is shown, by the one table in :class:`LabelStyle`.
 """
 
 from __future__ import annotations
@@ -30,22 +30,22 @@ TICKS_PER_SECOND: Final = 10_000_000
 
 
 def ticks(value: float) -> int:
-    """Turn seconds into ticks of 100 ns, rounded to the nearest."""
+    """Convert seconds to ticks of 100 ns, rounded to the nearest."""
     return round(value * TICKS_PER_SECOND)
 
 
 def seconds(value: int) -> float:
-    """Turn ticks of 100 ns into seconds."""
+    """Convert ticks of 100 ns to seconds."""
     return value / TICKS_PER_SECOND
 
 
 class LabelStyle(Enum):
-    """How a speaker is spelled: prefix, number of the first speaker, name of the unknown one.
+    """Spelling of speakers: prefix, number of the first speaker, label of the unknown one.
 
     ``MEETING`` is the retired service's spelling (``Guest_0``, ``Unidentified``),
-    ``DIARIZATION`` that of real-time diarization (``Guest-1``, ``Unknown``); for both see
-    docs/protocol/legacy-interface.md, 3.5. ``BATCH`` has the numbers of batch transcription,
-    which start at 1 (docs/protocol/batch-and-fast-rest.md, 2.7).
+    ``DIARIZATION`` that of real-time diarization (``Guest-1``, ``Unknown``); source:
+    docs/protocol/legacy-interface.md, 3.5.  ``BATCH`` is the numbers of batch
+    transcription, which start at 1; source: docs/protocol/batch-and-fast-rest.md, 2.7.
     """
 
     MEETING = ("Guest_", 0, "Unidentified")
@@ -53,21 +53,29 @@ class LabelStyle(Enum):
     BATCH = ("", 1, "")
 
     def label(self, speaker: int | None) -> str:
-        """Spell ``speaker`` (0-based, or ``None``) in this style."""
+        """Return the label of ``speaker`` (0-based, or ``None``) in this style."""
         prefix, first, unknown = self.value
         return unknown if speaker is None else f"{prefix}{speaker + first}"
 
     def speaker(self, label: str) -> int | None:
-        """Read a label of this style; anything that is no numbered label is ``None``."""
+        """Return the speaker of a label; ``None`` unless it is a numbered label of this style."""
         prefix, first, _ = self.value
         match = re.fullmatch(re.escape(prefix) + r"(\d+)", label)
+        # "Guest-0" has the form of this style, but lies before its first speaker.
         number = int(match[1]) - first if match else -1
         return number if number >= 0 else None
 
 
 @attrs.frozen
 class Word:
-    """One word; ``offset`` and ``duration`` in ticks, ``confidence`` from 0 to 1 or unknown."""
+    """One word of an utterance.
+
+    Attributes:
+        text: the word.
+        offset: start, in ticks from the start of the recording.
+        duration: length in ticks.
+        confidence: from 0 to 1, or ``None`` if unknown.
+    """
 
     text: str
     offset: int
@@ -77,18 +85,18 @@ class Word:
 
 @attrs.frozen
 class Utterance:
-    """What one speaker said without a pause.
+    """Continuous speech of one speaker.
 
     Attributes:
-        id: 32 hexadecimal digits; the hypotheses of an utterance, its final
-            form and later corrections of its speaker share it.
+        id: 32 hexadecimal digits, shared by the hypotheses of an utterance, its
+            final form and later corrections of its speaker.
         text: display text.
         offset: start, in ticks from the start of the recording.
         duration: length in ticks.
-        speaker: 0-based number, or ``None`` when not told apart.
-        channel: the audio channel it was heard on, or ``None`` after a downmix.
-        language: BCP-47 tag, or ``None`` when the backend did not say.
-        words: word timings, empty where the backend gives none.
+        speaker: 0-based number, or ``None`` if speakers were not distinguished.
+        channel: 0-based audio channel, or ``None`` after a downmix.
+        language: BCP-47 tag, or ``None`` if the backend does not report it.
+        words: word timings, empty if the backend has none.
     """
 
     id: str
@@ -108,13 +116,13 @@ class Utterance:
 
 @attrs.frozen
 class Provenance:
-    """Where a transcript comes from.
+    """The origin of a transcript.
 
     Attributes:
         backend: the backend's name.
         version: version of the engine or service.
-        emulated: what was estimated or imitated, one plain sentence each.
-        notes: what befell the recording (cut short, truncated), one sentence each.
+        emulated: features that were estimated or imitated, one plain sentence each.
+        notes: faults of the recording (cut short, truncated), one sentence each.
     """
 
     backend: str
@@ -125,7 +133,14 @@ class Provenance:
 
 @attrs.frozen
 class Transcript:
-    """The final word on a meeting: utterances by offset, the audio's length, the origin."""
+    """The final transcript of a meeting.
+
+    Attributes:
+        meeting_id: the meeting's id.
+        utterances: all utterances, by offset.
+        duration: length of the audio in ticks.
+        provenance: the origin.
+    """
 
     meeting_id: str
     utterances: tuple[Utterance, ...]
@@ -134,16 +149,20 @@ class Transcript:
 
     @property
     def speakers(self) -> tuple[int, ...]:
-        """The speakers told apart, in ascending order."""
+        """The distinguished speakers, in ascending order."""
         return tuple(sorted({u.speaker for u in self.utterances if u.speaker is not None}))
 
     def to_dict(self) -> dict[str, Any]:
-        """Give plain JSON-ready data; :meth:`from_dict` reads it back."""
+        """Return the transcript as JSON-ready data, which :meth:`from_dict` reads."""
         return attrs.asdict(self)
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Transcript:
-        """Read what :meth:`to_dict` wrote."""
+        """Read a transcript from data that :meth:`to_dict` returned.
+
+        Raises:
+            KeyError, TypeError: the data has another shape.
+        """
         return cls(
             meeting_id=data["meeting_id"],
             utterances=tuple(_utterance(item) for item in data["utterances"]),

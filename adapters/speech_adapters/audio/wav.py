@@ -148,8 +148,8 @@ def _source_format(chunk: bytes, subject: str) -> SourceFormat:
     if tag not in _ENCODINGS:
         name = f" ({_FORMAT_NAMES[tag]})" if tag in _FORMAT_NAMES else ""
         raise AudioError(
-            f"{subject} cannot be used: format 0x{tag:04X}{name} is not supported: convert it to"
-            " 16-bit PCM."
+            f"{subject} cannot be used: format 0x{tag:04X}{name} is not supported: convert it"
+            " to PCM."
         )
     if block and channels and block % channels == 0:
         # Samples of 20 bits, for example, are the upper bits of 24.
@@ -197,14 +197,14 @@ class WavFile(Closeable):
         subject = str(self.path)
         start = self._file.read(4)
         if not start:
-            raise AudioError(f"{subject} is empty: it contains no audio. Record it again.")
+            raise AudioError(f"{subject} is empty: there is no audio in it.")
         # Before the header is read: a short file of another kind is named as such.
         if start not in MAGIC:
             raise _not_wav_error(subject, start)
         self._file.seek(0)
         header = read_header(self._file, subject)
         if header is None:
-            raise AudioError(f"{subject} ends inside its header: it is cut short. Copy it again.")
+            raise AudioError(f"{subject} ends inside its header: it is cut short.")
         begin, end = self._file.tell(), self._file.seek(0, 2)
         self._file.seek(begin)
         self._source, self.pcm = header.source, header.source.pcm
