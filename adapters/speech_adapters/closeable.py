@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Self
 
 __all__ = ["Closeable"]
 
 
-class Closeable:
+class Closeable(ABC):
     """A context manager that calls :meth:`close` at the end of its block."""
 
+    @abstractmethod
     def close(self) -> None:
         """Release the resource.  Idempotent."""
-        raise NotImplementedError
 
     def __enter__(self) -> Self:
         return self

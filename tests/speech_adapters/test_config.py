@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,23 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_the_default_is_the_embedded_engine(folder: Path) -> None:
     settings = load_settings()
     assert (settings.backend, settings.strict, settings.downmix) == ("local", False, "auto")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="each platform has a state folder of its own")
+def test_the_default_state_folder_is_the_user_s(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SPEECH_COMPAT_STATE_DIR")
+    monkeypatch.setenv("XDG_STATE_HOME", str(folder))
+    assert load_settings().state_dir == folder / "speech-compat"
+
+
+def test_a_wrong_value_is_not_repeated_in_the_error(folder: Path) -> None:
+    with pytest.raises(ConfigurationError, match="key") as caught:
+        load_settings({"service.key": ["s3cret"]})
+    assert "s3cret" not in str(caught.value)
+    assert caught.value.__cause__ is None
+    assert caught.value.__suppress_context__
 
 
 def test_precedence_is_property_then_environment_then_file_then_project(

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 import struct
+from pathlib import Path
 
 import pytest
 
-from speech_adapters.audio import check_downmix, mix_down
+from speech_adapters.audio import PcmFormat, check_downmix, mix_down, quietest_frame
 from speech_adapters.errors import ConfigurationError
 
 MONO = bytes(range(1, 25))
@@ -64,3 +65,44 @@ def test_a_channel_that_is_not_there_is_a_wrong_setting() -> None:
     check_downmix("channel:2")
     with pytest.raises(ConfigurationError, match="only 2 channel"):
         mix_down(STEREO, 2, "channel:2")
+
+
+QUIET = PcmFormat(100)  # a frame is 10 ms, so a step of the search has 10 frames
+
+
+def spool(path: Path, *stretches: tuple[int, int]) -> Path:
+    """Write samples of alternating sign: a number of frames at a level, one after another."""
+    levels = [level * (-1) ** i for frames, level in stretches for i in range(frames)]
+    path.write_bytes(struct.pack(f"<{len(levels)}h", *levels))
+    return path
+
+
+def test_the_middle_of_the_quietest_half_second_is_found(tmp_path: Path) -> None:
+    audio = spool(tmp_path / "a.pcm", (200, 9000), (50, 10), (150, 9000))
+    assert quietest_frame(audio, 0, 400, QUIET, "auto") == 225
+    assert quietest_frame(audio, 100, 400, QUIET, "auto") == 225
+
+
+def test_a_short_silence_does_not_outweigh_a_longer_pause(tmp_path: Path) -> None:
+    audio = spool(tmp_path / "a.pcm", (100, 9000), (10, 0), (90, 9000), (50, 100), (50, 9000))
+    assert quietest_frame(audio, 0, 300, QUIET, "auto") == 225
+
+
+def test_only_the_range_is_searched(tmp_path: Path) -> None:
+    audio = spool(tmp_path / "a.pcm", (50, 0), (100, 9000), (50, 500), (100, 9000), (50, 0))
+    assert quietest_frame(audio, 50, 300, QUIET, "auto") == 175
+
+
+def test_a_range_below_half_a_second_ends_where_it_must(tmp_path: Path) -> None:
+    audio = spool(tmp_path / "a.pcm", (49, 0), (100, 9000))
+    assert quietest_frame(audio, 0, 49, QUIET, "auto") == 49
+    assert quietest_frame(audio, 0, 50, QUIET, "auto") == 25
+
+
+def test_quiet_is_measured_after_the_downmix(tmp_path: Path) -> None:
+    audio = tmp_path / "a.pcm"
+    left, right = (9000, 0), (0, 9000)
+    audio.write_bytes(b"".join(struct.pack("<2h", *f) for f in [left] * 100 + [right] * 100))
+    stereo = PcmFormat(100, 2)
+    assert quietest_frame(audio, 0, 200, stereo, "channel:0") == 125
+    assert quietest_frame(audio, 0, 200, stereo, "channel:1") == 25

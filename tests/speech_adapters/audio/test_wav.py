@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import io
 import struct
+import sys
+import wave
 from pathlib import Path
 
 import pytest
 
-from speech_adapters.audio import PcmFormat, WavFile
+from speech_adapters.audio import PcmFormat, SourceFormat, WavFile
+from speech_adapters.audio.wav import WavHeader, read_header, wav_header
 from speech_adapters.errors import AudioError
 
 TONE = struct.pack("<6h", 0, 1000, -1000, 32767, -32768, 7)
@@ -121,6 +125,15 @@ def test_a_file_that_announces_more_than_it_holds_is_truncated(path: Path) -> No
     assert read(path) == TONE  # the half sample at the end is no sample
 
 
+def test_the_note_of_a_truncated_file_states_the_missing_seconds(path: Path) -> None:
+    path.write_bytes(wav(size=len(TONE) + 32_000))
+    with WavFile(path) as file:
+        assert file.notes == ("The file is truncated: 1.000 s of its audio are missing.",)
+    path.write_bytes(wav())
+    with WavFile(path) as file:
+        assert file.notes == ()
+
+
 @pytest.mark.parametrize("size", [0, 0x7FFFF000, 0x80000000, 0xFFFFFFFF])
 def test_a_size_that_stands_for_unknown_is_no_truncation(path: Path, size: int) -> None:
     path.write_bytes(wav(size=size, riff=36 if size == 0 else size))
@@ -196,6 +209,13 @@ def test_what_cannot_be_opened_says_why(tmp_path: Path) -> None:
         WavFile(tmp_path)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a file that opens and cannot be read")
+def test_what_opens_but_cannot_be_read_is_closed_and_named() -> None:
+    # The address 0 of a process is never mapped.  An open file would be a ResourceWarning.
+    with pytest.raises(AudioError, match=r"^/proc/self/mem cannot be read: Input/output error"):
+        WavFile("/proc/self/mem")
+
+
 def test_a_closed_file_says_so_and_closes_again(path: Path) -> None:
     path.write_bytes(wav())
     file = WavFile(path)
@@ -203,6 +223,26 @@ def test_a_closed_file_says_so_and_closes_again(path: Path) -> None:
     file.close()
     with pytest.raises(AudioError, match="closed file"):
         file.read(1)
+
+
+@pytest.mark.parametrize("size", [0, 2, 32_000])
+def test_a_written_header_is_read_back(size: int) -> None:
+    file = io.BytesIO(wav_header(size, 44_100) + bytes(size))
+    header = read_header(file, "The file")
+    assert header == WavHeader(SourceFormat(44_100), size, size_unknown=False, riff_end=44 + size)
+    assert len(file.read()) == size
+    file.seek(0)
+    with wave.open(file) as known:
+        assert known.getparams()[:4] == (1, 2, 44_100, size // 2)
+
+
+def test_the_frames_read_are_counted(path: Path) -> None:
+    path.write_bytes(wav(form=fmt(channels=2)))
+    with WavFile(path) as file:
+        file.read(2)
+        assert file.frames_read == 2
+        file.read(100)
+        assert file.frames_read == 3
 
 
 def test_the_shipped_recordings_are_read_whole(shipped_recordings: Path) -> None:
