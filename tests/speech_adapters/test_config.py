@@ -21,7 +21,7 @@ def test_the_default_is_the_embedded_engine(folder: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="each platform has a state folder of its own")
-def test_the_default_state_folder_is_the_user_s(
+def test_the_default_state_folder_is_that_of_the_user(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("SPEECH_COMPAT_STATE_DIR")
@@ -59,12 +59,12 @@ def test_the_file_is_found_from_a_folder_below(
     assert load_settings().backends == {"local": {"x": 1}}
 
 
-def test_a_pyproject_without_our_table_says_nothing(folder: Path) -> None:
+def test_a_pyproject_without_our_table_has_no_effect(folder: Path) -> None:
     (folder / "pyproject.toml").write_text('[project]\nname = "someone-elses"\n')
     assert load_settings().backend == "local"
 
 
-def test_options_of_a_backend_come_from_everywhere(
+def test_options_of_a_backend_come_from_all_sources(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (folder / "speech-compat.toml").write_text("[backends.local]\na = 1\nb = 1\nc = 1\n")
@@ -75,16 +75,16 @@ def test_options_of_a_backend_come_from_everywhere(
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "complaint"),
     [
         ('bakend = "x"\n', "bakend: there is no such name"),
         ("strict = 7\n", "strict"),
         ("this is not toml\n", "cannot be read"),
     ],
 )
-def test_a_wrong_file_is_one_clear_error(folder: Path, text: str, said: str) -> None:
+def test_a_wrong_file_is_one_clear_error(folder: Path, text: str, complaint: str) -> None:
     (folder / "speech-compat.toml").write_text(text)
-    with pytest.raises(ConfigurationError, match=said) as caught:
+    with pytest.raises(ConfigurationError, match=complaint) as caught:
         load_settings()
     assert "\n" not in str(caught.value)
 
@@ -100,7 +100,7 @@ class _Options(Options):
     depth: int = 1
 
 
-def test_a_backend_checks_its_own_options() -> None:
+def test_a_backend_validates_its_own_options() -> None:
     assert parse_options(_Options, "x", {"depth": "4"}).depth == 4
     with pytest.raises(ConfigurationError, match="option of backend 'x': dept: there is no such"):
         parse_options(_Options, "x", {"dept": 4})

@@ -34,7 +34,7 @@ def test_every_error_is_exported() -> None:
     assert sorted(_tree(SpeechError)) == sorted(errors.__all__)
 
 
-def test_no_backend_lists_why_each_was_passed_over() -> None:
+def test_no_backend_lists_the_reason_for_each_rejection() -> None:
     error = NoBackendError("None fits.", {"a": "too small", "b": "too big"})
     assert str(error) == "None fits.\n  a: too small\n  b: too big"
     assert error.rejected == {"a": "too small", "b": "too big"}

@@ -34,7 +34,7 @@ def test_text_is_one_line_for_each_utterance() -> None:
     )
 
 
-def test_json_holds_everything() -> None:
+def test_json_contains_all_data() -> None:
     document = json.loads(render(TALK, "json"))
     assert document["meeting_id"] == "weekly meeting\n1"
     assert document["duration"] == 36_640_000_000
@@ -47,7 +47,7 @@ def test_json_holds_everything() -> None:
     assert document["provenance"]["emulated"] == ["estimated"]
 
 
-def test_webvtt_escapes_what_has_a_meaning() -> None:
+def test_webvtt_escapes_characters_with_a_meaning() -> None:
     head, *cues = render(TALK, "vtt").split("\n\n")
     assert head == "WEBVTT"
     assert cues[1] == (
@@ -58,7 +58,7 @@ def test_webvtt_escapes_what_has_a_meaning() -> None:
     assert all(re.fullmatch(r"\d\d:\d\d:\d\d\.\d{3} --> \d\d:\d\d:\d\d\.\d{3}", t) for t in times)
 
 
-def test_srt_is_numbered_and_every_subtitle_lasts() -> None:
+def test_srt_is_numbered_and_every_subtitle_has_a_duration() -> None:
     subtitles = render(TALK, "srt").split("\n\n")
     assert [subtitle.splitlines()[0] for subtitle in subtitles] == ["1", "2", "3"]
     assert subtitles[1].splitlines()[1] == "01:01:01,000 --> 01:01:01,001"
@@ -84,11 +84,11 @@ def test_half_characters_can_be_written(form: str) -> None:
     render(broken, form).encode()
 
 
-def test_labels_are_of_the_style_asked_for() -> None:
+def test_labels_have_the_requested_style() -> None:
     assert "Guest_0: Good" in render(TALK, "text", LabelStyle.MEETING)
 
 
-def test_an_unknown_format_is_answered_with_the_known_ones() -> None:
+def test_an_unknown_format_is_an_error_that_lists_the_known_ones() -> None:
     with pytest.raises(ConfigurationError, match=r"'docx'.*text, json, vtt, srt, rttm"):
         render(TALK, "docx")
 
@@ -98,6 +98,6 @@ def test_every_format_has_a_suffix() -> None:
     assert SUFFIXES["text"] == "txt"
 
 
-def test_small_parts() -> None:
+def test_lines_and_offsets() -> None:
     assert one_line(" a\r\n\tb\x00c ") == "a b c"
     assert format_offset(359_999_999_999) == "09:59:59"

@@ -33,7 +33,7 @@ def test_ticks_are_whole_100_ns_and_read_back_as_seconds() -> None:
         (LabelStyle.BATCH, None, ""),
     ],
 )
-def test_one_table_spells_and_reads_labels(
+def test_one_table_writes_and_reads_labels(
     style: LabelStyle, speaker: int | None, label: str
 ) -> None:
     assert style.label(speaker) == label
@@ -43,7 +43,7 @@ def test_one_table_spells_and_reads_labels(
 @pytest.mark.parametrize(
     "label", ["Guest_", "Guest_x", "guest_1", "Guest_1 ", "katie@x", "Guest-0"]
 )
-def test_what_is_no_label_of_the_style_is_nobody(label: str) -> None:
+def test_a_label_of_another_style_is_no_speaker(label: str) -> None:
     assert LabelStyle.MEETING.speaker(label) is None
     assert LabelStyle.DIARIZATION.speaker("Guest-0") is None
 

@@ -32,7 +32,7 @@ def test_two_channels_become_one(policy: str, expected: list[int]) -> None:
     ("policy", "expected"),
     [("auto", [0, 10]), ("average", [3, 13]), ("channel:7", [7, 17])],
 )
-def test_an_array_gives_its_first_channel_unless_told_otherwise(
+def test_an_array_is_mixed_to_its_first_channel_by_default(
     policy: str, expected: list[int]
 ) -> None:
     assert mix_down(EIGHT, 8, policy) == struct.pack("<2h", *expected)
@@ -49,7 +49,7 @@ def test_one_channel_stays_as_it_is(policy: str) -> None:
     assert mix_down(MONO, 1, policy) is MONO
 
 
-def test_nothing_becomes_nothing() -> None:
+def test_no_audio_becomes_no_audio() -> None:
     assert mix_down(b"", 2, "average") == b""
 
 
@@ -61,7 +61,7 @@ def test_an_unknown_policy_is_a_wrong_setting(policy: str) -> None:
         mix_down(STEREO, 2, policy)
 
 
-def test_a_channel_that_is_not_there_is_a_wrong_setting() -> None:
+def test_a_channel_that_the_audio_lacks_is_a_wrong_setting() -> None:
     check_downmix("channel:2")
     with pytest.raises(ConfigurationError, match="only 2 channel"):
         mix_down(STEREO, 2, "channel:2")

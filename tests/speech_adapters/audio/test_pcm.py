@@ -23,7 +23,7 @@ def test_sizes_become_ticks_by_whole_frames() -> None:
     assert PcmFormat(44_100).ticks(2) == 226  # 226.757...: counted, never rounded up
 
 
-def test_plain_samples_are_given_back_untouched() -> None:
+def test_16_bit_samples_are_returned_unchanged() -> None:
     data = b"\x01\x02\x03\x04"
     assert to_pcm16(data, SourceFormat(channels=2)) is data
 
@@ -38,7 +38,7 @@ def test_integers_keep_their_highest_16_bits() -> None:
 
 
 @pytest.mark.parametrize(("bits", "code"), [(32, "f"), (64, "d")])
-def test_floats_are_scaled_clipped_and_freed_of_nonsense(bits: int, code: str) -> None:
+def test_floats_are_scaled_and_clipped_and_nan_is_silence(bits: int, code: str) -> None:
     values = [0.0, 0.5, -1.0, 1.0, 3e38, -3e38, math.inf, -math.inf, math.nan]
     data = struct.pack(f"<{len(values)}{code}", *values)
     assert converted(data, bits, "float") == [

@@ -36,7 +36,7 @@ def test_plain_audio_passes_in_whole_frames(step: int) -> None:
     assert decoder.pcm == PcmFormat(16_000, 2)
 
 
-def test_plain_audio_is_not_even_copied() -> None:
+def test_plain_audio_is_not_copied() -> None:
     decoder = StreamDecoder(SourceFormat())
     decoder.decode(SOUND)
     block = bytes(3200)
@@ -48,28 +48,28 @@ def test_an_incomplete_frame_at_the_very_end_is_dropped() -> None:
 
 
 @pytest.mark.parametrize("step", [1, 3, 11, 12, 13, 44, 45, 1000])
-def test_a_wav_header_is_taken_out_and_its_format_holds(step: int) -> None:
+def test_a_wav_header_is_removed_and_its_format_applies(step: int) -> None:
     decoder = StreamDecoder(SourceFormat(8000, 1))
     assert decoder.pcm == PcmFormat(8000, 1)
     assert decoded(decoder, wav(), step) == SOUND
     assert decoder.pcm == PcmFormat(44_100, 2)
 
 
-def test_the_format_is_known_before_the_first_sample_is_given() -> None:
+def test_the_format_is_set_before_the_first_sample_is_returned() -> None:
     decoder = StreamDecoder(SourceFormat(8000, 1))
     assert decoder.decode(wav()[:44]) == b""
     assert decoder.pcm == PcmFormat(44_100, 2)
 
 
 def test_the_size_in_a_streamed_header_is_not_trusted() -> None:
-    lying = bytearray(wav())
-    lying[40:44] = struct.pack("<I", 4)
-    assert decoded(StreamDecoder(SourceFormat()), bytes(lying), 16) == SOUND
+    streamed = bytearray(wav())
+    streamed[40:44] = struct.pack("<I", 4)
+    assert decoded(StreamDecoder(SourceFormat()), bytes(streamed), 16) == SOUND
 
 
 @pytest.mark.parametrize("step", [1, 2, 100])
 @pytest.mark.parametrize("start", [b"RI", b"RIFX", b"RF", b"RIFF1234WAVX", b"RIFF1234", b"R"])
-def test_audio_that_merely_looks_like_a_header_is_not_lost(start: bytes, step: int) -> None:
+def test_audio_that_only_resembles_a_header_is_not_lost(start: bytes, step: int) -> None:
     whole = start + b"\x00" * (len(start) % 2)
     assert decoded(StreamDecoder(SourceFormat()), whole, step) == whole
     assert decoded(StreamDecoder(SourceFormat()), whole + SOUND, step) == whole + SOUND
@@ -88,7 +88,7 @@ def test_other_samples_are_converted_with_or_without_header(step: int) -> None:
     assert decoded(StreamDecoder(SourceFormat()), stream, step) == expected
 
 
-def test_a_stream_that_ends_inside_its_header_says_so() -> None:
+def test_a_stream_that_ends_inside_its_header_is_an_error() -> None:
     decoder = StreamDecoder(SourceFormat())
     assert decoder.decode(wav()[:30]) == b""
     with pytest.raises(AudioError, match="ends inside its WAV header"):
@@ -103,7 +103,7 @@ def test_a_streamed_header_of_another_format_is_refused() -> None:
         StreamDecoder(SourceFormat()).decode(bytes(mp3))
 
 
-def test_a_header_without_end_does_not_fill_the_memory() -> None:
+def test_a_header_without_end_does_not_fill_memory() -> None:
     decoder = StreamDecoder(SourceFormat())
     decoder.decode(b"RIFF\xff\xff\xff\xffWAVELIST\xff\xff\xff\x7f")
     for _ in range(7):

@@ -37,7 +37,7 @@ def wav(
     size: int | None = None,
     riff: int | None = None,
 ) -> bytes:
-    """Build a WAV file: ``chunks`` stand before the format, ``size`` is a lie about the data."""
+    """Build a WAV file: ``chunks`` stand before the format, ``size`` replaces the real size of the data."""
     body = b"WAVE" + b"".join(chunks) + chunk(b"fmt ", form or fmt()) + chunk(b"data", data, size)
     return b"RIFF" + struct.pack("<I", len(body) if riff is None else riff) + body
 
@@ -73,7 +73,7 @@ def test_a_plain_file_is_read_as_it_is(path: Path) -> None:
         assert file.read(100) == b""
 
 
-def test_other_chunks_are_passed_over_odd_ones_with_their_padding(path: Path) -> None:
+def test_other_chunks_are_skipped_odd_ones_with_their_padding(path: Path) -> None:
     path.write_bytes(wav(chunk(b"LIST", b"abc"), chunk(b"JUNK", b"data")) + chunk(b"id3 ", b"xyz!"))
     assert read(path) == TONE
 
@@ -163,7 +163,7 @@ def rf64(announced: int, data: bytes = TONE) -> bytes:
     return b"RF64" + wav(sizes, data=data, size=0xFFFFFFFF, riff=0xFFFFFFFF)[4:]
 
 
-def test_rf64_takes_the_large_size(path: Path) -> None:
+def test_rf64_uses_the_64_bit_size(path: Path) -> None:
     path.write_bytes(rf64(len(TONE)) + chunk(b"LIST", b"more"))
     assert read(path) == TONE
     path.write_bytes(rf64(5 * 2**30))
@@ -172,7 +172,7 @@ def test_rf64_takes_the_large_size(path: Path) -> None:
         assert file.duration == file.pcm.ticks(5 * 2**30)
 
 
-def test_what_is_no_wav_file_is_refused_by_what_it_is(path: Path) -> None:
+def test_a_file_of_another_kind_is_refused_by_its_kind(path: Path) -> None:
     assert "is empty" in refusal(path, b"")
     assert "is not a WAV file:" in refusal(path, b"Hello, this is text.")
     assert "is not a WAV file:" in refusal(path, b"RIFF\x10\0\0\0AVI LIST")
@@ -181,7 +181,7 @@ def test_what_is_no_wav_file_is_refused_by_what_it_is(path: Path) -> None:
 
 
 @pytest.mark.parametrize("length", [4, 11, 12, 20, 30, 43])
-def test_a_file_cut_inside_its_header_says_so(path: Path, length: int) -> None:
+def test_a_file_cut_inside_its_header_is_an_error(path: Path, length: int) -> None:
     assert "ends inside its header" in refusal(path, wav()[:length])
 
 
@@ -202,7 +202,7 @@ def test_damaged_headers_are_refused(path: Path) -> None:
     assert "0 channels" in refusal(path, wav(form=fmt(channels=0)))
 
 
-def test_what_cannot_be_opened_says_why(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_opened_is_an_error_with_the_reason(tmp_path: Path) -> None:
     with pytest.raises(AudioError, match=r"gone\.wav cannot be read: No such file"):
         WavFile(tmp_path / "gone.wav")
     with pytest.raises(AudioError, match="cannot be read: Is a directory"):
@@ -216,7 +216,7 @@ def test_what_opens_but_cannot_be_read_is_closed_and_named() -> None:
         WavFile("/proc/self/mem")
 
 
-def test_a_closed_file_says_so_and_closes_again(path: Path) -> None:
+def test_a_closed_file_is_an_error_and_closes_again(path: Path) -> None:
     path.write_bytes(wav())
     file = WavFile(path)
     file.close()
