@@ -60,7 +60,7 @@ surfaces: $(READY) ## note the surfaces of the real package's versions anew
 	@rm -rf .venv/real
 
 clean: ## remove the environment and caches
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv build .mypy_cache .ruff_cache .pytest_cache
 
 $(READY): requirements.lock pyproject.toml tests/node/package-lock.json
 	@test -n "$(PYTHON)" || { echo 'Python 3.11 or newer is needed; none was found. Set PYTHON=...'; exit 1; }

@@ -37,7 +37,7 @@ def wav(
     size: int | None = None,
     riff: int | None = None,
 ) -> bytes:
-    """Build a WAV file: ``chunks`` stand before the format, ``size`` replaces the real size of the data."""
+    """Build a WAV file: ``chunks`` precede the format, ``size`` replaces the data's real size."""
     body = b"WAVE" + b"".join(chunks) + chunk(b"fmt ", form or fmt()) + chunk(b"data", data, size)
     return b"RIFF" + struct.pack("<I", len(body) if riff is None else riff) + body
 
