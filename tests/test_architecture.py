@@ -17,6 +17,11 @@ import speech_compat
 
 ADAPTERS = Path(speech_adapters.__file__).parent
 COMPAT = Path(speech_compat.__file__).parent
+FACADE = {
+    ".".join(path.relative_to(COMPAT.parent).with_suffix("").parts): path
+    for path in COMPAT.rglob("*.py")
+    if path.name != "__init__.py"
+}
 BACKENDS = sorted(p.name for p in (ADAPTERS / "backends").iterdir() if p.name[0] not in "_.")
 
 # Where each third-party library may be imported; "" is the package's own folder.
@@ -27,7 +32,7 @@ HOMES = {
         f"{_ADAPTERS}",
         f"{_ADAPTERS}/azure",
         f"{_ADAPTERS}/recording",
-        *(f"{_BACKENDS}/{name}" for name in ("auto", "batch", "fast", "local", "realtime")),
+        *(f"{_BACKENDS}/{name}" for name in ("batch", "fast", "local", "realtime")),
         "speech_compat/_session",
         "speech_compat/cli",
     },
@@ -36,13 +41,17 @@ HOMES = {
         f"{_ADAPTERS}/audio",
         f"{_ADAPTERS}/azure",
         f"{_ADAPTERS}/store",
-        *(f"{_BACKENDS}/{name}" for name in ("batch", "local", "realtime")),
+        *(f"{_BACKENDS}/{name}" for name in ("batch", "fast", "local", "realtime")),
         "speech_compat/cli",
         "speech_compat/gateway",
         "speech_compat/testing",
     },
     "filelock": {f"{_ADAPTERS}/store"},
-    "msgspec": {f"{_ADAPTERS}/azure"},
+    "msgspec": {
+        f"{_ADAPTERS}/azure",
+        f"{_ADAPTERS}/store",
+        *(f"{_BACKENDS}/{name}" for name in ("batch", "fast", "local", "realtime")),
+    },
     "azure": {f"{_ADAPTERS}/azure", f"{_BACKENDS}/batch", f"{_BACKENDS}/realtime"},
     "httpx": {f"{_ADAPTERS}/azure"},
     "tenacity": {f"{_ADAPTERS}/azure"},
@@ -58,11 +67,12 @@ HOMES = {
     "rich": {"speech_compat/cli"},
     "websockets": {"speech_compat/testing"},
 }
-# Composite backends; they choose among others.
-COMPOSED = {f"{_BACKENDS}/auto": ("batch", "fast")}
 LEGACY = ("MeetingTranscriber", "ConversationTranscriber", "speechsdk", "SpeechConfig")
 # The new SDK's own classes, of which one has an old name.
-SDK_NAMES = {"backends/realtime/recognizer.py": {"ConversationTranscriber", "SpeechConfig"}}
+SDK_NAMES = {
+    "backends/realtime/recognizer.py": {"ConversationTranscriber"},
+    "backends/realtime/sdk_config.py": {"SpeechConfig"},
+}
 HEAVY = (
     "anyio",
     "asyncio",
@@ -108,11 +118,36 @@ def test_data_flows_one_way_and_libraries_stay_in_their_folder(folder: str, path
             assert folder in HOMES[top], f"{path} imports {name}"
 
 
+def _facade_imports(path: Path) -> set[str]:
+    """Return the facade modules that a module imports, those in functions and for types too."""
+    found = set[str]()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("speech_compat"):
+            found |= {f"{node.module}.{alias.name}" for alias in node.names} | {str(node.module)}
+    return found & set(FACADE)
+
+
+def test_no_modules_of_the_facade_import_each_other_in_a_circle() -> None:
+    graph = {name: _facade_imports(path) for name, path in FACADE.items()}
+    while leaves := [name for name, imported in graph.items() if not imported & graph.keys()]:
+        for name in leaves:
+            del graph[name]
+    assert not graph, "these import each other"
+
+
+def test_a_session_needs_none_of_the_public_classes_at_run_time() -> None:
+    """The classes of ``_sdk`` use a session, never the reverse."""
+    for path in sorted((COMPAT / "_session").rglob("*.py")):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            module = node.module if isinstance(node, ast.ImportFrom) else ""
+            assert not (module or "").startswith("speech_compat._sdk"), path
+
+
 def _assert_no_foreign_backend(folder: str, path: Path, name: str) -> None:
     parts = name.split(".")
     if parts[1:2] == ["backends"] and len(parts) > 2:
-        own = folder == f"{_BACKENDS}/{parts[2]}"
-        assert own or parts[2] in COMPOSED.get(folder, ()), f"{path} imports the backend {name}"
+        # A composite backend gets the others from its host, by name.
+        assert folder == f"{_BACKENDS}/{parts[2]}", f"{path} imports the backend {name}"
 
 
 @pytest.mark.parametrize("path", sorted(ADAPTERS.rglob("*.py")), ids=lambda p: p.name)
@@ -143,7 +178,7 @@ def _modules() -> Iterator[str]:
 
 
 @pytest.mark.parametrize("name", list(_modules()))
-def test_every_module_says_what_is_public(name: str) -> None:
+def test_every_module_declares_its_public_names(name: str) -> None:
     module = importlib.import_module(name)
     public = module.__all__
     assert len(set(public)) == len(public)

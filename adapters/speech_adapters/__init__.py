@@ -7,11 +7,10 @@ no third-party library but attrs.
 from __future__ import annotations
 
 from speech_adapters.audio import PcmFormat
+from speech_adapters.capabilities import Capabilities, Gap, gaps
 from speech_adapters.contract import (
     Attendee,
     Backend,
-    Capabilities,
-    Gap,
     Hypothesis,
     JobState,
     MeetingRequest,
@@ -23,7 +22,6 @@ from speech_adapters.contract import (
     SessionEvent,
     SpeechEnded,
     SpeechStarted,
-    gaps,
 )
 from speech_adapters.transcript import (
     TICKS_PER_SECOND,

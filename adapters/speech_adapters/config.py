@@ -41,13 +41,15 @@ def _state_dir() -> Path:
 class Service(BaseModel):
     """The resource named in the program's configuration; a backend's own options override it.
 
+    The precedence of the credentials is described in :mod:`speech_adapters.azure.credentials`.
+
     Attributes:
         key: subscription key of the Speech resource.
         region: its region.
         endpoint: its address, HTTP or websocket.
         credential: an azure-identity credential; can only come from a program.
-        token: a function that returns the token valid at the time of the call; can
-            only come from a program.
+        token: a function that returns the token valid at the time of the call, called
+            for every request; can only come from a program.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)

@@ -1,167 +1,345 @@
-"""A backend's meetings in the store of this machine: begun, moved on, read, deleted.
+"""The meeting service: the one owner of meetings, and the only access to them by id.
 
-What is common to all backends that keep meetings; how a recording is processed is each
-backend's own.  All calls block, so they belong in worker threads.
+::
+
+    open_session ──▶ recording in the store ──process──▶ final state
+    status / transcript / resume / delete ──by id──▶ the store, or the backend that knows it
+
+It keeps one open store and one instance of each backend for its lifetime, so a status query
+opens no store, reads no settings and builds no backend.  Recordings stay with the backend
+that recorded them, whatever is configured later: their audio goes nowhere else.
 """
 
 from __future__ import annotations
 
+import logging
 import threading
-from collections.abc import Callable
-from contextlib import suppress
-from pathlib import Path
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import Final
 
-from speech_adapters.contract import JobState, MeetingRequest
-from speech_adapters.errors import MeetingBusyError, MeetingFailedError, MeetingNotFoundError
-from speech_adapters.recording.session import SpoolSession, StoreKeeper, take_up
-from speech_adapters.store import Recording, Store
+import anyio
+
+from speech_adapters import threads
+from speech_adapters.capabilities import Gap
+from speech_adapters.closeable import AsyncCloseable
+from speech_adapters.config import Settings
+from speech_adapters.contract import Backend, JobState, MeetingRequest, MeetingStatus, Session
+from speech_adapters.errors import (
+    MeetingBusyError,
+    MeetingFailedError,
+    MeetingNotFoundError,
+    SpeechError,
+    StoreError,
+)
+from speech_adapters.recording.backend import RecordingBackend
+from speech_adapters.recording.session import StoredRecording
+from speech_adapters.registry import choose_backend, create_backend
+from speech_adapters.store import AsyncStore, Lock, Recording, Store
+from speech_adapters.store.recovery import recover
 from speech_adapters.transcript import Transcript
 
-__all__ = ["Meetings"]
+__all__ = ["MeetingService"]
+
+# After an error; a backend names its own pause otherwise.
+_CLEANUP_SECONDS: Final = 60.0
+_logger = logging.getLogger("speech_adapters")
 
 
-class Meetings:
-    """The store, opened when first needed.
+class MeetingService(AsyncCloseable):
+    """Records meetings and answers questions about them by id.
+
+    To be used on one event loop, by any number of tasks, and closed at the end::
+
+        async with MeetingService(load_settings()) as meetings:
+            async with await meetings.open_session(request) as session:
+                ...
+            status = await meetings.status(request.meeting_id)
 
     Args:
-        directory: the store's folder.
-        backend: the backend's name.
-        process: moves a recording on; called for recordings of this backend, in any state.
-        at_once: whether meetings cut off are moved on when the next recording begins
-            too.  Not where that needs the network: recording does not wait for it.
+        settings: which backend is used, its options, and the store's folder.
     """
 
-    def __init__(
-        self,
-        directory: Path,
-        backend: str,
-        process: Callable[[Recording], None],
-        *,
-        at_once: bool = False,
-    ) -> None:
-        self._directory = directory
-        self._backend = backend
-        self._process_own = process
-        self._at_once = at_once
-        self._lock = threading.Lock()
-        self._opened: Store | None = None
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.store = AsyncStore(settings.state_dir)
+        self._backends: dict[str, Backend] = {}
+        # Guards the two attributes around it: backends are created in worker threads.
+        self._creating = threading.RLock()
+        self._closed = False
+        self._opened()
 
-    @property
-    def store(self) -> Store:
-        """The store.
+    def backend(self, name: str | None = None) -> Backend:
+        """Return a backend, by default the configured one; created at the first call.
+
+        Blocks, because a backend's package may have to be imported.  The service closes it.
 
         Raises:
-            StoreError: it cannot be opened.
+            NoBackendError: no backend has that name.
+            MissingExtraError: it needs a package that is not installed.
+            ConfigurationError: one of its options is wrong.
         """
-        with self._lock:
-            if self._opened is None:
-                self._opened = Store.open(self._directory)
-            return self._opened
+        name = name or self.settings.backend
+        with self._creating:
+            if self._closed:
+                raise StoreError("The meeting service is closed: create another one.")
+            if name not in self._backends:
+                self._backends[name] = create_backend(self.settings, name, self)
+            return self._backends[name]
 
-    def begin(
-        self, request: MeetingRequest, *, live: bool = False
-    ) -> tuple[Recording, StoreKeeper]:
-        """Begin a recording; an earlier one of the meeting that was cut off is ended first.
+    async def choose(self, request: MeetingRequest) -> tuple[Backend, tuple[Gap, ...]]:
+        """Return the configured backend and what it will not do of the request.
 
         Raises:
-            MeetingBusyError: the meeting is being recorded.
+            NoBackendError: it cannot serve the request; each backend's reason is listed.
+            UnsupportedError: something would be lost, in strict mode.
         """
-        store = self.store
-        hold = store.hold_meeting(request.meeting_id)
+        return await threads.COMPUTE.run(choose_backend, request, self.settings, self.backend)
+
+    async def open_session(self, request: MeetingRequest) -> Session:
+        """Start a meeting with the configured backend.
+
+        When this returns, a stored meeting exists in the store.  An earlier recording of
+        the meeting that was cut off is ended first.
+
+        Raises:
+            MeetingBusyError: the meeting is being recorded already.
+            StoreError: the meeting cannot be made durable.
+            BackendError: the engine or service cannot be reached.
+        """
+        backend = await self._backend()
+        if not (request.mode.stored and isinstance(backend, RecordingBackend)):
+            return await backend.open_session(request)
+        await threads.COMPUTE.run(backend.check, request)
+        lock = await self.store.run(Store.lock_meeting, request.meeting_id)
         try:
-            take_up(store, request.meeting_id, self._process if self._at_once else _later)
-            recording = store.create(request, self._backend)
+            await self.store.run(recover, request.meeting_id)
+            recording = await self.store.run(Store.create, request, backend.name)
+            owner = StoredRecording(self.store, recording, lock, self.process)
+            session = await backend.open_recording(request, recording, owner)
         except BaseException:
-            hold.release()
+            await _release(lock)
             raise
-        return recording, StoreKeeper(store, recording, hold, live, self._process)
+        if backend.offline:
+            await self._process_all(await self._recordings(request.meeting_id))
+        return session
 
-    def record(self, request: MeetingRequest) -> SpoolSession:
-        """Begin a recording that is processed once it has ended.
+    async def status(self, meeting_id: str) -> MeetingStatus:
+        """Return the status of the newest recording of a meeting.
 
-        Raises:
-            MeetingBusyError: the meeting is being recorded.
-        """
-        recording, keeper = self.begin(request)
-        return SpoolSession(recording.audio_path, keeper)
-
-    def newest(self, meeting_id: str) -> Recording | None:
-        """Give the newest recording of a meeting, or ``None``."""
-        with suppress(MeetingNotFoundError):
-            return self.store.newest(meeting_id)
-        return None
-
-    def advance(self, meeting_id: str) -> Recording:
-        """Move all recordings of a meeting on; gives the newest.
+        Processing continues where it was interrupted.  A finished meeting needs no
+        backend, no key and no network.
 
         Raises:
-            MeetingNotFoundError: there is none.
+            MeetingNotFoundError: no meeting has that id.
+            SpeechError: its backend cannot be created, or a processing step failed.
         """
-        store = self.store
-        recordings = store.recordings(meeting_id)
-        if any(recording.state is JobState.UPLOADING for recording in recordings):
-            with suppress(MeetingBusyError), store.hold_meeting(meeting_id):
-                take_up(store, meeting_id, self._process)
-        else:
-            for recording in recordings:
-                self._process(recording)
-        return store.newest(meeting_id)
+        recordings = await self._recordings(meeting_id)
+        if recordings and recordings[0].state in (JobState.COMPLETED, JobState.FAILED):
+            return recordings[0].status()
+        await self._clean_up()
+        if not recordings:
+            return await (await self._backend()).status(meeting_id)
+        return (await self._advance(meeting_id, recordings)).status()
 
-    def resume(self, meeting_id: str) -> Recording:
-        """Take up the newest recording of a meeting again if it has failed; gives it.
+    async def transcript(self, meeting_id: str) -> Transcript:
+        """Return the transcript of the newest recording of a meeting.
 
         Raises:
-            MeetingNotFoundError: there is none.
-            MeetingFailedError: it cannot be tried again, as its audio is not kept.
+            MeetingNotFoundError: no meeting has that id, or it was deleted.
+            MeetingFailedError: it failed, with the reason.
+            MeetingBusyError: it is not finished yet.
+            SpeechError: its backend cannot be created or reached.
         """
-        recording = self.store.newest(meeting_id)
-        if recording.state is JobState.FAILED:
-            if not (recording.audio_path.exists() or recording.details.get("job")):
+        recordings = await self._recordings(meeting_id)
+        if not recordings:
+            return await (await self._backend()).transcript(meeting_id)
+        return await self.store.run(Store.transcript, recordings[0].id)
+
+    async def resume(self, meeting_id: str) -> MeetingStatus:
+        """Retry the newest recording of a meeting if it has failed, and return its status.
+
+        Raises:
+            MeetingNotFoundError: no meeting has that id.
+            MeetingFailedError: a retry is impossible, because its audio is gone.
+            SpeechError: its backend cannot be created, or a processing step failed.
+        """
+        recordings = await self._recordings(meeting_id)
+        if not recordings:
+            return await (await self._backend()).resume(meeting_id)
+        newest = recordings[0]
+        backend = await self._backend(newest.backend)
+        if newest.state is JobState.FAILED and isinstance(backend, RecordingBackend):
+            if not await threads.STORE.run(backend.can_resume, newest):
                 raise MeetingFailedError(
                     f"Meeting {meeting_id!r} cannot be tried again, since its audio is not here."
-                    f" It failed: {recording.reason}"
+                    f" It failed: {newest.reason}"
                 )
-            self.store.resume(recording.id)
-        return self.advance(meeting_id)
+            await self.store.run(Store.resume, newest.id)
+            recordings = await self._recordings(meeting_id)
+        return (await self._advance(meeting_id, recordings)).status()
 
-    def transcript(self, meeting_id: str) -> Transcript:
-        """Give the transcript of a meeting's newest recording.
+    async def delete(self, meeting_id: str) -> None:
+        """Delete audio and transcript of all recordings of a meeting, here and at its service.
 
-        Raises:
-            MeetingNotFoundError, MeetingFailedError, MeetingBusyError: there is none.
-        """
-        return self.store.transcript(self.store.newest(meeting_id).id)
-
-    def delete(self, meeting_id: str) -> list[Recording]:
-        """Delete all recordings of a meeting; gives those that were not deleted before.
+        What a service cannot delete now, like a job that is running, is deleted at a later
+        status query of any meeting.
 
         Raises:
-            MeetingNotFoundError: there is none, or all were deleted already.
+            MeetingNotFoundError: no meeting has that id.
             MeetingBusyError: it is being recorded.
+            SpeechError: its backend cannot be created or reached; nothing was deleted.
         """
-        store = self.store
-        recordings = store.recordings(meeting_id)
-        found = [recording for recording in recordings if recording.state is not JobState.DELETED]
-        if not found:
-            store.newest(meeting_id)  # raises when there never was one
-            raise MeetingNotFoundError(f"Meeting {meeting_id!r} was deleted already.")
-        with store.hold_meeting(meeting_id):
-            for recording in found:
-                store.delete(recording.id)
+        recordings = await self._recordings(meeting_id)
+        if not recordings:
+            await (await self._backend()).delete(meeting_id)
+            return
+        kept = [found for found in recordings if found.state is not JobState.DELETED]
+        lock = await self.store.run(Store.lock_meeting, meeting_id)
+        try:
+            deleted = await self._delete_at_services(meeting_id, kept or recordings[:1])
+            if not (kept or deleted):
+                raise MeetingNotFoundError(f"Meeting {meeting_id!r} was deleted already.")
+            for recording in kept:
+                await self.store.run(Store.delete, recording.id)
+                await self._clean(recording.id)
+        finally:
+            await _release(lock)
+
+    async def recordings(self) -> list[Recording]:
+        """Return all recordings in the store, the newest first."""
+        return await self.store.run(Store.recordings)
+
+    async def process(self, recording_id: str) -> None:
+        """Process a recording as far as is possible now.
+
+        Does nothing while another process or task works on it.
+
+        Raises:
+            SpeechError: a step failed; a later call tries it again.
+        """
+        # A step may pass the recording on to another backend, which goes on at once.
+        while await self._step(recording_id):
+            pass
+
+    async def aclose(self) -> None:
+        """Close the backends and the store; worker processes and services continue."""
+        with self._creating:
+            self._closed = True
+            backends, self._backends = list(self._backends.values()), {}
+        with anyio.CancelScope(shield=True):
+            for backend in backends:
+                await backend.aclose()
+            await self.store.aclose()
+        await super().aclose()
+
+    async def _backend(self, name: str | None = None) -> Backend:
+        known = self._backends.get(name or self.settings.backend)
+        return await threads.COMPUTE.run(self.backend, name) if known is None else known
+
+    async def _recordings(self, meeting_id: str) -> list[Recording]:
+        return await self.store.run(Store.recordings, meeting_id)
+
+    async def _advance(self, meeting_id: str, recordings: Sequence[Recording]) -> Recording:
+        """Recover and process the recordings of a meeting; return the newest."""
+        if any(recording.state is JobState.UPLOADING for recording in recordings):
+            with suppress(MeetingBusyError):  # it is still being recorded
+                async with self._locked_meeting(meeting_id):
+                    await self.store.run(recover, meeting_id)
+            recordings = await self._recordings(meeting_id)
+        await self._process_all(recordings)
+        return await self.store.run(Store.newest, meeting_id)
+
+    async def _process_all(self, recordings: Sequence[Recording]) -> None:
+        for recording in recordings:
+            if recording.state is JobState.PROCESSING:
+                await self.process(recording.id)
+
+    async def _step(self, recording_id: str) -> bool:
+        """Process one step; return whether another backend has to go on."""
+        recording = await self.store.run(Store.get, recording_id)
+        backend = await self._backend(recording.backend)
+        if recording.state is not JobState.PROCESSING or not isinstance(backend, RecordingBackend):
+            return False
+        async with self._locked(recording_id) as locked:
+            if not locked:
+                return False
+            # Its state may have changed before the lock was acquired.
+            recording = await self.store.run(Store.get, recording_id)
+            if recording.state is JobState.PROCESSING and recording.backend == backend.name:
+                await backend.process(recording)
+            after = await self.store.run(Store.get, recording_id)
+            if after.state is JobState.DELETED:
+                # Deleted during the step, which may have made more to delete.
+                await self._discard(backend, after)
+        return after.state is JobState.PROCESSING and after.backend != backend.name
+
+    async def _delete_at_services(self, meeting_id: str, recordings: Sequence[Recording]) -> bool:
+        """Delete what the services of these recordings keep; return whether there was any."""
+        found = False
+        for name in dict.fromkeys(recording.backend for recording in recordings):
+            backend = await self._backend(name)
+            with suppress(MeetingNotFoundError):
+                await backend.delete(meeting_id)
+                found = True
         return found
 
-    def _process(self, recording: Recording) -> None:
-        """Leave alone what another backend recorded: its audio was not given to this one."""
-        if recording.backend == self._backend:
-            self._process_own(recording)
+    async def _clean_up(self) -> None:
+        """Delete what could not be deleted before; a failure concerns no other meeting."""
+        for recording in await self.store.run(Store.due_cleanups, time.time()):
+            try:
+                await self._clean(recording.id)
+            except SpeechError as error:
+                await self.store.run(
+                    Store.clean_later, recording.id, time.time() + _CLEANUP_SECONDS
+                )
+                _logger.warning(
+                    "What recording %s left at its service is not deleted yet: %s",
+                    recording.id,
+                    error,
+                )
 
-    def close(self) -> None:
-        """Close the store.  Idempotent."""
-        with self._lock:
-            store, self._opened = self._opened, None
-        if store is not None:
-            store.close()
+    async def _clean(self, recording_id: str) -> None:
+        async with self._locked(recording_id) as locked:
+            if not locked:
+                return  # the holder of the lock notices the deletion
+            recording = await self.store.run(Store.get, recording_id)
+            backend = await self._backend(recording.backend)
+            if isinstance(backend, RecordingBackend):
+                await self._discard(backend, recording)
+            else:
+                await self.store.run(Store.cleaned, recording_id)
+
+    async def _discard(self, backend: RecordingBackend, recording: Recording) -> None:
+        pause = await backend.discard(recording)
+        if pause is None:
+            await self.store.run(Store.cleaned, recording.id)
+        else:
+            await self.store.run(Store.clean_later, recording.id, time.time() + pause)
+
+    @asynccontextmanager
+    async def _locked_meeting(self, meeting_id: str) -> AsyncIterator[None]:
+        lock = await self.store.run(Store.lock_meeting, meeting_id)
+        try:
+            yield
+        finally:
+            await _release(lock)
+
+    @asynccontextmanager
+    async def _locked(self, recording_id: str) -> AsyncIterator[bool]:
+        """Lock a recording; yields ``False`` while another process or task holds the lock."""
+        try:
+            lock = await self.store.run(Store.lock_recording, recording_id)
+        except MeetingBusyError:
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            await _release(lock)
 
 
-def _later(_: Recording) -> None:
-    """Leave it to whoever asks."""
+async def _release(lock: Lock) -> None:
+    with anyio.CancelScope(shield=True):
+        await threads.STORE.run(lock.release)

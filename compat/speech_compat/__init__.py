@@ -1,14 +1,14 @@
-"""Drop-in replacement for the names of Azure's retired meeting transcription.
+"""Drop-in replacement for the SDK names of Azure's retired meeting transcription.
 
-``import speech_compat as speechsdk`` in place of
-``import azure.cognitiveservices.speech as speechsdk``; the submodules have the
-legacy names too.  Importing it starts nothing and loads no backend.
+Programs write ``import speech_compat as speechsdk`` instead of
+``import azure.cognitiveservices.speech as speechsdk``.  The submodules keep the SDK's names.
+The import starts no thread and loads no backend.
 """
 
 from __future__ import annotations
 
 from speech_compat import audio, enums, languageconfig, properties, speech, transcription
-from speech_compat._sdk.unsupported import left_out_of
+from speech_compat._sdk.unsupported import unsupported_getattr
 from speech_compat.enums import AudioStreamContainerFormat, AudioStreamWaveFormat
 from speech_compat.remote_conversation import (
     RemoteConversationTranscriptionClient,
@@ -50,6 +50,7 @@ from speech_compat.speech import (
     SpeechRecognitionResult,
 )
 
+# A literal, although it repeats speech.__all__: type checkers would not export the names else.
 __all__ = [
     "AudioConfig",
     "AudioStreamContainerFormat",
@@ -94,4 +95,4 @@ __all__ = [
     "transcription",
 ]
 
-__getattr__ = left_out_of(__name__)
+__getattr__ = unsupported_getattr(__name__)

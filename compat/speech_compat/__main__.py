@@ -1,4 +1,4 @@
-"""``python -m speech_compat`` is ``speech-compat``."""
+"""``python -m speech_compat`` runs the command ``speech-compat``."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Where the audio comes from, in the legacy interface."""
+"""Audio sources of the legacy interface: files and streams."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections import deque
 from typing import Any
 
 from speech_compat._sdk.config import PropertyHolder
-from speech_compat._sdk.unsupported import left_out_of
+from speech_compat._sdk.unsupported import unsupported_getattr
 from speech_compat.enums import AudioStreamContainerFormat, AudioStreamWaveFormat
 from speech_compat.properties import PropertyCollection, PropertyId
 
@@ -23,16 +23,17 @@ __all__ = [
     "PushAudioInputStream",
 ]
 
-__getattr__ = left_out_of(__name__)
+__getattr__ = unsupported_getattr(__name__)
 
+# Bytes that a push stream holds before a fast writer has to wait.
 _PENDING_LIMIT = 4 * 1024 * 1024
 
 
 class AudioStreamFormat:
-    """How a stream's samples are; 16 kHz, 16 bits, mono unless said otherwise.
+    """The sample format of a stream; by default 16 kHz, 16 bits, mono.
 
-    A compressed format can be named, but no backend takes it: that is said when
-    the transcription starts.
+    A compressed format is accepted here, but no backend supports it: the transcription
+    then ends with ``canceled`` as soon as it starts.
     """
 
     def __init__(
@@ -51,7 +52,7 @@ class AudioStreamFormat:
 
 
 class AudioInputStream:
-    """Base of the streams; made through them only."""
+    """Base class of the streams."""
 
     def __init__(self, handle: AudioStreamFormat | None) -> None:
         self._format = handle or AudioStreamFormat()
@@ -63,29 +64,38 @@ class AudioInputStream:
 class PushAudioInputStream(AudioInputStream):
     """A stream that the program writes to.
 
-    What is written before a transcriber listens is kept in memory.  While one
-    listens, a writer that is faster than the backend waits once 4 MB are pending,
-    so that memory stays bounded.  After the transcriber stopped, what is written is
-    thrown away until one starts again.
+    Audio written before a transcriber reads is kept in memory.  While a transcriber reads,
+    a writer that is faster than the backend waits when 4 MB are pending, so that memory
+    stays bounded.  After the transcriber has stopped, audio is discarded until one starts
+    again.
     """
 
     def __init__(self, stream_format: AudioStreamFormat | None = None) -> None:
         super().__init__(stream_format)
+        # Guards all that follows; notified when a reader or writer may continue.
         self._changed = threading.Condition(threading.Lock())
+        # The audio not yet read, as the program wrote it, so that nothing is copied twice.
         self._chunks: deque[bytes] = deque()
+        # Bytes in _chunks.
         self._pending = 0
+        # The program has closed the stream; the reader still receives what is pending.
         self._closed = False
+        # A transcriber reads, so a writer may wait for it.
         self._attached = False
+        # The transcriber has stopped; nothing would ever read what is written now.
         self._discarding = False
+        # The reader waits, so write() must notify it; otherwise each write saves that.
         self._reader_waits = False
+        # Kept for programs that set them; nothing reads them.
         self._stream_properties: dict[str, str] = {}
 
     def write(self, buffer: bytes) -> None:
-        """Take audio; ignored after :meth:`close`, as in the real package.
+        """Append audio; ignored after :meth:`close`, as in the real package.
 
         Raises:
-            TypeError: it is neither bytes nor another buffer.
+            TypeError: ``buffer`` is neither bytes nor another buffer.
         """
+        # A copy, since the program may reuse a mutable buffer.
         data = buffer if type(buffer) is bytes else bytes(memoryview(buffer))
         with self._changed:
             if self._closed or self._discarding or not data:
@@ -98,45 +108,45 @@ class PushAudioInputStream(AudioInputStream):
                 self._changed.wait()
 
     def close(self) -> None:
-        """No more audio will come.  Idempotent."""
+        """Mark the end of the audio.  Idempotent."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
 
     def set_property(self, name: str, value: str) -> None:
-        """Keep a property of what is written next; no backend makes use of it."""
+        """Store a property of the audio written next; no backend uses it."""
         self._stream_properties[name] = value
 
     def commit(self) -> int:
-        """Do nothing and give 0: there are no commits (1.52)."""
+        """Return 0: commits are not supported (1.52)."""
         return 0
 
     def commit_channel(self, channel_id: int) -> int:  # noqa: ARG002
-        """Do nothing and give 0: there are no commits (1.52)."""
+        """Return 0: commits are not supported (1.52)."""
         return 0
 
     def _attach(self) -> None:
         with self._changed:
             self._attached, self._discarding = True, False
 
-    def _take(self, limit: int) -> bytes:
-        """Give what is pending, about ``limit`` bytes, or ``b""`` at the end; waits."""
+    def _read(self, limit: int) -> bytes:
+        """Return about ``limit`` bytes, or ``b""`` at the end; waits for audio."""
         with self._changed:
             while not self._chunks and not self._closed and self._attached:
                 self._reader_waits = True
                 self._changed.wait()
             self._reader_waits = False
-            taken: list[bytes] = []
+            chunks: list[bytes] = []
             size = 0
             while self._chunks and size < limit:
-                taken.append(self._chunks.popleft())
-                size += len(taken[-1])
+                chunks.append(self._chunks.popleft())
+                size += len(chunks[-1])
             self._pending -= size
             self._changed.notify_all()
-        return b"".join(taken)
+        return b"".join(chunks)
 
     def _end(self) -> None:
-        """Give the reader what is pending and then the end."""
+        """Let the reader come to the end after the pending audio."""
         with self._changed:
             self._attached, self._discarding = False, True
             self._changed.notify_all()
@@ -149,22 +159,22 @@ class PushAudioInputStream(AudioInputStream):
 
 
 class PullAudioInputStreamCallback:
-    """What a program derives from, to have its audio pulled."""
+    """Base class of a program's callback that returns audio."""
 
     def read(self, buffer: memoryview) -> int:  # noqa: ARG002
-        """Fill ``buffer`` with audio; gives the bytes filled, 0 at the end of the audio."""
+        """Fill ``buffer`` with audio; returns the number of bytes, 0 at the end."""
         return 0
 
     def get_property(self, id: PropertyId) -> str:  # noqa: A002, ARG002
-        """Give a property of what was read last."""
+        """Return a property of the audio read last."""
         return ""
 
     def close(self) -> None:
-        """Be told that nothing will be read any more."""
+        """Release resources; called when no more audio is read."""
 
 
 class PullAudioInputStream(AudioInputStream):
-    """A stream that is read through a callback, in a worker thread.
+    """A stream that a transcriber reads through a callback, in a worker thread.
 
     Raises:
         ValueError: the callback is missing (text as in the real package).
@@ -182,13 +192,14 @@ class PullAudioInputStream(AudioInputStream):
 
 
 class AudioConfig(PropertyHolder):
-    """Where the audio comes from: a file, a stream, or a microphone.
+    """The source of the audio: a file, a stream or a microphone.
 
-    A microphone can be named, but no backend here records: that is said when the
-    transcription starts.  So is a file that is missing or no WAV.
+    A microphone is accepted here, but no backend records: the transcription then ends with
+    ``canceled`` as soon as it starts.  A file is checked when the program joins, or creates
+    a ConversationTranscriber with a SpeechConfig.
 
     Raises:
-        ValueError: not exactly one source is given (texts as in the real package,
+        ValueError: not exactly one source is passed (texts as in the real package,
             docs/protocol/legacy-interface.md, 4.4).
     """
 

@@ -1,15 +1,15 @@
 """The enumerations of the legacy interface.
 
-Names and values are those of azure-cognitiveservices-speech 1.28.0, 1.43.0 and
-1.53.0, which agree wherever a member exists in more than one of them; each has the
-members of all three (docs/protocol/legacy-interface.md, 4.5).
+Names and values are those of azure-cognitiveservices-speech 1.28.0, 1.43.0 and 1.53.0.
+Each enumeration has the members of all three versions, whose common members agree
+(docs/protocol/legacy-interface.md, 4.5).
 """
 
 from __future__ import annotations
 
 from enum import Enum
 
-from speech_compat._sdk.unsupported import left_out_of
+from speech_compat._sdk.unsupported import unsupported_getattr
 
 __all__ = [
     "AudioStreamContainerFormat",
@@ -25,11 +25,11 @@ __all__ = [
     "Transcription",
 ]
 
-__getattr__ = left_out_of(__name__)
+__getattr__ = unsupported_getattr(__name__)
 
 
 class ResultReason(Enum):
-    """Why a result was made; transcriptions use the first four."""
+    """The kind of a result; transcriptions use the first four."""
 
     NoMatch = 0
     Canceled = 1
@@ -66,7 +66,7 @@ class CancellationReason(Enum):
 
 
 class CancellationErrorCode(Enum):
-    """What kind of error canceled a transcription."""
+    """The kind of error that canceled a transcription."""
 
     NoError = 0
     AuthenticationFailure = 1
@@ -84,7 +84,7 @@ class CancellationErrorCode(Enum):
 
 
 class NoMatchReason(Enum):
-    """Why nothing was recognised."""
+    """Why nothing was recognized."""
 
     NotRecognized = 1
     InitialSilenceTimeout = 2
@@ -94,14 +94,14 @@ class NoMatchReason(Enum):
 
 
 class OutputFormat(Enum):
-    """How detailed results are."""
+    """The level of detail of results."""
 
     Simple = 0
     Detailed = 1
 
 
 class ProfanityOption(Enum):
-    """What is done with profanity."""
+    """How profanity is handled."""
 
     Masked = 0
     Removed = 1
@@ -109,7 +109,7 @@ class ProfanityOption(Enum):
 
 
 class ServicePropertyChannel(Enum):
-    """How a service property travels."""
+    """How a service property is sent."""
 
     UriQueryParameter = 0
     HttpHeader = 1
@@ -129,7 +129,7 @@ class AudioStreamContainerFormat(Enum):
 
 
 class AudioStreamWaveFormat(Enum):
-    """How samples are encoded."""
+    """Encodings of samples."""
 
     PCM = 1
     ALAW = 6
@@ -138,7 +138,7 @@ class AudioStreamWaveFormat(Enum):
 
 
 class Transcription:
-    """Holds one enumeration, as in the real package."""
+    """Namespace of one enumeration, as in the real package."""
 
     class ParticipantChangedReason(Enum):
         """Why a participant changed."""

@@ -1,4 +1,4 @@
-"""Which language is spoken, in the legacy interface."""
+"""The spoken language, in the legacy interface."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ __all__ = ["AutoDetectSourceLanguageConfig", "SourceLanguageConfig"]
 
 
 class SourceLanguageConfig:
-    """One language, with the id of a custom model for it where there is one.
+    """One language and, optionally, the id of a custom model for it.
 
     Raises:
         ValueError: language or endpoint id is empty (texts as in the real package).
@@ -22,10 +22,10 @@ class SourceLanguageConfig:
 
 
 class AutoDetectSourceLanguageConfig:
-    """Several languages, of which the service finds the one spoken.
+    """Several languages, of which the service detects the spoken one.
 
     Raises:
-        ValueError: a list is empty, or both are given (texts as in the real package).
+        ValueError: a list is empty, or both are passed (texts as in the real package).
     """
 
     def __init__(

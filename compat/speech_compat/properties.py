@@ -1,4 +1,4 @@
-"""The collection that holds the properties of the legacy interface."""
+"""The collection of properties of the legacy interface."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ __all__ = ["PropertyCollection", "PropertyId"]
 
 
 def name_of(property_id: PropertyId) -> str:
-    """Give the name behind an id.
+    """Return the name of a property id.
 
     Raises:
-        TypeError: it is no PropertyId (text as in the real package).
+        TypeError: ``property_id`` is not a PropertyId (text as in the real package).
     """
     if not isinstance(property_id, PropertyId):
         raise TypeError("property_id value must be PropertyId instance")
@@ -22,9 +22,9 @@ def name_of(property_id: PropertyId) -> str:
 
 
 class PropertyCollection:
-    """Properties by id or name; all values are text.
+    """Properties by id or name; all values are strings.
 
-    Made by the classes that have properties; programs only read and set.
+    Programs read and set them, and never create a collection.
     """
 
     def __init__(self, handle: object) -> None:  # noqa: ARG002
@@ -34,7 +34,7 @@ class PropertyCollection:
         """Set a property by id.
 
         Raises:
-            TypeError: the id is no PropertyId or the value no text.
+            TypeError: the id is not a PropertyId or the value not a string.
         """
         self._values[name_of(property_id)] = _text(value)
 
@@ -42,27 +42,28 @@ class PropertyCollection:
         """Set a property by name.
 
         Raises:
-            TypeError: name or value is no text.
+            TypeError: name or value is not a string.
         """
         self._values[_name(property_name)] = _text(value)
 
     def get_property(self, property_id: PropertyId, default_value: str = "") -> str:
-        """Give a property by id, or ``default_value`` where it is not set.
+        """Return a property by id, or ``default_value`` if it is not set.
 
         Raises:
-            TypeError: the id is no PropertyId.
+            TypeError: the id is not a PropertyId.
         """
         return self._values.get(name_of(property_id)) or default_value
 
     def get_property_by_name(self, property_name: str, default_value: str = "") -> str:
-        """Give a property by name, or ``default_value`` where it is not set.
+        """Return a property by name, or ``default_value`` if it is not set.
 
         Raises:
-            TypeError: the name is no text.
+            TypeError: the name is not a string.
         """
         return self._values.get(_name(property_name)) or default_value
 
     def _items(self) -> Iterator[tuple[str, str]]:
+        # A copy: the program may set properties while they are read.
         return iter(tuple(self._values.items()))
 
 

@@ -4,19 +4,14 @@
     >>> operation = client.get_transcription_operation("my-conversation")   # doctest: +SKIP
     >>> operation.wait_for_completion().conversation_transcription_results  # doctest: +SKIP
 
-In C# and Java these were a package of their own; Python never had them.
+In C# and Java these classes are a separate package; Python never had them.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from speech_compat._remote.client import RemoteClient, RemoteResponse
-from speech_compat._remote.operation import Operation
+from speech_compat._remote.results import RemoteItem, RemoteOperation, RemoteResult
 from speech_compat.transcription import ConversationTranscriptionResult
-
-if TYPE_CHECKING:
-    from speech_adapters.transcript import Transcript
 
 __all__ = [
     "RemoteConversationTranscriptionClient",
@@ -27,26 +22,14 @@ __all__ = [
 ]
 
 
-class RemoteConversationTranscriptionItem(ConversationTranscriptionResult):
+class RemoteConversationTranscriptionItem(ConversationTranscriptionResult, RemoteItem):
     """An utterance; ``offset`` and ``duration`` in ticks of 100 ns."""
 
-    @property
-    def offset_in_ticks(self) -> int:
-        """Start, in ticks of 100 ns, by its C# name."""
-        return self.offset
 
-
-class RemoteConversationTranscriptionResult:
+class RemoteConversationTranscriptionResult(RemoteResult[RemoteConversationTranscriptionItem]):
     """The transcript of a conversation."""
 
-    def __init__(self, id: str, items: list[RemoteConversationTranscriptionItem]) -> None:  # noqa: A002
-        self._id = id
-        self._items = items
-
-    @property
-    def id(self) -> str:
-        """The conversation's id."""
-        return self._id
+    _item_class = RemoteConversationTranscriptionItem
 
     @property
     def conversation_transcription_results(self) -> list[RemoteConversationTranscriptionItem]:
@@ -54,29 +37,29 @@ class RemoteConversationTranscriptionResult:
         return list(self._items)
 
 
-class RemoteConversationTranscriptionOperation(Operation[RemoteConversationTranscriptionResult]):
+class RemoteConversationTranscriptionOperation(
+    RemoteOperation[RemoteConversationTranscriptionResult]
+):
     """The transcription of one conversation, polled."""
 
-    def _result_of(self, transcript: Transcript) -> RemoteConversationTranscriptionResult:
-        from speech_compat._session.mapping import remote_records
-
-        records = remote_records(transcript)
-        items = [RemoteConversationTranscriptionItem(record) for record in records]
-        return RemoteConversationTranscriptionResult(self.id, items)
+    _result_class = RemoteConversationTranscriptionResult
 
 
 class RemoteConversationTranscriptionClient(RemoteClient):
-    """Asks about conversations by id."""
+    """Fetches and deletes transcripts of conversations by id."""
 
     def get_transcription_operation(
         self,
         id: str,  # noqa: A002
         polling_interval: float = 10.0,
     ) -> RemoteConversationTranscriptionOperation:
-        """Give the operation for one conversation; nothing is asked yet.
+        """Return the operation for one conversation; sends no request yet.
 
         Args:
             id: the conversation's id.
             polling_interval: seconds between two requests while waiting.
+
+        Raises:
+            ValueError: the id is empty or the interval not positive.
         """
         return RemoteConversationTranscriptionOperation(id, self, polling_interval)

@@ -4,19 +4,14 @@
     >>> operation = client.get_transcription_operation("my-meeting")   # doctest: +SKIP
     >>> operation.wait_for_completion().meeting_transcription_results  # doctest: +SKIP
 
-In C# and Java these were a package of their own; Python never had them.
+In C# and Java these classes are a separate package; Python never had them.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from speech_compat._remote.client import RemoteClient, RemoteResponse
-from speech_compat._remote.operation import Operation
+from speech_compat._remote.results import RemoteItem, RemoteOperation, RemoteResult
 from speech_compat.transcription import MeetingTranscriptionResult
-
-if TYPE_CHECKING:
-    from speech_adapters.transcript import Transcript
 
 __all__ = [
     "RemoteMeetingTranscriptionClient",
@@ -27,26 +22,14 @@ __all__ = [
 ]
 
 
-class RemoteMeetingTranscriptionItem(MeetingTranscriptionResult):
+class RemoteMeetingTranscriptionItem(MeetingTranscriptionResult, RemoteItem):
     """An utterance; ``offset`` and ``duration`` in ticks of 100 ns."""
 
-    @property
-    def offset_in_ticks(self) -> int:
-        """Start, in ticks of 100 ns, by its C# name."""
-        return self.offset
 
-
-class RemoteMeetingTranscriptionResult:
+class RemoteMeetingTranscriptionResult(RemoteResult[RemoteMeetingTranscriptionItem]):
     """The transcript of a meeting."""
 
-    def __init__(self, id: str, items: list[RemoteMeetingTranscriptionItem]) -> None:  # noqa: A002
-        self._id = id
-        self._items = items
-
-    @property
-    def id(self) -> str:
-        """The meeting's id."""
-        return self._id
+    _item_class = RemoteMeetingTranscriptionItem
 
     @property
     def meeting_transcription_results(self) -> list[RemoteMeetingTranscriptionItem]:
@@ -54,29 +37,27 @@ class RemoteMeetingTranscriptionResult:
         return list(self._items)
 
 
-class RemoteMeetingTranscriptionOperation(Operation[RemoteMeetingTranscriptionResult]):
+class RemoteMeetingTranscriptionOperation(RemoteOperation[RemoteMeetingTranscriptionResult]):
     """The transcription of one meeting, polled."""
 
-    def _result_of(self, transcript: Transcript) -> RemoteMeetingTranscriptionResult:
-        from speech_compat._session.mapping import remote_records
-
-        records = remote_records(transcript)
-        items = [RemoteMeetingTranscriptionItem(record) for record in records]
-        return RemoteMeetingTranscriptionResult(self.id, items)
+    _result_class = RemoteMeetingTranscriptionResult
 
 
 class RemoteMeetingTranscriptionClient(RemoteClient):
-    """Asks about meetings by id."""
+    """Fetches and deletes transcripts of meetings by id."""
 
     def get_transcription_operation(
         self,
         id: str,  # noqa: A002
         polling_interval: float = 10.0,
     ) -> RemoteMeetingTranscriptionOperation:
-        """Give the operation for one meeting; nothing is asked yet.
+        """Return the operation for one meeting; sends no request yet.
 
         Args:
             id: the meeting's id.
             polling_interval: seconds between two requests while waiting.
+
+        Raises:
+            ValueError: the id is empty or the interval not positive.
         """
         return RemoteMeetingTranscriptionOperation(id, self, polling_interval)

@@ -1,4 +1,4 @@
-"""The names of the legacy module ``speech``."""
+"""The names of the SDK's module ``speech``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from speech_compat._sdk.results import (
     SpeechRecognitionEventArgs,
     SpeechRecognitionResult,
 )
-from speech_compat._sdk.unsupported import left_out_of
+from speech_compat._sdk.unsupported import unsupported_getattr
 from speech_compat.audio import AudioConfig
 from speech_compat.enums import (
     CancellationErrorCode,
@@ -60,4 +60,4 @@ __all__ = [
     "SpeechRecognitionResult",
 ]
 
-__getattr__ = left_out_of(__name__)
+__getattr__ = unsupported_getattr(__name__)

@@ -1,4 +1,4 @@
-"""Meetings, conversations and their transcribers, of all three eras.
+"""Meetings, conversations and their transcribers, in all three eras.
 
 ==================================  ==========================  =====================
 to 1.30                             1.31 and later              1.31 and later
@@ -8,9 +8,9 @@ to 1.30                             1.31 and later              1.31 and later
 result ``.user_id``                 result ``.user_id``         result ``.speaker_id``
 ==================================  ==========================  =====================
 
-The three eras are documented in docs/protocol/legacy-interface.md, 4.1.
-What is not implemented here is in :mod:`speech_compat._sdk.meeting` (who takes part)
-and :mod:`speech_compat._sdk.transcriber` (how a transcriber runs).
+The eras are documented in docs/protocol/legacy-interface.md, 4.1.  Their common
+implementation is in :mod:`speech_compat._sdk.meeting` and
+:mod:`speech_compat._sdk.transcriber`.
 """
 
 from __future__ import annotations
@@ -24,17 +24,13 @@ from speech_compat._sdk.meeting import Conversation, Meeting, Participant
 from speech_compat._sdk.recognizer import Recognizer
 from speech_compat._sdk.results import (
     CancellationDetails,
+    MeetingResult,
     RecognitionEventArgs,
     RecognitionResult,
-)
-from speech_compat._sdk.transcriber import (
-    Era,
-    MeetingResult,
     ResultEventArgs,
-    Transcriber,
-    languages_of,
 )
-from speech_compat._sdk.unsupported import left_out_of
+from speech_compat._sdk.transcriber import Transcriber, TranscriberVariant, languages_of
+from speech_compat._sdk.unsupported import unsupported_getattr
 from speech_compat.audio import AudioConfig
 from speech_compat.properties import PropertyCollection, PropertyId
 
@@ -63,63 +59,65 @@ __all__ = [
     "languageconfig",
 ]
 
-__getattr__ = left_out_of(__name__)
+__getattr__ = unsupported_getattr(__name__)
 
 
 class MeetingTranscriptionResult(MeetingResult):
-    """An utterance of a meeting."""
+    """A hypothesis or final result of a meeting."""
 
 
 class MeetingTranscriptionEventArgs(ResultEventArgs[MeetingTranscriptionResult]):
-    """A result of a meeting."""
+    """The event of a meeting's result."""
 
     _result_class = MeetingTranscriptionResult
 
 
 class MeetingTranscriptionCanceledEventArgs(MeetingTranscriptionEventArgs):
-    """The end of a meeting's transcription."""
+    """The end of the transcription of a meeting."""
 
     @property
     def cancellation_details(self) -> CancellationDetails:
-        """Why it ended."""
+        """The reason, and the error if there was one."""
         return CancellationDetails(self.result)
 
 
 class ConversationTranscriptionResult(MeetingResult):
-    """An utterance of a conversation.
+    """A hypothesis or final result of a conversation.
 
-    A transcriber made the old way gives ``user_id`` and ``utterance_id``, one made
-    the new way ``speaker_id``; the others raise AttributeError, as they were not there.
+    Results of a transcriber created the old way have ``user_id`` and ``utterance_id``,
+    those of one created the new way ``speaker_id``.  The other names raise AttributeError,
+    as they did not exist.
     """
 
     @property
     def user_id(self) -> str:
-        """Who spoke (to 1.30): a participant's id, ``Guest_0``, ... or ``Unidentified``."""
-        self._require(self._record.of_meeting, "user_id", "speaker_id")
+        """The speaker (to 1.30): a participant's id, ``Guest_0``, ... or ``Unidentified``."""
+        self._require(self._record.meeting_era, "user_id", "speaker_id")
         return super().user_id
 
     @property
     def utterance_id(self) -> str:
         """``{index}_{UserId}_{Offset}`` (to 1.30)."""
-        self._require(self._record.of_meeting, "utterance_id", "result_id")
+        self._require(self._record.meeting_era, "utterance_id", "result_id")
         return super().utterance_id
 
     @property
     def speaker_id(self) -> str:
-        """Who spoke (1.31 and later): ``Guest-1``, ``Guest-2``, ... or ``Unknown``."""
-        self._require(not self._record.of_meeting, "speaker_id", "user_id")
+        """The speaker (1.31 and later): ``Guest-1``, ``Guest-2``, ... or ``Unknown``."""
+        self._require(not self._record.meeting_era, "speaker_id", "user_id")
         return self._record.speaker
 
     def __str__(self) -> str:
-        if self._record.of_meeting:
+        if self._record.meeting_era:
             return super().__str__()
         return (
             f"{type(self).__name__}(result_id={self.result_id}, speaker_id={self.speaker_id},"
             f" text={self.text}, reason={self.reason})"
         )
 
-    def _require(self, there: bool, name: str, instead: str) -> None:
-        if not there:
+    def _require(self, exists: bool, name: str, instead: str) -> None:
+        # AttributeError, so that hasattr() is right in both eras.
+        if not exists:
             raise AttributeError(
                 f"{type(self).__name__!r} object has no attribute {name!r} in this era of the"
                 f" interface: use {instead!r}"
@@ -127,65 +125,66 @@ class ConversationTranscriptionResult(MeetingResult):
 
 
 class ConversationTranscriptionEventArgs(ResultEventArgs[ConversationTranscriptionResult]):
-    """A result of a conversation."""
+    """The event of a conversation's result."""
 
     _result_class = ConversationTranscriptionResult
 
 
 class ConversationTranscriptionCanceledEventArgs(ConversationTranscriptionEventArgs):
-    """The end of a conversation's transcription."""
+    """The end of the transcription of a conversation."""
 
     @property
     def cancellation_details(self) -> CancellationDetails:
-        """Why it ended."""
+        """The reason, and the error if there was one."""
         return CancellationDetails(self.result)
 
 
-_MEETING: Final = Era(
+_MEETING: Final = TranscriberVariant(
     MeetingTranscriptionEventArgs, MeetingTranscriptionCanceledEventArgs, joins=True
 )
-_CONVERSATION: Final = Era(
+# Both eras of conversations have the same class names; their results differ.
+_CONVERSATION: Final = TranscriberVariant(
     ConversationTranscriptionEventArgs, ConversationTranscriptionCanceledEventArgs, joins=True
 )
-_DIARIZATION: Final = Era(
+_DIARIZATION: Final = TranscriberVariant(
     ConversationTranscriptionEventArgs, ConversationTranscriptionCanceledEventArgs, joins=False
 )
 
 
 class MeetingTranscriber(Transcriber):
-    """Transcribes a meeting with its speakers told apart (1.31 and later).
+    """Transcribes a meeting (1.31 and later).
 
-    Whether they are told apart is the property ``DifferentiateGuestSpeakers``;
-    whether a transcript is stored, the service property ``transcriptionMode``.
+    The property ``DifferentiateGuestSpeakers`` turns on diarization.  The service property
+    ``transcriptionMode`` decides whether a transcript is stored.
     """
 
     def __init__(self, audio_config: AudioConfig | None = None) -> None:
         super().__init__(_MEETING, audio_config)
 
     def join_meeting_async(self, meeting: Meeting) -> ResultFuture[None]:
-        """Make ``meeting`` the one transcribed, when ``get`` is called.
+        """Join ``meeting`` when ``get`` is called.
 
         Raises:
-            RuntimeError: on ``get``: one was joined already, or the audio file cannot
-                be used.
+            RuntimeError: on ``get``: the transcriber has joined already, or the audio
+                file cannot be used.
         """
         return future(lambda: self._join(meeting))
 
     def leave_meeting_async(self) -> ResultFuture[None]:
-        """Be told no results any more, when ``get`` is called."""
+        """Stop delivering results when ``get`` is called; the final events still come."""
         return future(self._leave)
 
 
 class ConversationTranscriber(Transcriber):
-    """Transcribes with speakers told apart; its first argument tells which way.
+    """Transcribes a conversation; its first argument selects the era.
 
     * ``ConversationTranscriber(audio_config)`` or no argument (to 1.30): joins a
-      :class:`Conversation`, and results have a ``user_id``.
+      :class:`Conversation`; results have a ``user_id``.
     * ``ConversationTranscriber(speech_config, audio_config, ...)`` (1.31 and later):
-      nothing to join, and results have a ``speaker_id``.
+      joins nothing; results have a ``speaker_id``.
 
     Raises:
-        ValueError: more than one language is given (text as in the real package).
+        ValueError: more than one language is passed (text as in the real package).
         RuntimeError: the audio file cannot be used.
     """
 
@@ -217,6 +216,8 @@ class ConversationTranscriber(Transcriber):
             languageconfig.AutoDetectSourceLanguageConfig | None
         ) = None,
     ) -> None:
+        # Only the type differs: both eras pass the first argument by position
+        # (docs/protocol/legacy-interface.md, 4.1).
         if isinstance(speech_config, SpeechConfig):
             super().__init__(_DIARIZATION, audio_config)
             languages = languages_of(
@@ -224,6 +225,7 @@ class ConversationTranscriber(Transcriber):
             )
             if languages:
                 self._language, self._custom_model = languages[0]
+            # With several languages each keeps its own model; there is no common one.
             if len(languages) > 1:
                 self._languages, self._custom_model = languages, ""
             self._configure(speech_config)
@@ -233,14 +235,14 @@ class ConversationTranscriber(Transcriber):
         super().__init__(_CONVERSATION, speech_config or audio_config)
 
     def join_conversation_async(self, conversation: Conversation) -> ResultFuture[None]:
-        """Make ``conversation`` the one transcribed, when ``get`` is called (to 1.30).
+        """Join ``conversation`` when ``get`` is called (to 1.30).
 
         Raises:
-            RuntimeError: on ``get``: one was joined already, or the audio file cannot
-                be used.
+            RuntimeError: on ``get``: the transcriber has joined already, or the audio
+                file cannot be used.
         """
         return future(lambda: self._join(conversation))
 
     def leave_conversation_async(self) -> ResultFuture[None]:
-        """Be told no results any more, when ``get`` is called (to 1.30)."""
+        """Stop delivering results when ``get`` is called; the final events still come (to 1.30)."""
         return future(self._leave)

@@ -71,7 +71,7 @@ def serve(options: argparse.Namespace) -> int:
     own = len({found.connection_id for found in service.connections})
     sys.stdout.write(
         f"{options.cuts} cuts, {len(service.connections)} connections of {own} session(s) of the"
-        f" SDK, {service.heard / SECOND / length:.2f} of the audio sent\n"
+        f" SDK, {service.received / SECOND / length:.2f} of the audio sent\n"
     )
     return 0
 
@@ -90,7 +90,7 @@ def measure(url: str, options: argparse.Namespace) -> dict[str, Any]:
     from speech_adapters.backends.realtime import recognizer
 
     heard: dict[int, float] = {}
-    real = recognizer.Recogniser._tell
+    real = recognizer.Recognizer._send
 
     def noting(self: Any, read: Any, event: Any) -> None:
         now = time.perf_counter()
@@ -98,7 +98,7 @@ def measure(url: str, options: argparse.Namespace) -> dict[str, Any]:
             heard[event.result.offset] = now
         real(self, read, event)
 
-    recognizer.Recogniser._tell = noting  # type: ignore[method-assign]
+    recognizer.Recognizer._send = noting  # type: ignore[method-assign]
     config = speechsdk.SpeechConfig(endpoint=url, subscription="none")
     for name, value in {"backend": "realtime", "backends.realtime.pace": str(options.pace)}.items():
         config.set_property_by_name(f"speech-compat.{name}", value)

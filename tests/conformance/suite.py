@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import anyio
 import pytest
 
-from speech_adapters import Backend, JobState, MeetingRequest, Mode, Session, Transcript
+from speech_adapters import JobState, MeetingRequest, Mode, Session, Transcript
 from speech_adapters.audio import PcmFormat, WavFile
 from speech_adapters.config import Settings
 from speech_adapters.contract import (
@@ -27,7 +27,7 @@ from speech_adapters.errors import (
     MeetingNotFoundError,
     SpeechError,
 )
-from speech_adapters.registry import create_backend
+from speech_adapters.meetings import MeetingService
 
 __all__ = ["BackendConformance", "DoubleConformance"]
 
@@ -57,31 +57,34 @@ class BackendConformance:
 
     @pytest.fixture
     def use(self, settings: Settings) -> Callable[..., Any]:
-        """Run a coroutine function with a fresh backend, which is closed afterwards."""
+        """Run a coroutine function with a fresh service, which is closed afterwards."""
 
-        def run(work: Callable[[Backend], Awaitable[T]]) -> T:
+        def run(work: Callable[[MeetingService], Awaitable[T]]) -> T:
             async def closing() -> T:
-                backend = create_backend(settings)
+                meetings = MeetingService(settings)
                 try:
-                    return await work(backend)
+                    return await work(meetings)
                 finally:
-                    await backend.aclose()
-                    await backend.aclose()
+                    await meetings.aclose()
+                    await meetings.aclose()
 
             return anyio.run(closing)
 
         return run
 
-    def test_it_tells_what_it_is(self, settings: Settings) -> None:
-        backend = create_backend(settings)
-        assert backend.name == settings.backend
-        assert backend.provenance.backend == backend.name
-        assert backend.capabilities.live or backend.capabilities.stored
+    def test_it_describes_itself(self, use: Callable[..., Any], settings: Settings) -> None:
+        async def work(meetings: MeetingService) -> None:
+            backend = meetings.backend()
+            assert backend.name == settings.backend
+            assert backend.provenance.backend == backend.name
+            assert backend.capabilities.live or backend.capabilities.stored
+
+        use(work)
 
     def test_a_live_meeting_gives_events_in_order(
         self, use: Callable[..., Any], speech: Path, said: str
     ) -> None:
-        events = use(lambda backend: _record(backend, speech, Mode.LIVE))
+        events = use(lambda meetings: _record(meetings, speech, Mode.LIVE))
         kinds = [type(event) for event in events if isinstance(event, SpeechStarted | SpeechEnded)]
         assert kinds == [SpeechStarted, SpeechEnded]
         final = [e.utterance for e in events if isinstance(e, Recognized) and not e.correction]
@@ -94,15 +97,15 @@ class BackendConformance:
     def test_a_live_meeting_leaves_nothing_behind(
         self, use: Callable[..., Any], settings: Settings, speech: Path
     ) -> None:
-        use(lambda backend: _record(backend, speech, Mode.LIVE))
+        use(lambda meetings: _record(meetings, speech, Mode.LIVE))
         assert not settings.state_dir.exists() or not any(settings.state_dir.rglob("*.pcm"))
 
     @pytest.mark.parametrize("mode", [Mode.STORED, Mode.BOTH])
-    def test_a_stored_meeting_is_there_by_its_id_for_another_backend_object(
+    def test_a_stored_meeting_is_there_by_its_id_for_another_service(
         self, use: Callable[..., Any], speech: Path, said: str, mode: Mode
     ) -> None:
-        events = use(lambda backend: _record(backend, speech, mode, AWKWARD))
-        transcript: Transcript = use(lambda backend: _fetch(backend, AWKWARD))
+        events = use(lambda meetings: _record(meetings, speech, mode, AWKWARD))
+        transcript: Transcript = use(lambda meetings: _fetch(meetings, AWKWARD))
         assert transcript.meeting_id == AWKWARD
         assert said in " ".join(utterance.text for utterance in transcript.utterances)
         with WavFile(speech) as file:
@@ -113,17 +116,17 @@ class BackendConformance:
         assert tuple(latest.values()) == (() if mode is Mode.STORED else transcript.utterances)
 
     def test_silence_is_an_empty_transcript(self, use: Callable[..., Any]) -> None:
-        async def work(backend: Backend) -> Transcript:
-            session = await _open(backend, Mode.STORED)
+        async def work(meetings: MeetingService) -> Transcript:
+            session = await _open(meetings, Mode.STORED)
             await session.push(bytes(32_000))
             await _close(session)
-            return await _fetch(backend)
+            return await _fetch(meetings)
 
         assert use(work).utterances == ()
 
     def test_no_audio_is_an_error_with_a_reason(self, use: Callable[..., Any]) -> None:
-        async def live(backend: Backend) -> None:
-            session = await _open(backend, Mode.LIVE)
+        async def live(meetings: MeetingService) -> None:
+            session = await _open(meetings, Mode.LIVE)
             await session.finish()
             try:
                 with pytest.raises(AudioError, match="no audio"):
@@ -131,13 +134,13 @@ class BackendConformance:
             finally:
                 await session.aclose()
 
-        async def stored(backend: Backend) -> None:
-            await _close(await _open(backend, Mode.STORED))
-            status = await backend.status("meeting")
+        async def stored(meetings: MeetingService) -> None:
+            await _close(await _open(meetings, Mode.STORED))
+            status = await meetings.status("meeting")
             assert status.state is JobState.FAILED
             assert "no audio" in status.reason
             with pytest.raises(MeetingFailedError, match="no audio"):
-                await backend.transcript("meeting")
+                await meetings.transcript("meeting")
 
         use(stored)
         use(live)
@@ -145,18 +148,18 @@ class BackendConformance:
     def test_closing_early_keeps_what_was_recorded(
         self, use: Callable[..., Any], speech: Path, said: str
     ) -> None:
-        async def work(backend: Backend) -> Transcript:
+        async def work(meetings: MeetingService) -> Transcript:
             with WavFile(speech) as file:
-                session = await _open(backend, Mode.STORED, audio=file.pcm)
+                session = await _open(meetings, Mode.STORED, audio=file.pcm)
                 await session.push(file.read(1_000_000))
             await session.aclose()
-            return await _fetch(backend)
+            return await _fetch(meetings)
 
         assert said in " ".join(utterance.text for utterance in use(work).utterances)
 
     def test_ends_are_idempotent_and_final(self, use: Callable[..., Any]) -> None:
-        async def work(backend: Backend) -> None:
-            session = await _open(backend, Mode.STORED)
+        async def work(meetings: MeetingService) -> None:
+            session = await _open(meetings, Mode.STORED)
             await session.push(bytes(3_200))
             await session.finish()
             await session.finish()
@@ -165,30 +168,30 @@ class BackendConformance:
             assert [event async for event in session.events()] == []
             await session.aclose()
             await session.aclose()
-            await backend.delete("meeting")
+            await meetings.delete("meeting")
 
         use(work)
 
     def test_one_meeting_is_recorded_by_one_session_at_a_time(
         self, use: Callable[..., Any]
     ) -> None:
-        async def work(backend: Backend) -> None:
-            session = await _open(backend, Mode.STORED)
+        async def work(meetings: MeetingService) -> None:
+            session = await _open(meetings, Mode.STORED)
             await session.push(bytes(3_200))
-            assert (await backend.status("meeting")).state is JobState.UPLOADING
-            for attempt in (_open(backend, Mode.STORED), backend.delete("meeting")):
+            assert (await meetings.status("meeting")).state is JobState.UPLOADING
+            for attempt in (_open(meetings, Mode.STORED), meetings.delete("meeting")):
                 with pytest.raises(MeetingBusyError):
                     await attempt
             with pytest.raises(MeetingBusyError):
-                await backend.transcript("meeting")
+                await meetings.transcript("meeting")
             await _close(session)
-            await backend.delete("meeting")
+            await meetings.delete("meeting")
 
         use(work)
 
     def test_an_unknown_meeting_is_said_to_be_unknown(self, use: Callable[..., Any]) -> None:
-        async def work(backend: Backend) -> None:
-            for question in (backend.status, backend.transcript, backend.delete):
+        async def work(meetings: MeetingService) -> None:
+            for question in (meetings.status, meetings.transcript, meetings.delete):
                 with pytest.raises(MeetingNotFoundError, match="nobody"):
                     await question("nobody")
 
@@ -197,12 +200,12 @@ class BackendConformance:
     def test_a_deleted_meeting_is_gone_but_known(
         self, use: Callable[..., Any], settings: Settings, speech: Path
     ) -> None:
-        async def work(backend: Backend) -> None:
-            await _record(backend, speech, Mode.STORED)
-            await _fetch(backend)
-            await backend.delete("meeting")
-            assert (await backend.status("meeting")).state is JobState.DELETED
-            for question in (backend.transcript, backend.delete):
+        async def work(meetings: MeetingService) -> None:
+            await _record(meetings, speech, Mode.STORED)
+            await _fetch(meetings)
+            await meetings.delete("meeting")
+            assert (await meetings.status("meeting")).state is JobState.DELETED
+            for question in (meetings.transcript, meetings.delete):
                 with pytest.raises(MeetingNotFoundError, match="deleted"):
                     await question("meeting")
 
@@ -212,27 +215,27 @@ class BackendConformance:
     def test_only_what_failed_and_can_be_tried_again_is_resumed(
         self, use: Callable[..., Any], speech: Path
     ) -> None:
-        async def work(backend: Backend) -> None:
+        async def work(meetings: MeetingService) -> None:
             with pytest.raises(MeetingNotFoundError):
-                await backend.resume("nobody")
-            await _close(await _open(backend, Mode.STORED, "empty"))
+                await meetings.resume("nobody")
+            await _close(await _open(meetings, Mode.STORED, "empty"))
             with pytest.raises(MeetingFailedError, match="no audio"):
-                await backend.resume("empty")
-            await _record(backend, speech, Mode.STORED)
-            await _fetch(backend)
-            assert (await backend.resume("meeting")).state is JobState.COMPLETED
+                await meetings.resume("empty")
+            await _record(meetings, speech, Mode.STORED)
+            await _fetch(meetings)
+            assert (await meetings.resume("meeting")).state is JobState.COMPLETED
 
         use(work)
 
     def test_a_meeting_id_used_again_speaks_of_the_newest(
         self, use: Callable[..., Any], speech: Path, said: str
     ) -> None:
-        async def work(backend: Backend) -> Transcript:
-            session = await _open(backend, Mode.STORED)
+        async def work(meetings: MeetingService) -> Transcript:
+            session = await _open(meetings, Mode.STORED)
             await session.push(bytes(32_000))
             await _close(session)
-            await _record(backend, speech, Mode.STORED)
-            return await _fetch(backend)
+            await _record(meetings, speech, Mode.STORED)
+            return await _fetch(meetings)
 
         assert said in " ".join(utterance.text for utterance in use(work).utterances)
 
@@ -250,13 +253,17 @@ class DoubleConformance(BackendConformance):
 
 
 async def _open(
-    backend: Backend, mode: Mode, meeting_id: str = "meeting", audio: PcmFormat | None = None
+    meetings: MeetingService,
+    mode: Mode,
+    meeting_id: str = "meeting",
+    audio: PcmFormat | None = None,
 ) -> Session:
+    backend = meetings.backend()
     can = backend.capabilities
     if (mode.live and not can.live) or (mode.stored and not can.stored):
         pytest.skip(f"backend {backend.name!r} has no mode {mode.value!r}")
     request = MeetingRequest(meeting_id, audio=audio or PcmFormat(), mode=mode)
-    return await backend.open_session(request)
+    return await meetings.open_session(request)
 
 
 async def _close(session: Session) -> None:
@@ -265,10 +272,10 @@ async def _close(session: Session) -> None:
 
 
 async def _record(
-    backend: Backend, speech: Path, mode: Mode, meeting_id: str = "meeting"
+    meetings: MeetingService, speech: Path, mode: Mode, meeting_id: str = "meeting"
 ) -> list[SessionEvent]:
     with WavFile(speech) as file:
-        session = await _open(backend, mode, meeting_id, file.pcm)
+        session = await _open(meetings, mode, meeting_id, file.pcm)
         try:
             while block := file.read(BLOCK_FRAMES):
                 await session.push(block)
@@ -278,9 +285,9 @@ async def _record(
             await session.aclose()
 
 
-async def _fetch(backend: Backend, meeting_id: str = "meeting") -> Transcript:
+async def _fetch(meetings: MeetingService, meeting_id: str = "meeting") -> Transcript:
     deadline = time.monotonic() + PATIENCE
-    while not (await backend.status(meeting_id)).state.final:
+    while not (await meetings.status(meeting_id)).state.final:
         assert time.monotonic() < deadline, "the meeting was never finished"
         await anyio.sleep(0.1)
-    return await backend.transcript(meeting_id)
+    return await meetings.transcript(meeting_id)

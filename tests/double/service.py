@@ -58,6 +58,8 @@ class ServiceDouble:
         self.requests: list[str] = []
         self.submitted: list[str] = []
         self.definitions: list[dict[str, Any]] = []
+        self.accepted = {KEY}  # keys, and tokens as "Bearer TOKEN"
+        self.credentials: list[str] = []
         self.heard_seconds = 0.0
         self.url = ""
         paths = ("/speechtotext", "/speechtotext/v3.2")
@@ -208,7 +210,8 @@ class ServiceDouble:
 
     async def _content(self, request: Request) -> Response:
         """Results are read with a signature and nothing else, as from a storage account."""
-        if "ocp-apim-subscription-key" in request.headers or "sig" not in request.query_params:
+        signed_in = {"ocp-apim-subscription-key", "authorization"} & set(request.headers)
+        if signed_in or "sig" not in request.query_params:
             return PlainTextResponse("no", 403)
         job, name = self.jobs[request.path_params["id"]], request.path_params["name"]
         report, results = outcome(job)
@@ -238,7 +241,10 @@ class ServiceDouble:
         return {"Retry-After": self.retry_after} if self.retry_after else {}
 
     def _refusal(self, request: Request) -> Response | None:
-        if request.headers.get("ocp-apim-subscription-key") != KEY:
+        headers = request.headers
+        credential = headers.get("ocp-apim-subscription-key") or headers.get("authorization", "")
+        self.credentials.append(credential)
+        if credential not in self.accepted:
             return _error(401, "Unauthorized", "", "Access denied due to invalid key.")
         if "v3.2" in request.url.path or request.query_params.get("api-version") in _VERSIONS:
             return None

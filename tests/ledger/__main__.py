@@ -3,10 +3,10 @@
 ::
 
     python -m ledger                      compare, and write docs/compatibility.md
-    python -m ledger --check              compare, and fail where something is unexplained
-    python -m ledger --read VERSION DIR   note the surface of the real package installed in DIR
+    python -m ledger --check              compare; fail on an unexplained difference
+    python -m ledger --read VERSION DIR   read the public API of the real package in DIR
 
-``make ledger`` and ``make surfaces`` call it.
+``make ledger`` and ``make surfaces`` run it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _DIFFERENCES: Final = _HERE / "differences.toml"
 
 
 def ledger() -> dict[str, list[Row]]:
-    """Compare with every surface noted, oldest first."""
+    """Compare with every stored surface, oldest first."""
     ours = read_surface(_ROOT / "compat", "speech_compat", inherited=True)
     differences = load_differences(_DIFFERENCES)
     return {
@@ -40,7 +40,7 @@ def ledger() -> dict[str, list[Row]]:
 
 
 def unexplained(rows: dict[str, list[Row]]) -> list[str]:
-    """Give a line for each difference without an explanation, and each idle explanation."""
+    """Return a line for each unexplained difference and each unused explanation."""
     lines = [
         f"{version}: {row.path}: {row.difference}"
         for version, found in rows.items()
@@ -59,12 +59,12 @@ def read_real(folder: Path) -> Surface:
 
 
 def document() -> str:
-    """Give the text of ``docs/compatibility.md``."""
+    """Return the text of ``docs/compatibility.md``."""
     return report(ledger(), load_differences(_DIFFERENCES))
 
 
 def main(arguments: list[str]) -> int:
-    """Do what the arguments say; gives the exit code."""
+    """Run the command; returns the exit code."""
     parser = argparse.ArgumentParser(prog="ledger", description=__doc__)
     parser.add_argument("--check", action="store_true")
     parser.add_argument("--read", nargs=2, metavar=("VERSION", "DIR"))

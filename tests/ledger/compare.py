@@ -1,4 +1,4 @@
-"""Row by row: what of the real surface is here, what differs, and whether that is explained."""
+"""Compare surfaces row by row: same, deliberately different, left out or unexplained."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ class Explanation:
     """Why something differs or is left out.
 
     Attributes:
-        path: a pattern for paths as ``transcription.Meeting.meeting_id``; the names of
-            the package itself begin with a dot.
+        path: a pattern for paths such as ``transcription.Meeting.meeting_id``; the names
+            of the package itself begin with a dot.
         reason: why, and what to do.
-        versions: of the real package it is about; empty for all.
+        versions: versions of the real package that it applies to; empty for all.
     """
 
     path: str
@@ -37,21 +37,21 @@ class Explanation:
     versions: tuple[str, ...] = ()
 
     def explains(self, path: str, version: str) -> bool:
-        """Whether it is about ``path`` in that version."""
+        """Whether it applies to ``path`` in that version."""
         return fnmatchcase(path, self.path) and (not self.versions or version in self.versions)
 
 
 @attrs.frozen
 class Differences:
-    """All explanations, and the behaviours that signatures do not show."""
+    """All explanations, and the differences in behavior that signatures do not show."""
 
     deliberate: tuple[Explanation, ...]
-    behaviours: tuple[dict[str, str], ...]
+    behaviors: tuple[dict[str, str], ...]
 
 
 @attrs.frozen
 class Row:
-    """One name or member; ``difference`` says in words how it differs."""
+    """One name or member; ``difference`` describes in words how it differs."""
 
     path: str
     status: str
@@ -69,7 +69,7 @@ def load_differences(path: Path) -> Differences:
     data = tomllib.loads(path.read_text(encoding="utf-8"))
     return Differences(
         _explanations(data["deliberate"]),
-        tuple(data["behaviour"]),
+        tuple(data["behavior"]),
     )
 
 
@@ -87,7 +87,7 @@ def compare(real: Surface, ours: Surface, version: str, differences: Differences
 def _pairs(
     path: str, real: dict[str, Any], ours: dict[str, Any] | None
 ) -> Iterator[tuple[str, str]]:
-    """Give each path with its difference, empty where there is none."""
+    """Yield each path with its difference; empty if there is none."""
     yield path, _difference(real, ours)
     if real["kind"] != "class":
         return
@@ -158,7 +158,7 @@ def _row(path: str, difference: str, version: str, differences: Differences) -> 
 
 
 def _left_out(path: str, difference: str) -> Explanation | None:
-    """Look up the package's own table, whose reasons are those that users read."""
+    """Find the reason in the package's own table, which its error messages use."""
     _, name, *members = path.split(".")
     if members:
         found = _pattern(f"{name}.{members[0]}", MEMBERS)

@@ -1,7 +1,7 @@
-"""One program for the real SDK and for the facade: it writes down every event.
+"""One program for the real SDK and for the facade, which records every event.
 
-As a script it runs on the real SDK: ``program.py ERA ENDPOINT END`` prints the
-events as JSON lines.  Tests import :func:`run` and give it the facade.
+As a script it runs on the real SDK: ``program.py ERA ENDPOINT END`` prints the events as
+JSON lines.  Tests import :func:`run` and pass it the facade.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ BYTES_PER_SECOND = 32_000
 def run(
     speechsdk: Any, era: str, config: Any, early: bool, patience: float = 60
 ) -> list[dict[str, Any]]:
-    """Transcribe five seconds of silence pushed by the program; gives its event log.
+    """Transcribe five seconds of silence; returns the recorded events.
 
     After ``patience`` seconds without an end the program stops by itself.
     """
@@ -46,7 +46,7 @@ def run(
     else:
         assert heard.wait(60), "nothing was ever transcribed"
     transcriber.stop_transcribing_async().get()
-    assert stopped.wait(30), "the session did not stop when told to"
+    assert stopped.wait(30), "the session did not stop"
     stream.close()
     return list(log)
 

@@ -1,5 +1,7 @@
-"""What is said in a meeting, and how it ends: played by a loopback service to the
-real SDK, and by a scripted backend to the facade."""
+"""The utterances and the end of a meeting.
+
+A loopback service plays them to the real SDK, and a scripted backend to the facade.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,7 @@ PHRASES = (
 )
 
 # normal: the audio ends; early: the program stops before it does; the others are
-# what the service does to the connection or answers.
+# faults of the connection or of the answers.
 ENDS = ("normal", "early", "refused", "unauthorized", "bad-request", "malformed")
 
 

@@ -1,6 +1,6 @@
-"""A backend that plays a scenario, for tests of what stands on top of backends.
+"""A backend that plays a scenario, for tests of the facade.
 
-Reached like any other, through an entry point: see :func:`install`.
+The registry finds it through an entry point, as any other backend: see :func:`install`.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ import pytest
 
 from oracle.scenario import Phrase, Scenario
 from speech_adapters import registry
+from speech_adapters.capabilities import Capabilities
+from speech_adapters.closeable import AsyncCloseable
 from speech_adapters.config import Settings
 from speech_adapters.contract import (
     Backend,
-    Capabilities,
     Hypothesis,
     MeetingRequest,
     MeetingStatus,
@@ -43,7 +44,7 @@ __all__ = ["Played", "create", "install"]
 
 
 class Played:
-    """What is to be played, and what the backend was given."""
+    """The scenario to play, and what the backend received."""
 
     def __init__(self, scenario: Scenario, *, corrections: bool = False) -> None:
         self.scenario = scenario
@@ -60,7 +61,7 @@ _played = Played(Scenario())
 
 
 def install(monkeypatch: pytest.MonkeyPatch, played: Played) -> Played:
-    """Make ``played`` what the configured backend does, under the name ``scripted``."""
+    """Configure the backend ``scripted``, which plays ``played``."""
     point = EntryPoint("scripted", f"{__name__}:create", registry.GROUP)
 
     def entry_points(**wanted: Any) -> EntryPoints:
@@ -70,18 +71,18 @@ def install(monkeypatch: pytest.MonkeyPatch, played: Played) -> Played:
     monkeypatch.setattr(registry, "entry_points", entry_points)
     monkeypatch.setattr(f"{__name__}._played", played)
     monkeypatch.setattr(
-        "speech_compat._session.mapping._told", set()
-    )  # warnings come once a process
+        "speech_compat._session.mapping.requests._logged", set()
+    )  # gaps are logged once per process
     monkeypatch.setenv("SPEECH_COMPAT_BACKEND", "scripted")
     return played
 
 
 def create(_: Settings) -> Backend:
-    """Make the backend."""
+    """Return the backend."""
     return _ScriptedBackend(_played)
 
 
-class _ScriptedBackend:
+class _ScriptedBackend(AsyncCloseable):
     name = "scripted"
     capabilities = Capabilities(live=True, stored=True, languages=frozenset({"en", "de"}))
     provenance = Provenance("scripted", "1")
@@ -115,11 +116,8 @@ class _ScriptedBackend:
     async def delete(self, meeting_id: str) -> None:
         await self.status(meeting_id)
 
-    async def aclose(self) -> None:
-        pass
 
-
-class _ScriptedSession:
+class _ScriptedSession(AsyncCloseable):
     def __init__(self, played: Played) -> None:
         self._played = played
         self._heard = anyio.Event()

@@ -10,7 +10,7 @@ __all__ = ["script_of"]
 
 
 def script_of(scenario: Scenario, labels: LabelStyle) -> Script:
-    """Give the script; speakers are spelled as in ``labels``."""
+    """Return the script of a scenario; ``labels`` spells the speakers."""
     lines = []
     for index, phrase in enumerate(scenario.phrases):
         speaker = labels.label(phrase.speaker)

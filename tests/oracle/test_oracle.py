@@ -1,7 +1,7 @@
 """The same program on the real package, served on loopback, and on the facade.
 
-Differences that are meant stand in ``tests/ledger/differences.toml``; they are named
-here one by one, and everything else must be equal, field by field.
+Deliberate differences are listed in ``tests/ledger/differences.toml``.  They are removed here
+one by one; everything else must be equal, field by field.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ ERAS = ("meeting", "diarization")
 LABELS = {"meeting": LabelStyle.MEETING, "diarization": LabelStyle.DIARIZATION}
 NOBODY = "ws://127.0.0.1:9"
 SAME_ENDS = ("normal", "early")
-# What the real package says to a service's properties; nothing here makes them up.
+# Properties of a service, which the facade does not invent.
 OF_THE_SERVICE = {
     "SpeechServiceResponse_RecognitionBackend",
     "SpeechServiceResponse_RecognitionLatencyMs",
@@ -39,7 +39,7 @@ OF_THE_SERVICE = {
 
 @cache
 def why_not() -> str:
-    """Give the reason why the real package cannot run here, or an empty text."""
+    """Return the reason why the real package cannot run here, or an empty string."""
     if importlib.util.find_spec("azure") is None:
         return "azure-cognitiveservices-speech has no wheel for this platform"
     # Its native library needs what the system may lack (OpenSSL, ALSA).
@@ -57,7 +57,7 @@ def _needs_the_real_package() -> None:
 
 
 def on_the_real_package(era: str, end: str) -> list[dict[str, Any]]:
-    """Run in a process of its own: the package loads a native library."""
+    """Run in a separate process, because the package loads a native library."""
     with LoopbackService(script_of(Scenario(end), LABELS[era])).running() as served:
         endpoint = NOBODY if end == "refused" else served
         done = subprocess.run(
@@ -111,7 +111,8 @@ def test_the_logs_are_equal(era: str, end: str, monkeypatch: pytest.MonkeyPatch)
     assert ours == real
 
 
-# The codes as they are here and there; texts are the backend's and the service's.
+# The facade's code with the scripted backend, and the real package's.  Only the scripted
+# backend raises errors without a cause; with `realtime` the codes are equal, see below.
 CODES = {
     "refused": ("ServiceUnavailable", "ConnectionFailure"),
     "unauthorized": ("AuthenticationFailure", "AuthenticationFailure"),
@@ -132,7 +133,7 @@ def test_errors_differ_in_code_and_words_only(
 
 
 def words_removed(log: list[dict[str, Any]]) -> str:
-    """Take code and text out of a log; gives the code."""
+    """Remove code and text from a log; returns the code."""
     canceled = next(entry for entry in log if entry["event"] == "canceled")
     assert canceled["details"].pop("text")
     code: str = canceled["details"].pop("code")
@@ -140,9 +141,10 @@ def words_removed(log: list[dict[str, Any]]) -> str:
 
 
 @pytest.mark.parametrize("era", ERAS)
-def test_an_answer_that_cannot_be_read_is_asked_for_again_there_and_an_error_here(
+def test_an_unreadable_answer_is_an_error_where_the_backend_raises_one(
     era: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """The real package requests it again; the scripted backend raises."""
     real = [entry["event"] for entry in on_the_real_package(era, "malformed")]
     ours = on_the_facade(era, "malformed", monkeypatch)
     phrases = len(Scenario().phrases)
@@ -184,14 +186,14 @@ def test_the_names_behind_ids_are_the_real_ones() -> None:
 def test_the_logs_are_equal_with_the_real_package_underneath(
     era: str, end: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The facade on the backend ``realtime``, which drives the real package on its part.
+    """The facade on the backend ``realtime``, which uses the real package.
 
-    Its corrections of unknown speakers are switched off: the real package has none.
+    Its corrections of unknown speakers are turned off: the real package has none.
     """
     real = comparable(on_the_real_package(era, end))
     for name, value in {"BACKEND": "realtime", "BACKENDS__REALTIME__BACKFILL_SECONDS": "0"}.items():
         monkeypatch.setenv(f"SPEECH_COMPAT_{name}", value)
-    # What the service calls speakers now, whatever the era of the program.
+    # The service's labels today, whatever the era of the program.
     script = script_of(Scenario(end), LabelStyle.DIARIZATION)
     with LoopbackService(script).running() as served:
         config = speech_compat.SpeechConfig(endpoint=served, subscription="no-key")
@@ -218,3 +220,18 @@ def test_errors_have_the_real_packages_codes_with_it_underneath(
         ours = comparable(program.run(speech_compat, era, config, early=False))
     assert words_removed(ours) == words_removed(real)
     assert ours == real
+
+
+@pytest.mark.parametrize("era", ERAS)
+def test_an_unreadable_answer_is_requested_again_with_the_real_package_underneath(
+    era: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = [entry["event"] for entry in on_the_real_package(era, "malformed")]
+    for name, value in {"BACKEND": "realtime", "BACKENDS__REALTIME__BACKFILL_SECONDS": "0"}.items():
+        monkeypatch.setenv(f"SPEECH_COMPAT_{name}", value)
+    script = script_of(Scenario("malformed"), LabelStyle.DIARIZATION)
+    with LoopbackService(script).running() as served:
+        config = speech_compat.SpeechConfig(endpoint=served, subscription="no-key")
+        ours = program.run(speech_compat, era, config, early=False)
+    assert [entry["event"] for entry in ours] == real
+    assert ours[-2]["details"]["reason"] == "EndOfStream"

@@ -13,7 +13,7 @@ from double.service import KEY
 from speech_adapters.azure.http import KeyAuth, RejectedError, ServiceClient
 from speech_adapters.backends.batch.api import Api, Job, Submission
 from speech_adapters.backends.batch.client import BatchClient
-from speech_adapters.backends.batch.results import JobFailedError, read_job
+from speech_adapters.backends.batch.results import JobFailedError, fetch_transcript
 from speech_adapters.errors import AuthenticationError
 from speech_adapters.transcript import Provenance, Transcript
 
@@ -53,9 +53,9 @@ def test_submit_poll_result(service: str, version: str) -> None:
     async def work() -> Transcript:
         batch = client(service, version)
         made = await batch.submit(submission(sound()))
-        (found,) = await batch.named("weekly 'standup'")
+        (found,) = await batch.find("weekly 'standup'")
         assert found.url == made.url
-        transcript = await read_job(batch, await finished(batch, made.url), "m", ORIGIN)
+        transcript = await fetch_transcript(batch, await finished(batch, made.url), "m", ORIGIN)
         assert await batch.delete(made.url)
         assert await batch.get(made.url) == (None, 0.0)
         await batch.aclose()
@@ -72,7 +72,7 @@ def test_stereo_fails_with_the_reports_reason(service: str) -> None:
         made = await batch.submit(submission(sound(channels=2)))
         job = await finished(batch, made.url)
         try:
-            await read_job(batch, job, "m", ORIGIN)
+            await fetch_transcript(batch, job, "m", ORIGIN)
         finally:
             await batch.aclose()
 

@@ -10,7 +10,7 @@ import pytest
 from double.service import KEY
 from speech_adapters import MeetingRequest, Mode, Transcript
 from speech_adapters.config import load_settings
-from speech_adapters.registry import create_backend
+from speech_adapters.meetings import MeetingService
 
 pytestmark = pytest.mark.vcr
 
@@ -26,13 +26,11 @@ def test_a_meeting(service: str, tmp_path: Path) -> None:
     )
 
     async def work() -> Transcript:
-        backend = create_backend(settings)
-        session = await backend.open_session(MeetingRequest("m", mode=Mode.STORED))
-        await session.push(b"\x01\x00" * 16_000)
-        await session.finish()
-        await session.aclose()
-        transcript = await backend.transcript("m")
-        await backend.aclose()
-        return transcript
+        async with MeetingService(settings) as meetings:
+            session = await meetings.open_session(MeetingRequest("m", mode=Mode.STORED))
+            await session.push(b"\x01\x00" * 16_000)
+            await session.finish()
+            await session.aclose()
+            return await meetings.transcript("m")
 
     assert [u.text for u in anyio.run(work).utterances] == ["A double heard 1.000 seconds."]

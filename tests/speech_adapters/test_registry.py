@@ -1,15 +1,20 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib import metadata
 from importlib.metadata import EntryPoint, EntryPoints
-from typing import Any
+from typing import Any, TypeVar
 
+import anyio
 import pytest
 
-from speech_adapters import MeetingRequest, PcmFormat, registry
-from speech_adapters.config import load_settings
+from speech_adapters import Gap, MeetingRequest, PcmFormat, registry
+from speech_adapters.closeable import AsyncCloseable
+from speech_adapters.config import Settings, load_settings
 from speech_adapters.errors import ConfigurationError, NoBackendError, UnsupportedError
-from speech_adapters.store import Store
+from speech_adapters.meetings import MeetingService
+
+T = TypeVar("T")
 
 
 @pytest.fixture
@@ -23,45 +28,81 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "entry_points", entry_points)
 
 
+def with_service(settings: Settings, work: Callable[[MeetingService], T]) -> T:
+    """Call ``work`` with a meeting service, which is closed afterwards."""
+
+    async def run() -> T:
+        async with MeetingService(settings) as meetings:
+            return work(meetings)
+
+    return anyio.run(run)
+
+
+def choose(request: MeetingRequest, **properties: str) -> tuple[str, tuple[Gap, ...]]:
+    settings = load_settings(properties)
+
+    def work(meetings: MeetingService) -> tuple[str, tuple[Gap, ...]]:
+        backend, missing = registry.choose_backend(request, settings, meetings.backend)
+        return backend.name, missing
+
+    return with_service(settings, work)
+
+
 def test_the_local_backend_is_installed_and_the_default() -> None:
     assert "local" in registry.backend_names()
-    assert registry.create_backend(load_settings()).name == "local"
+    assert with_service(load_settings(), lambda meetings: meetings.backend().name) == "local"
 
 
 def test_an_unknown_name_is_answered_with_the_known_ones() -> None:
     with pytest.raises(NoBackendError, match=r"no backend called 'nope'. Known backends: .*local"):
-        registry.create_backend(load_settings({"backend": "nope"}))
+        with_service(load_settings({"backend": "nope"}), MeetingService.backend)
 
 
 @pytest.mark.usefixtures("installed")
 def test_a_backend_that_cannot_be_imported_is_a_clear_error() -> None:
     with pytest.raises(ConfigurationError, match=r"'broken' cannot be loaded.*no_such_module"):
-        registry.create_backend(load_settings(), "broken")
+        with_service(load_settings(), lambda meetings: meetings.backend("broken"))
 
 
 @pytest.mark.usefixtures("installed")
 def test_when_nothing_fits_every_backend_is_listed_with_its_reason() -> None:
     with pytest.raises(NoBackendError) as caught:
-        registry.choose_backend(MeetingRequest("m", language="de-DE"), load_settings())
+        choose(MeetingRequest("m", language="de-DE"))
     assert {"local", "broken"} <= caught.value.rejected.keys()
-    assert "'de-DE' is not understood" in caught.value.rejected["local"]
+    assert "'de-DE' is not supported" in caught.value.rejected["local"]
     assert "no_such_module" in caught.value.rejected["broken"]
     assert "needs backends.batch.region" in caught.value.rejected["batch"]
 
 
-def test_what_will_be_lost_is_told_or_refused_in_strict_mode() -> None:
+def test_losses_are_returned_or_refused_in_strict_mode() -> None:
     request = MeetingRequest("m", audio=PcmFormat(channels=8))
-    backend, missing = registry.choose_backend(request, load_settings())
-    assert backend.name == "local"
+    name, missing = choose(request)
+    assert name == "local"
     assert [gap.id for gap in missing] == ["channels"]
     with pytest.raises(UnsupportedError, match="channels: 8 channels are mixed down"):
-        registry.choose_backend(request, load_settings({"strict": "true"}))
+        choose(request, strict="true")
 
 
-def test_a_meeting_stays_with_the_backend_that_recorded_it() -> None:
-    settings = load_settings({"backend": "fast"})
-    with Store.open(settings.state_dir) as store:
-        store.create(MeetingRequest("m"), "local")
-    assert registry.meeting_backend(settings, "m").name == "local"
-    with pytest.raises(ConfigurationError, match="The fast backend needs"):
-        registry.meeting_backend(settings, "unknown here")
+@pytest.mark.parametrize("takes_host", [True, False])
+def test_a_factory_receives_the_host_if_it_has_a_parameter_for_it(
+    monkeypatch: pytest.MonkeyPatch, takes_host: bool
+) -> None:
+    received: list[object] = []
+
+    def with_host(settings: Settings, host: object) -> object:
+        received.extend((settings, host))
+        return AsyncCloseable()
+
+    def without_host(settings: Settings) -> object:
+        received.append(settings)
+        return AsyncCloseable()
+
+    factory = with_host if takes_host else without_host
+    monkeypatch.setattr(EntryPoint, "load", lambda _: factory)
+    settings = load_settings()
+
+    def work(meetings: MeetingService) -> None:
+        meetings.backend()
+        assert received == ([settings, meetings] if takes_host else [settings])
+
+    with_service(settings, work)

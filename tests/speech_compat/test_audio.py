@@ -45,7 +45,7 @@ def test_exactly_one_source(arguments: tuple[Any, ...], complaint: str) -> None:
         {"device_name": "hw:1"},
     ],
 )
-def test_a_source_is_not_looked_at_before_the_start(arguments: dict[str, Any]) -> None:
+def test_a_source_is_not_checked_before_the_start(arguments: dict[str, Any]) -> None:
     AudioConfig(**arguments)
 
 
@@ -57,7 +57,7 @@ def test_what_is_written_is_read_in_order_and_in_blocks() -> None:
         stream.write(piece)
     stream.close()
     taken = []
-    while block := stream._take(1000):
+    while block := stream._read(1000):
         taken.append(block)
     assert b"".join(taken) == b"".join(pieces)
     assert {len(block) for block in taken} == {1000}
@@ -70,7 +70,7 @@ def test_any_buffer_can_be_written_and_is_copied(buffer: Any) -> None:
     if isinstance(buffer, bytearray):
         buffer[:] = b"zz"
     stream.close()
-    assert stream._take(10) == b"ab"
+    assert stream._read(10) == b"ab"
 
 
 @pytest.mark.parametrize("nonsense", [None, 3, "text"])
@@ -84,14 +84,14 @@ def test_after_close_writing_is_ignored() -> None:
     stream.close()
     stream.close()
     stream.write(b"late")
-    assert stream._take(10) == b""
+    assert stream._read(10) == b""
 
 
 def test_a_reader_waits_for_the_writer() -> None:
     stream = PushAudioInputStream()
     stream._attach()
     taken: list[bytes] = []
-    reader = threading.Thread(target=lambda: taken.append(stream._take(10)))
+    reader = threading.Thread(target=lambda: taken.append(stream._read(10)))
     reader.start()
     stream.write(b"late")
     reader.join(10)
@@ -114,7 +114,7 @@ def test_a_writer_that_is_too_fast_waits_so_that_memory_stays_bounded() -> None:
     most = size = 0
     while size < 8 * MEGABYTE:
         most = max(most, stream._pending)
-        size += len(stream._take(MEGABYTE))
+        size += len(stream._read(MEGABYTE))
     assert written.wait(10)
     writer.join(10)
     assert most <= 5 * MEGABYTE

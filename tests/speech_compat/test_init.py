@@ -11,8 +11,10 @@ import speech_compat
 @pytest.mark.parametrize(
     "name", ["SpeechSynthesizer", "translation", "intent", "KeywordRecognizer", "dialog"]
 )
-def test_what_is_left_out_says_why_and_where_it_is(name: str) -> None:
-    with pytest.raises(NotImplementedError, match=rf"leaves out '{name}': .* Import it from azure"):
+def test_a_name_that_is_not_included_is_explained(name: str) -> None:
+    with pytest.raises(
+        NotImplementedError, match=rf"does not include '{name}': .* Import it from azure"
+    ):
         getattr(speech_compat, name)
 
 

@@ -32,7 +32,7 @@ def test_what_is_refused(make: Any, complaint: str) -> None:
     assert str(caught.value) == complaint
 
 
-def test_languages_are_known_either_way() -> None:
+def test_languages_can_be_passed_either_way() -> None:
     assert AutoDetectSourceLanguageConfig(["en-US", "de-DE"])._languages == (
         ("en-US", ""),
         ("de-DE", ""),

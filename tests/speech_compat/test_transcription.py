@@ -33,11 +33,11 @@ def transcribe(transcriber: Any, stream: PushAudioInputStream) -> list[Any]:
     transcriber.start_transcribing_async().get()
     stream.write(bytes(3200))
     stream.close()
-    transcriber._run.wait_stopped()
+    transcriber._session.wait_stopped()
     return events
 
 
-def test_the_old_meaning_joins_a_conversation_and_gives_user_ids(played: Played) -> None:
+def test_the_old_era_joins_a_conversation_and_has_user_ids(played: Played) -> None:
     stream = PushAudioInputStream()
     transcriber = ConversationTranscriber(AudioConfig(stream=stream))
     transcriber.join_conversation_async(Conversation(CONFIG, "c")).get()
@@ -55,10 +55,10 @@ def test_the_old_meaning_joins_a_conversation_and_gives_user_ids(played: Played)
         " utterance_id=0_Unidentified_5000000, text=Good morning, Steve.,"
         " reason=ResultReason.RecognizedSpeech)"
     )
-    assert not played.requests[0].differentiate_speakers  # nobody asked for it
+    assert not played.requests[0].differentiate_speakers  # the program did not request it
 
 
-def test_the_new_meaning_needs_no_conversation_and_gives_speaker_ids(played: Played) -> None:
+def test_the_new_era_needs_no_conversation_and_has_speaker_ids(played: Played) -> None:
     stream = PushAudioInputStream()
     transcriber = ConversationTranscriber(CONFIG, AudioConfig(stream=stream))
     *results, end = transcribe(transcriber, stream)
@@ -75,7 +75,7 @@ def test_the_new_meaning_needs_no_conversation_and_gives_speaker_ids(played: Pla
     assert played.requests[0].differentiate_speakers
 
 
-def test_the_meaning_is_told_by_keywords_too() -> None:
+def test_keywords_select_the_era_too() -> None:
     audio = AudioConfig(stream=PushAudioInputStream())
     for old in (
         ConversationTranscriber(audio_config=audio),
@@ -92,7 +92,7 @@ def test_the_meaning_is_told_by_keywords_too() -> None:
         assert new.properties.get_property_by_name("SPEECH-Region") == "region"
 
 
-def test_what_is_neither_is_refused() -> None:
+def test_arguments_of_neither_era_are_refused() -> None:
     audio = AudioConfig(stream=PushAudioInputStream())
     with pytest.raises(ValueError, match="speech_config must be a SpeechConfig instance"):
         ConversationTranscriber(audio, audio)  # type: ignore[call-overload]
@@ -118,7 +118,7 @@ def test_the_language(played: Played, arguments: dict[str, Any], language: str) 
     assert played.requests[0].language == language
 
 
-def test_languages_that_are_not_listened_for_are_said(
+def test_languages_that_are_not_detected_are_logged(
     played: Played, caplog: pytest.LogCaptureFixture
 ) -> None:
     stream = PushAudioInputStream()
@@ -129,7 +129,7 @@ def test_languages_that_are_not_listened_for_are_said(
         ),
         stream,
     )
-    assert "[language-detection]: several languages are given" in caplog.text
+    assert "[language-detection]: several languages are named" in caplog.text
 
 
 def test_more_than_one_language_is_refused() -> None:
@@ -152,14 +152,14 @@ def test_a_meeting_must_be_joined_once() -> None:
         transcriber.join_meeting_async(meeting).get()
 
 
-def test_leaving_and_stopping_need_no_beginning() -> None:
+def test_leaving_and_stopping_need_no_start() -> None:
     transcriber = MeetingTranscriber()
     assert transcriber.leave_meeting_async().get() is None
     assert transcriber.stop_transcribing_async().get() is None
 
 
 @pytest.mark.parametrize("content", [None, b"", b"text, not audio"])
-def test_a_file_that_cannot_be_used_is_told_where_the_real_package_does(
+def test_an_unusable_file_is_an_error_of_the_same_call_as_in_the_real_package(
     tmp_path: Path, content: bytes | None
 ) -> None:
     path = tmp_path / "a.wav"
@@ -173,16 +173,16 @@ def test_a_file_that_cannot_be_used_is_told_where_the_real_package_does(
         transcriber.join_meeting_async(Meeting(CONFIG, "m")).get()
 
 
-def test_a_microphone_is_a_cancellation_with_the_way_out(played: Played) -> None:
+def test_a_microphone_is_a_cancellation_with_a_remedy(played: Played) -> None:
     transcriber = ConversationTranscriber(CONFIG, AudioConfig(use_default_microphone=True))
     events: list[Any] = []
     transcriber.canceled.connect(events.append)
     transcriber.start_transcribing_async().get()
-    transcriber._run.wait_stopped()  # type: ignore[union-attr]
+    transcriber._session.wait_stopped()  # type: ignore[union-attr]
     assert "write to a PushAudioInputStream" in events[0].cancellation_details.error_details
 
 
-def test_the_custom_model_of_a_language_is_asked_for(
+def test_the_custom_model_of_a_language_is_requested(
     played: Played, caplog: pytest.LogCaptureFixture
 ) -> None:
     stream = PushAudioInputStream()
@@ -195,7 +195,7 @@ def test_the_custom_model_of_a_language_is_asked_for(
 
 
 @pytest.mark.parametrize("place", ["transcriber", "meeting", "config"])
-def test_a_token_renewed_in_any_place_is_the_one_that_counts(place: str) -> None:
+def test_a_token_renewed_in_any_place_is_used(place: str) -> None:
     config = speechsdk.SpeechConfig(auth_token="first", region="r")
     transcriber, meeting = MeetingTranscriber(), Meeting(config, "m")
     transcriber.join_meeting_async(meeting).get()

@@ -1,4 +1,4 @@
-"""What the backends on Azure share: endpoints, credentials, the HTTP client, result parsing."""
+"""Endpoint options, credentials, HTTP client and result parser of the Azure backends."""
 
 from __future__ import annotations
 

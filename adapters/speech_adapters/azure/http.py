@@ -1,64 +1,53 @@
-"""The one place that knows httpx: credentials, retries, ``Retry-After``, errors.
+"""The HTTP client of all Azure services: authentication, retries, ``Retry-After``.
 
-Retried are 408, 429 and 5xx answers (docs/protocol/batch-and-fast-rest.md, 2.8) and
-connections that fail, with growing and random pauses, or the pause that the service asks
-for; nothing else is.  Errors name status, code and request id of the service, and never
-an address's query, which may hold a signature.
+Retried are answers 408, 429 and 5xx (docs/protocol/batch-and-fast-rest.md, 2.8) and failed
+connections, after growing random pauses or the pause that the service requests; nothing
+else is retried.  Credentials are sent to the origin of the configured endpoint only.
 """
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
-from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-import anyio.to_thread
+import anyio
 import attrs
 import httpx
 import tenacity
+from anyio.to_thread import run_sync
 
-from speech_adapters.errors import (
-    AuthenticationError,
-    BackendError,
-    ConfigurationError,
-    RefusedError,
-    ThrottledError,
-    UnavailableError,
-    UnreachableError,
+from speech_adapters.azure.credentials import TokenProvider
+from speech_adapters.azure.http_errors import (
+    RejectedError,
+    is_retryable,
+    refusal,
+    request_id,
+    retry_after,
+    target,
+    unreachable,
 )
+from speech_adapters.azure.multipart import MultipartForm
+from speech_adapters.errors import BackendError, ConfigurationError
+from speech_adapters.masking import mask
 
-__all__ = ["KeyAuth", "Patience", "RejectedError", "ServiceClient", "TokenAuth", "retry_after"]
+__all__ = ["KeyAuth", "RejectedError", "RetryPolicy", "ServiceClient", "TokenAuth", "retry_after"]
 
-SCOPE: Final = "https://cognitiveservices.azure.com/.default"
-_RETRIED: Final = frozenset({408, 429, 500, 502, 503, 504})
-_LIFE_LEFT_SECONDS: Final = 300.0
-_REQUEST_IDS: Final = ("apim-request-id", "x-ms-request-id", "x-requestid")
-_TIMEOUT: Final = httpx.Timeout(30.0, read=300.0)
-_TEXT: Final = 300
-
-
-class RejectedError(RefusedError):
-    """The service refused a request for good.
-
-    Attributes:
-        status: the HTTP status.
-        code: the innermost code of the service's answer, or empty.
-    """
-
-    def __init__(self, message: str, status: int, code: str) -> None:
-        super().__init__(message)
-        self.status = status
-        self.code = code
+# No limit for a free connection: hundreds of meetings that end together take their turn.
+_TIMEOUT: Final = httpx.Timeout(30.0, read=300.0, pool=None)
+# Large enough that the switch to a worker thread costs little for each chunk.
+_CHUNK_BYTES: Final = 1024 * 1024
 
 
 @attrs.frozen
-class Patience:
-    """How often and how long to try: pauses in seconds grow from ``first`` to ``longest``."""
+class RetryPolicy:
+    """Number of attempts, and pauses between them.
+
+    Attributes:
+        attempts: attempts in total.
+        first: upper limit of the first random pause, in seconds; doubled for each further one.
+        longest: upper limit of all pauses, in seconds.
+    """
 
     attempts: int = 5
     first: float = 1.0
@@ -66,7 +55,7 @@ class Patience:
 
 
 class KeyAuth(httpx.Auth):
-    """A subscription key."""
+    """Authentication with a subscription key."""
 
     def __init__(self, key: str) -> None:
         self._key = key
@@ -80,66 +69,64 @@ class KeyAuth(httpx.Auth):
 
 
 class TokenAuth(httpx.Auth):
-    """Tokens of an azure-identity credential, kept until five minutes before they end.
+    """Authentication with tokens, each read when a request is sent.
 
-    A token that is refused is got anew, once.
+    On 401 the token is refreshed once.
+
+    Args:
+        provider: returns the tokens.
+        limiter: limits the worker threads in which tokens are requested.
     """
 
-    def __init__(self, credential: Any, scope: str = SCOPE) -> None:
-        self._credential = credential
-        self._scope = scope
-        self._lock = threading.Lock()
-        self._token = ""
-        self._until = 0.0
+    def __init__(
+        self, provider: TokenProvider, limiter: anyio.CapacityLimiter | None = None
+    ) -> None:
+        self._provider = provider
+        self._limiter = limiter
+        # While one request waits for a new token, the others wait here and not in a worker
+        # thread each: there are few threads, and recordings need them.
+        self._lock = anyio.Lock()
 
     async def async_auth_flow(
         self, request: httpx.Request
     ) -> AsyncGenerator[httpx.Request, httpx.Response]:
-        """Add the token's header."""
-        request.headers["Authorization"] = f"Bearer {await self._current(renew=False)}"
+        """Add the token's header; if the token is refused, send again with another one."""
+        token = await self._token()
+        request.headers["Authorization"] = f"Bearer {_bare(token)}"
         response = yield request
         if response.status_code == httpx.codes.UNAUTHORIZED:
-            request.headers["Authorization"] = f"Bearer {await self._current(renew=True)}"
-            yield request
+            fresh = await self._token(refused=token)
+            if fresh != token:
+                request.headers["Authorization"] = f"Bearer {_bare(fresh)}"
+                yield request
 
-    async def _current(self, renew: bool) -> str:
-        return await anyio.to_thread.run_sync(partial(self._get, renew))
-
-    def _get(self, renew: bool) -> str:
-        with self._lock:
-            if renew or time.time() > self._until - _LIFE_LEFT_SECONDS:
-                try:
-                    got = self._credential.get_token(self._scope)
-                except Exception as error:  # its own package names many kinds
-                    raise AuthenticationError(
-                        f"The credential gives no token: {type(error).__name__}. Sign in, or"
-                        " check the identity's configuration."
-                    ) from error
-                self._token, self._until = got.token, float(got.expires_on)
-            return self._token
+    async def _token(self, refused: str = "") -> str:
+        async with self._lock:
+            return await run_sync(self._provider.token, refused, limiter=self._limiter)
 
 
 class ServiceClient:
     """Sends requests to one service.
 
     Args:
-        base: address that relative ones are added to.
+        base: address that relative ones are added to.  Its origin (scheme, host and port)
+            is the only one that receives the credential.
         auth: the credential.
-        patience: how often and how long to try.
-        transport: in place of the network, for tests.
+        retry_policy: number of attempts, and pauses between them.
+        transport: replaces the network, for tests.
     """
 
     def __init__(
         self,
         base: str,
         auth: httpx.Auth | None,
-        patience: Patience | None = None,
+        retry_policy: RetryPolicy | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        self._patience = patience or Patience()
-        self._client = httpx.AsyncClient(
-            base_url=base, auth=auth, timeout=_TIMEOUT, transport=transport
-        )
+        self._auth = auth
+        self._retry_policy = retry_policy or RetryPolicy()
+        # Without the credential: it is added to single requests after a check of their origin.
+        self._client = httpx.AsyncClient(base_url=base, timeout=_TIMEOUT, transport=transport)
 
     async def request(
         self,
@@ -149,41 +136,58 @@ class ServiceClient:
         params: Mapping[str, str] | None = None,
         json: Any = None,
         files: Callable[[], Any] | None = None,
+        form: MultipartForm | None = None,
+        save_to: Path | None = None,
         signed: bool = False,
         once: bool = False,
     ) -> httpx.Response:
-        """Send a request, again where that may help; gives an answer of 2xx.
+        """Send a request, retry it if that may help, and return an answer of status 2xx.
 
         Args:
             method: the HTTP method.
-            url: relative to the base, or whole.
+            url: relative to the base, or absolute.
             params: query.
             json: body.
-            files: makes the parts of a form anew for every attempt.
+            files: returns new parts of a form for every attempt; read on the event loop.
+            form: body that is read in worker threads while it is sent.
+            save_to: file that receives the answer's body, at constant memory; the answer
+                that is returned has no content then.
             signed: the address carries its own signature: no credential is sent.
-            once: do not try again, since the first attempt may have had its effect.
+            once: do not retry, because the first attempt may have had its effect.
 
         Raises:
-            AuthenticationError: 401 or 403.
-            ThrottledError, UnavailableError: still refused after all attempts.
+            AuthenticationError: 401 or 403, or there is no token.
+            ThrottledError, UnavailableError: the last attempt was refused too.
             RejectedError: any other refusal, with its status and code.
+            BackendError: the address is on another origin than the endpoint and not signed.
         """
 
         async def send() -> httpx.Response:
-            extra: dict[str, Any] = {"auth": None} if signed else {}
-            response = await self._client.request(
-                method, url, params=params, json=json, files=files and files(), **extra
+            request = self._client.build_request(
+                method,
+                url,
+                params=params,
+                json=json,
+                files=files and files(),
+                content=form,
+                headers=None if form is None else form.headers,
             )
-            response.raise_for_status()
-            return response
+            if not signed:
+                self._check_origin(request.url)
+            try:
+                return await self._exchange(request, None if signed else self._auth, save_to)
+            finally:
+                if form is not None:
+                    with anyio.CancelScope(shield=True):
+                        await form.aclose()
 
-        return await self._insistently(send, 1 if once else self._patience.attempts)
+        return await self._send_with_retry(send, 1 if once else self._retry_policy.attempts)
 
     async def document(self, method: str, url: str, **more: Any) -> tuple[Any, httpx.Response]:
-        """Send a request whose answer is a JSON document; gives it with the answer.
+        """Send a request as :meth:`request`; return the JSON document and the answer.
 
         Raises:
-            RejectedError: as :meth:`request`, or the answer is no JSON.
+            RejectedError: as :meth:`request`, or the answer is not JSON.
         """
         response = await self.request(method, url, **more)
         try:
@@ -191,132 +195,108 @@ class ServiceClient:
         except ValueError:
             kind = response.headers.get("content-type", "nothing known")
             raise RejectedError(
-                f"{_place(response)} answered with {kind} instead of"
-                f" JSON{_request_id(response)} Check the endpoint.",
+                f"{target(response)} answered with {kind} instead of"
+                f" JSON{request_id(response)} Check the endpoint.",
                 response.status_code,
                 "",
             ) from None
 
     async def download(self, url: str, path: Path) -> None:
-        """Write what is at a signed address to a file, at constant memory.
+        """Write the content of a signed address to a file, at constant memory.
 
         Raises:
             AuthenticationError, ThrottledError, UnavailableError, RejectedError: as
                 :meth:`request`.
         """
-
-        async def fetch() -> httpx.Response:
-            async with self._client.stream("GET", url, auth=None) as response:
-                if response.is_error:
-                    await response.aread()  # it says why
-                response.raise_for_status()
-                with path.open("wb") as file:
-                    async for part in response.aiter_bytes():
-                        file.write(part)
-                return response
-
-        await self._insistently(fetch, self._patience.attempts)
+        await self.request("GET", url, signed=True, save_to=path)
 
     async def aclose(self) -> None:
         """Close all connections.  Idempotent."""
         await self._client.aclose()
 
-    async def _insistently(
+    def _check_origin(self, url: httpx.URL) -> None:
+        """Refuse to send the credential to a host that only an answer of the service names."""
+        own = self._client.base_url
+        if _origin(url) != _origin(own):
+            raise BackendError(
+                f"The service refers to an address at {_origin(url)}, but the configured endpoint"
+                f" is {_origin(own)}: the credential is not sent there. If both are your Speech"
+                " resource, set the option endpoint to the first one."
+            )
+
+    async def _exchange(
+        self, request: httpx.Request, auth: httpx.Auth | None, save_to: Path | None
+    ) -> httpx.Response:
+        """Send a request once and read its answer.
+
+        Raises:
+            httpx.HTTPStatusError: the status is not 2xx; the answer's body is read.
+        """
+        response = await self._client.send(request, auth=auth, stream=True)
+        try:
+            if save_to is None or not response.is_success:
+                await response.aread()
+            response.raise_for_status()
+            if save_to is not None:
+                await _save(response, save_to)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await response.aclose()
+        return response
+
+    async def _send_with_retry(
         self, send: Callable[[], Awaitable[httpx.Response]], attempts: int
     ) -> httpx.Response:
         try:
             return await tenacity.AsyncRetrying(
-                retry=tenacity.retry_if_exception(_may_pass),
+                retry=tenacity.retry_if_exception(is_retryable),
                 stop=tenacity.stop_after_attempt(attempts),
-                wait=_pause(self._patience),
+                wait=_pause(self._retry_policy),
                 reraise=True,
             )(send)
         except httpx.HTTPStatusError as error:
-            raise _refusal(error.response) from None
+            raise refusal(error.response) from None
         except httpx.InvalidURL as error:
-            raise ConfigurationError(f"The endpoint is no address: {error}.") from None
+            raise ConfigurationError(f"The endpoint is no address: {mask(str(error))}.") from None
         except httpx.TransportError as error:
-            reason = str(error) or type(error).__name__
-            raise UnreachableError(
-                f"{_host(error)} cannot be reached: {reason}. Check the network,"
-                " the region and the endpoint; nothing is lost, ask again later."
-            ) from error
+            raise unreachable(error) from error
 
 
-def retry_after(response: httpx.Response) -> float | None:
-    """Give the pause that an answer asks for, in seconds, or ``None``."""
-    text = response.headers.get("retry-after", "").strip()
-    if not text:
-        return None
+async def _save(response: httpx.Response, path: Path) -> None:
+    file = await anyio.open_file(path, "wb")
     try:
-        return max(float(text), 0.0)
-    except ValueError:
-        pass
-    try:
-        return max((parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds(), 0.0)
-    except (ValueError, TypeError):
-        return None
+        async for chunk in response.aiter_bytes(_CHUNK_BYTES):
+            await file.write(chunk)
+    finally:
+        with anyio.CancelScope(shield=True):
+            await file.aclose()
 
 
-def _may_pass(error: BaseException) -> bool:
-    if isinstance(error, httpx.HTTPStatusError):
-        return error.response.status_code in _RETRIED
-    return isinstance(error, httpx.TransportError)
+def _bare(token: str) -> str:
+    """Return a token without what other clients need before it.
+
+    The Speech SDK needs ``aad#RESOURCE_ID#TOKEN``, while REST takes the token alone
+    (docs/protocol/batch-and-fast-rest.md, 1); the retired remote clients sent
+    the token as it was set, with ``Bearer`` (docs/protocol/legacy-interface.md, 2.5).
+    """
+    token = token.removeprefix("Bearer ")
+    return token.rpartition("#")[2] if token.startswith("aad#") else token
 
 
-def _pause(patience: Patience) -> Callable[[tenacity.RetryCallState], float]:
-    """Give what the service asks for, or a pause that grows, with some chance in it."""
-    growing = tenacity.wait_random_exponential(patience.first, patience.longest)
+def _origin(url: httpx.URL) -> str:
+    """Return scheme, host and port; httpx writes them in lower case, without a default port."""
+    return f"{url.scheme}://{url.netloc.decode()}"
+
+
+def _pause(policy: RetryPolicy) -> Callable[[tenacity.RetryCallState], float]:
+    """Return the wait function: the pause that the service requests, or a random growing one."""
+    growing = tenacity.wait_random_exponential(policy.first, policy.longest)
 
     def pause(state: tenacity.RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome is not None else None
-        asked = retry_after(error.response) if isinstance(error, httpx.HTTPStatusError) else None
-        return growing(state) if asked is None else asked
+        if not isinstance(error, httpx.HTTPStatusError):
+            return growing(state)
+        requested = retry_after(error.response)
+        return growing(state) if requested is None else requested
 
     return pause
-
-
-def _refusal(response: httpx.Response) -> BackendError:
-    status = response.status_code
-    code, message = _reason(response)
-    what = f"{_place(response)} refused the request ({status}{f' {code}' if code else ''})"
-    text = f"{what}: {message or response.reason_phrase}{_request_id(response)}"
-    if status in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
-        return AuthenticationError(f"{text} Check key, region and roles.")
-    if status == httpx.codes.TOO_MANY_REQUESTS:
-        return ThrottledError(f"{text} Ask again later.")
-    if status in _RETRIED:
-        return UnavailableError(f"{text} Nothing is lost: ask again later.")
-    return RejectedError(text, status, code)
-
-
-def _reason(response: httpx.Response) -> tuple[str, str]:
-    """Give the innermost code and its message; bodies are flat or inside ``error``."""
-    try:
-        body = response.json()
-    except ValueError:
-        return "", ""
-    if isinstance(body, dict) and isinstance(body.get("error"), dict):
-        body = body["error"]
-    code = message = ""
-    while isinstance(body, dict):
-        code = str(body.get("code") or code)
-        message = str(body.get("message") or message)
-        body = body.get("innerError") or body.get("innererror")
-    return code, message[:_TEXT]
-
-
-def _place(response: httpx.Response) -> str:
-    return f"{response.request.method} {response.request.url.copy_with(query=None)}"
-
-
-def _request_id(response: httpx.Response) -> str:
-    found = next((response.headers[name] for name in _REQUEST_IDS if name in response.headers), "")
-    return f" (request id {found})." if found else "."
-
-
-def _host(error: httpx.TransportError) -> str:
-    try:
-        return str(error.request.url.host)
-    except RuntimeError:
-        return "The service"

@@ -1,13 +1,14 @@
-"""Result files of the batch and fast services, read into utterances.
+"""Result files of the batch and fast services, parsed into utterances.
 
 A batch result has ``recognizedPhrases`` with ``nBest`` alternatives and times as ticks,
-milliseconds or ISO 8601; a fast one has ``phrases`` with text and milliseconds.  Both
-are read with tolerance, as the services write them (docs/protocol/batch-and-fast-rest.md, 2.7):
-every time form is optional, ticks may be fractions, durations negative, alternatives
-unsorted, statuses of any name, phrases grouped by channel, speakers counted from 0 or 1.
+milliseconds or ISO 8601; a fast result has ``phrases`` with text and milliseconds.  The
+parser accepts every form that the services write
+(docs/protocol/batch-and-fast-rest.md, 2.7): each time form is optional, ticks may be
+fractions, durations negative, alternatives unsorted, statuses of any name, phrases grouped
+by channel, speakers counted from 0 or 1.
 
-A file of 100 MB is not turned into objects as a whole: its phrases are found first,
-then read one by one.
+A file of 100 MB never becomes objects as a whole: its phrases are located first, then
+parsed one by one.
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ _NO_PHRASES: Final = (
     'is no result of batch or fast transcription: it has neither "recognizedPhrases" nor "phrases".'
 )
 _TICKS_PER_MILLISECOND: Final = 10_000
-_PHRASES_BETWEEN: Final = 2_000
+# Number of phrases after which the pages of a mapped file are released.
+_PHRASES_PER_RELEASE: Final = 2_000
 _ISO: Final = re.compile(
     r"(?P<minus>-)?P(?:(?P<days>[\d.]+)D)?T?(?:(?P<hours>[\d.]+)H)?(?:(?P<minutes>[\d.]+)M)?"
     r"(?:(?P<seconds>[\d.]+)S)?"
@@ -41,7 +43,7 @@ _ISO: Final = re.compile(
 _SECONDS: Final = {"days": 86_400, "hours": 3_600, "minutes": 60, "seconds": 1}
 
 
-class _Timed(msgspec.Struct, rename="camel"):
+class _TimeFields(msgspec.Struct, rename="camel"):
     offset: str | float | None = None
     duration: str | float | None = None
     offset_in_ticks: float | None = None
@@ -50,7 +52,7 @@ class _Timed(msgspec.Struct, rename="camel"):
     duration_milliseconds: float | None = None
 
 
-class _Word(_Timed, rename="camel"):
+class _Word(_TimeFields, rename="camel"):
     word: str = ""  # in "words" of a batch result
     display_text: str = ""  # in "displayWords" of a batch result
     text: str = ""  # in a fast result
@@ -65,7 +67,7 @@ class _Alternative(msgspec.Struct, rename="camel"):
     display_words: list[_Word] | None = None
 
 
-class _Phrase(_Timed, rename="camel"):
+class _Phrase(_TimeFields, rename="camel"):
     channel: int | None = None
     speaker: int | None = None
     locale: str | None = None
@@ -83,18 +85,18 @@ class _Document(msgspec.Struct, rename="camel"):
     duration_milliseconds: float | None = None
 
 
-class _Sourced(msgspec.Struct):
+class _SourceOnly(msgspec.Struct):
     source: str = ""
 
 
-_read_source: Final = msgspec.json.Decoder(_Sourced).decode
-_read_document: Final = msgspec.json.Decoder(_Document).decode
-_read_phrase: Final = msgspec.json.Decoder(_Phrase).decode
+_decode_source: Final = msgspec.json.Decoder(_SourceOnly).decode
+_decode_document: Final = msgspec.json.Decoder(_Document).decode
+_decode_phrase: Final = msgspec.json.Decoder(_Phrase).decode
 
 
 @attrs.frozen
-class _Heard:
-    """A phrase, before speakers are numbered."""
+class _ParsedPhrase:
+    """A phrase before speakers are numbered; times in ticks."""
 
     offset: int
     duration: int
@@ -105,109 +107,118 @@ class _Heard:
     words: tuple[Word, ...]
 
 
-def read_result(path: Path, meeting_id: str, provenance: Provenance, what: str = "") -> Transcript:
-    """Read a result file, which errors call ``what``, or by its path.
+def read_result(path: Path, meeting_id: str, provenance: Provenance, name: str = "") -> Transcript:
+    """Return the transcript in a result file.
+
+    Args:
+        path: the file.
+        meeting_id: id of the meeting that the transcript belongs to.
+        provenance: backend and service that made the result.
+        name: subject of error messages; the path if empty.
 
     Raises:
-        BackendError: it cannot be read, or is no result.
+        BackendError: the file cannot be read or is no result.
     """
-    what = what or str(path)
-    with _mapped(path, what) as data:
-        return result_transcript(data, meeting_id, provenance, what)
+    name = name or str(path)
+    with _mapped_file(path, name) as data:
+        return result_transcript(data, meeting_id, provenance, name)
 
 
 @contextmanager
-def _mapped(path: Path, what: str) -> Iterator[mmap.mmap]:
+def _mapped_file(path: Path, name: str) -> Iterator[mmap.mmap]:
     try:
         with path.open("rb") as file:
             if not path.stat().st_size:
-                raise BackendError(f"{what} is empty: there is no result in it.")
+                raise BackendError(f"{name} is empty: there is no result in it.")
             with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
                 yield data
     except OSError as error:
-        raise BackendError(f"{what} cannot be read: {error.strerror or error}.") from error
+        raise BackendError(f"{name} cannot be read: {error.strerror or error}.") from error
 
 
 def read_source(path: Path) -> str:
-    """Give the address or path of the audio that a result file is of; it may be signed.
+    """Return the address or path of the audio of a result file; it may hold a signature.
 
     Raises:
-        BackendError: it is no JSON document.
+        BackendError: the file is no JSON document.
     """
     problem = ""
-    with _mapped(path, "The service's result") as data:
+    with _mapped_file(path, "The service's result") as data:
         try:
-            return _read_source(memoryview(data)).source
+            return _decode_source(memoryview(data)).source
         except msgspec.MsgspecError as error:  # raised below: see result_transcript
             problem = str(error)
     raise BackendError(f"The service's result is no transcription result: {problem}.")
 
 
 def utterance_id(meeting_id: str, index: int) -> str:
-    """Give the id of an utterance: the same whenever the result is read."""
+    """Return the id of an utterance: the same each time a result is read."""
     return hashlib.md5(f"{meeting_id}:{index}".encode(), usedforsecurity=False).hexdigest()
 
 
 def result_transcript(
-    data: bytes | mmap.mmap, meeting_id: str, provenance: Provenance, what: str = "The result"
+    data: bytes | mmap.mmap, meeting_id: str, provenance: Provenance, name: str = "The result"
 ) -> Transcript:
-    """Read a result: utterances by time, speakers numbered by first appearance.
+    """Return the transcript of a result: utterances by time, speakers by first appearance.
 
-    Where nobody was told apart but there are several channels, each channel is a
-    speaker, and the provenance says so.
+    If the result has several channels and no speakers, each channel becomes a speaker, and
+    the provenance notes it.
 
     Args:
         data: the JSON document.
-        meeting_id: the id that goes into the transcript.
-        provenance: where the result comes from.
-        what: how errors call it.
+        meeting_id: id of the meeting that the transcript belongs to.
+        provenance: backend and service that made the result.
+        name: subject of error messages.
 
     Raises:
-        BackendError: it is no result of the batch or fast service.
+        BackendError: the document is no result of the batch or fast service.
     """
     problem = _NO_PHRASES
     try:
         parsed = _parse(data)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        # Raised below: the error's frames hold on to the data, which could not be closed.
+        # Raised below: the frames of this error refer to the data, so that the mapped file
+        # could not be closed.
         problem = f"is no transcription result: {error}."
     else:
         if parsed is not None:
             return _transcript(*parsed, meeting_id, provenance)
-    raise BackendError(f"{what} {problem}")
+    raise BackendError(f"{name} {problem}")
 
 
-def _parse(data: bytes | mmap.mmap) -> tuple[list[_Heard], int | None] | None:
-    """Give phrases by time and the audio's length, or ``None`` where there are no phrases."""
-    document = _read_document(memoryview(data))
+def _parse(data: bytes | mmap.mmap) -> tuple[list[_ParsedPhrase], int | None] | None:
+    """Return phrases by time and the audio's length in ticks; ``None`` without phrases."""
+    document = _decode_document(memoryview(data))
     phrases = document.recognized_phrases
     phrases = document.phrases if phrases is None else phrases
     if phrases is None:
         return None
-    heard = sorted(_heard(phrases, data), key=lambda phrase: (phrase.offset, phrase.channel or 0))
-    return heard, _duration(document)
+    parsed = sorted(
+        _parse_phrases(phrases, data), key=lambda phrase: (phrase.offset, phrase.channel or 0)
+    )
+    return parsed, _duration(document)
 
 
-def _heard(phrases: list[msgspec.Raw], data: bytes | mmap.mmap) -> Iterator[_Heard]:
+def _parse_phrases(phrases: list[msgspec.Raw], data: bytes | mmap.mmap) -> Iterator[_ParsedPhrase]:
     for number, raw in enumerate(phrases):
-        if number % _PHRASES_BETWEEN == 0:
-            _let_go(data)
-        phrase = _read_phrase(raw)
-        text, words = _said(phrase)
+        if number % _PHRASES_PER_RELEASE == 0:
+            _release_pages(data)
+        phrase = _decode_phrase(raw)
+        text, words = _text_and_words(phrase)
         if text:
-            yield _Heard(
+            yield _ParsedPhrase(
                 *_times(phrase), text, phrase.channel, phrase.speaker, phrase.locale, words
             )
 
 
-def _let_go(data: bytes | mmap.mmap) -> None:
-    """Let the system take back the file's pages; what is needed again is read again."""
+def _release_pages(data: bytes | mmap.mmap) -> None:
+    """Return the file's pages to the system; it reads them again if they are needed."""
     if isinstance(data, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
         data.madvise(mmap.MADV_DONTNEED)
 
 
-def _said(phrase: _Phrase) -> tuple[str, tuple[Word, ...]]:
-    """Give text and words; of alternatives the first is the service's choice."""
+def _text_and_words(phrase: _Phrase) -> tuple[str, tuple[Word, ...]]:
+    """Return text and words of the first alternative, which is the service's choice."""
     if not phrase.n_best:
         return phrase.text, _words(phrase.words)
     best = phrase.n_best[0]
@@ -216,7 +227,7 @@ def _said(phrase: _Phrase) -> tuple[str, tuple[Word, ...]]:
 
 def _words(words: list[_Word] | None) -> tuple[Word, ...]:
     return tuple(
-        # People use the same words again and again: one text for all of them.
+        # Speech repeats its words: one string for all occurrences saves memory.
         Word(
             sys.intern(word.display_text or word.text or word.word),
             *_times(word),
@@ -226,18 +237,21 @@ def _words(words: list[_Word] | None) -> tuple[Word, ...]:
     )
 
 
-def _times(timed: _Timed) -> tuple[int, int]:
-    if timed.offset_in_ticks is not None and timed.duration_in_ticks is not None:
-        return max(round(timed.offset_in_ticks), 0), max(round(timed.duration_in_ticks), 0)
-    offset = _ticks(timed.offset_in_ticks, timed.offset_milliseconds, timed.offset)
-    duration = _ticks(timed.duration_in_ticks, timed.duration_milliseconds, timed.duration)
+def _times(fields: _TimeFields) -> tuple[int, int]:
+    if fields.offset_in_ticks is not None and fields.duration_in_ticks is not None:
+        return max(round(fields.offset_in_ticks), 0), max(round(fields.duration_in_ticks), 0)
+    offset = _ticks(fields.offset_in_ticks, fields.offset_milliseconds, fields.offset)
+    duration = _ticks(fields.duration_in_ticks, fields.duration_milliseconds, fields.duration)
     return offset or 0, duration or 0
 
 
 def _ticks(
     ticks: float | None, milliseconds: float | None, other: str | float | None
 ) -> int | None:
-    """Choose among the forms of a time; a bare number is milliseconds, as in early previews."""
+    """Return a time in ticks, from the most exact form; a bare number is milliseconds.
+
+    Early previews of the service wrote bare numbers.
+    """
     if ticks is not None:
         return max(round(ticks), 0)
     if milliseconds is None and isinstance(other, int | float):
@@ -265,18 +279,17 @@ def _duration(document: _Document) -> int | None:
 
 
 def _transcript(
-    heard: list[_Heard], duration: int | None, meeting_id: str, provenance: Provenance
+    phrases: list[_ParsedPhrase], duration: int | None, meeting_id: str, provenance: Provenance
 ) -> Transcript:
-    channels = {phrase.channel for phrase in heard}
-    apart = any(phrase.speaker is not None for phrase in heard)
-    by_channel = len(channels) > 1 and not apart
+    several = len({phrase.channel for phrase in phrases}) > 1
+    by_channel = several and all(phrase.speaker is None for phrase in phrases)
     if by_channel:
         emulated = (*provenance.emulated, "Each audio channel is taken for a speaker.")
         provenance = attrs.evolve(provenance, emulated=emulated)
     numbers: dict[Any, int] = {}
     utterances = []
-    for index, phrase in enumerate(heard):
-        key = _speaker_key(phrase, len(channels) > 1, by_channel)
+    for index, phrase in enumerate(phrases):
+        key = _speaker_key(phrase, several, by_channel)
         utterances.append(
             Utterance(
                 id=utterance_id(meeting_id, index),
@@ -284,7 +297,7 @@ def _transcript(
                 offset=phrase.offset,
                 duration=phrase.duration,
                 speaker=None if key is None else numbers.setdefault(key, len(numbers)),
-                channel=phrase.channel if len(channels) > 1 else None,
+                channel=phrase.channel if several else None,
                 language=phrase.language,
                 words=phrase.words,
             )
@@ -295,8 +308,8 @@ def _transcript(
     )
 
 
-def _speaker_key(phrase: _Heard, several: bool, by_channel: bool) -> Any:
-    """Speakers are told apart within a channel only, so the channel is part of the key."""
+def _speaker_key(phrase: _ParsedPhrase, several: bool, by_channel: bool) -> Any:
+    """Return what identifies a speaker: the service numbers the speakers of each channel anew."""
     if by_channel:
         return phrase.channel
     if phrase.speaker is None:

@@ -1,146 +1,158 @@
-"""Recording into the meeting store, for every backend that keeps meetings.
+"""Sessions that record into a file, and the owners of what they record.
 
 ::
 
-    push ──▶ spool file        finish ──▶ audio closed in the store ──▶ processed
+    push ──▶ spool file        finish ──▶ audio closed in the store ──▶ processing starts
 """
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from enum import Enum, auto
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Protocol
 
 import anyio
-from anyio.to_thread import run_sync
 
-from speech_adapters.contract import JobState, SessionEvent
-from speech_adapters.errors import AudioError, BackendError, MeetingBusyError
+from speech_adapters import threads
+from speech_adapters.closeable import AsyncCloseable
+from speech_adapters.contract import SessionEvent
+from speech_adapters.errors import AudioError, BackendError
 from speech_adapters.recording.spool import SpoolWriter
-from speech_adapters.store import Hold, Recording, Store
+from speech_adapters.store import AsyncStore, Lock, Recording
+from speech_adapters.store.recovery import NO_AUDIO, close_audio
 
 __all__ = [
-    "CUT_SHORT",
-    "NO_AUDIO",
-    "FolderKeeper",
-    "Keeper",
+    "RecordingOwner",
     "SpoolSession",
-    "StoreKeeper",
-    "close_audio",
-    "end_abandoned",
-    "in_hand",
-    "take_up",
+    "StoredRecording",
+    "TemporaryRecording",
 ]
 
-CUT_SHORT: Final = "The recording ended early: the program that made it died or was stopped."
-NO_AUDIO: Final = "The meeting has no audio (0 seconds): nothing was recorded."
 
+class RecordingOwner(Protocol):
+    """What happens to a recording when its session ends."""
 
-class Keeper(Protocol):
-    """Who keeps the recording; called from worker threads."""
+    async def hand_over(self, size: int | None) -> None:
+        """Accept the recording, whose audio has ended.
 
-    def hand_over(self, size: int) -> None:
-        """The audio has ended, with ``size`` bytes."""
+        Args:
+            size: bytes of audio; ``None`` if the audio is not recorded here, and the
+                recording has been closed in the store already.
+        """
         ...
 
-    def release(self, served: bool) -> None:
-        """The session is closed; ``served`` tells whether its worker did all of its job."""
+    async def release(self, completed: bool) -> None:
+        """Release the recording; the session is closed.
+
+        Args:
+            completed: whether a live session also stored the transcript.
+        """
         ...
 
 
-class FolderKeeper:
-    """Keeps the audio of a meeting that is only live, and throws it away at the end."""
+class TemporaryRecording:
+    """The audio of a meeting that is only live; it is removed at the end."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def hand_over(self, size: int) -> None:
-        """Do nothing: whoever listens has heard it all."""
+    async def hand_over(self, size: int | None) -> None:
+        """Do nothing: the live events are all there is."""
 
-    def release(self, served: bool) -> None:  # noqa: ARG002
+    async def release(self, completed: bool) -> None:  # noqa: ARG002
         """Remove the folder."""
-        shutil.rmtree(self._folder, ignore_errors=True)
+        await threads.AUDIO.run(shutil.rmtree, self._folder, ignore_errors=True)
 
 
-class StoreKeeper:
-    """Keeps a recording in the meeting store.
+class StoredRecording:
+    """A recording in the meeting store.
 
     Args:
         store: the store.
         recording: the recording.
-        hold: the hold on its meeting, released at the end.
-        live: whether the session itself sees to the processing.
-        process: starts the processing of a recording.
+        lock: the lock of its meeting, released at the end.
+        process: processes a recording, by its id, as far as possible.
     """
 
     def __init__(
         self,
-        store: Store,
+        store: AsyncStore,
         recording: Recording,
-        hold: Hold,
-        live: bool,
-        process: Callable[[Recording], None],
+        lock: Lock,
+        process: Callable[[str], Awaitable[None]],
     ) -> None:
         self._store = store
         self._recording = recording
-        self._hold = hold
-        self._live = live
+        self._lock = lock
         self._process = process
+        # A live session transcribes by itself, so processing waits for its end.
+        self._live = recording.request.mode.live
 
-    def hand_over(self, size: int) -> None:
-        """Say in the store that the audio has ended, and have it processed."""
-        close_audio(self._store, self._recording, size)
+    async def hand_over(self, size: int | None) -> None:
+        """End the audio in the store, and start the processing."""
+        if size is not None:
+            await self._store.run(close_audio, self._recording, size)
         if not self._live:
-            self.proceed()
+            await self._process(self._recording.id)
 
-    def proceed(self) -> None:
-        """Have it processed as far as it can be now."""
-        self._process(self._store.get(self._recording.id))
-
-    def release(self, served: bool) -> None:
-        """Let others record the meeting; what the session left undone is done without it."""
+    async def release(self, completed: bool) -> None:
+        """Unlock the meeting; what the live session left undone is processed."""
         try:
-            if self._live and not served:
-                self.proceed()
+            if self._live and not completed:
+                await self._process(self._recording.id)
         finally:
-            self._hold.release()
+            await threads.STORE.run(self._lock.release)
 
 
-class SpoolSession:
-    """A meeting that is only stored; see :class:`speech_adapters.contract.Session`.
+class _State(Enum):
+    RECORDING = auto()
+    FINISHED = auto()
+    CLOSED = auto()
+
+
+class SpoolSession(AsyncCloseable):
+    """A meeting that is only recorded; see :class:`speech_adapters.contract.Session`.
+
+    ::
+
+        RECORDING ──finish──▶ FINISHED ──aclose──▶ CLOSED
+            └────────────────aclose──────────────────┘
 
     Args:
-        audio: where the spool goes.
-        keeper: who keeps the recording.
+        audio: the path of the spool file.
+        owner: the owner of the recording.
     """
 
-    def __init__(self, audio: Path, keeper: Keeper) -> None:
+    def __init__(self, audio: Path, owner: RecordingOwner) -> None:
         self._path = audio
-        self._keeper = keeper
+        self._owner = owner
+        # Created with the first audio: a meeting without audio has no file.
         self._spool: SpoolWriter | None = None
         self._handed_over = anyio.Event()
-        self._ended = False
-        self._closed = False
+        self._state = _State.RECORDING
+        self._opened()
+
+    @property
+    def _closed(self) -> bool:
+        return self._state is _State.CLOSED
 
     async def push(self, audio: bytes) -> None:
         """Append ``audio`` to the spool."""
-        if self._ended:
+        if self._state is not _State.RECORDING:
             raise BackendError("The recording has ended already: no more audio can be pushed.")
         if audio:
-            await run_sync(self._append, audio)
+            await threads.AUDIO.run(self._append, audio)
 
     async def finish(self) -> None:
         """End the recording and hand it over."""
-        if not self._ended:
-            self._ended = True
-            try:
-                await run_sync(self._end)
-            finally:
-                self._handed_over.set()
+        if self._state is _State.RECORDING:
+            self._state = _State.FINISHED
+            await self._finish()
 
     async def events(self) -> AsyncIterator[SessionEvent]:
-        """Give nothing, until the recording is handed over."""
+        """Yield nothing; end once the recording is handed over."""
         await self._handed_over.wait()
         if self._spool is None and not self._closed:
             raise AudioError(NO_AUDIO)
@@ -148,63 +160,38 @@ class SpoolSession:
             yield event
 
     async def aclose(self) -> None:
-        """Close; a recording not finished ends here."""
+        """Close; a recording that is not finished ends here."""
         if self._closed:
             return
-        self._closed = True
+        unfinished = self._state is _State.RECORDING
+        self._state = _State.CLOSED
         with anyio.CancelScope(shield=True):
             try:
-                await self.finish()
+                if unfinished:
+                    await self._finish()
             finally:
-                await run_sync(self._leave)
+                await self._release()
+                await super().aclose()
 
-    def _leave(self) -> None:
-        """Let go of everything, in a worker thread; the recording has ended."""
-        self._keeper.release(True)
+    async def _finish(self) -> None:
+        try:
+            await self._owner.hand_over(await threads.AUDIO.run(self._end_audio))
+        finally:
+            self._handed_over.set()
+
+    async def _release(self) -> None:
+        """Release everything; the recording has ended."""
+        await self._owner.release(True)
 
     def _append(self, audio: bytes) -> None:
         if self._spool is None:
             self._spool = SpoolWriter(self._path)
         self._spool.write(audio)
 
-    def _end(self) -> None:
-        size = 0
-        if self._spool is not None:
-            with self._spool as spool:
-                spool.sync()
-                size = spool.size
-        self._keeper.hand_over(size)
-
-
-def close_audio(store: Store, recording: Recording, size: int, notes: tuple[str, ...] = ()) -> None:
-    """End a recording of ``size`` bytes; one without audio has failed."""
-    if size:
-        store.close_audio(recording.id, size, notes)
-    else:
-        store.fail(recording.id, NO_AUDIO)
-
-
-def end_abandoned(store: Store, recording: Recording) -> None:
-    """End a recording whose program died; its meeting must be held."""
-    path = recording.audio_path
-    size = path.stat().st_size if path.exists() else 0
-    whole = size - size % recording.request.audio.frame_bytes
-    close_audio(store, recording, whole, (CUT_SHORT,))
-
-
-def in_hand(store: Store, recording: Recording) -> bool:
-    """Whether somebody processes the recording."""
-    try:
-        store.hold_recording(recording.id).release()
-    except MeetingBusyError:
-        return True
-    return False
-
-
-def take_up(store: Store, meeting_id: str, process: Callable[[Recording], None]) -> None:
-    """End and process what was cut off; the meeting must be held."""
-    for recording in store.recordings(meeting_id):
-        if recording.state is JobState.UPLOADING and not in_hand(store, recording):
-            end_abandoned(store, recording)
-    for recording in store.recordings(meeting_id):
-        process(recording)
+    def _end_audio(self) -> int:
+        """Close the spool and return its size in bytes."""
+        if self._spool is None:
+            return 0
+        with self._spool as spool:
+            spool.sync()
+            return spool.size

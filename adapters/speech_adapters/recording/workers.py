@@ -1,26 +1,22 @@
-"""Processes that go on with a recording when the program that made it has ended."""
+"""Processes that transcribe a recording when the program that made it has ended."""
 
 from __future__ import annotations
 
 import atexit
 import subprocess
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
 
 from speech_adapters.contract import JobState
-from speech_adapters.errors import BackendError, MeetingBusyError
-from speech_adapters.store import Hold, Recording, Store
+from speech_adapters.errors import BackendError
+from speech_adapters.store import Recording, Store
+from speech_adapters.store.locks import acquire_with_retry
 
-__all__ = ["hold_patiently", "log_path", "spawn", "take"]
+__all__ = ["log_path", "process_exclusively", "spawn"]
 
-_HOLD_TRIES: Final = 5
-_HOLD_SECONDS: Final = 0.2
-
-# Workers started here, by recording: one that has not got hold of its recording
-# yet must not be started again by whoever asks meanwhile.
+# Workers started here, by recording: a worker that has not locked its recording yet must
+# not be started a second time by a status query.
 _children: dict[str, subprocess.Popen[bytes]] = {}
 
 
@@ -32,20 +28,20 @@ def _disown() -> None:
 
 
 def log_path(recording: Recording) -> Path:
-    """Give the file for what a worker prints; it is removed when all went well."""
+    """Return the path of a worker's error output; the file is removed on success."""
     return recording.audio_path.with_suffix(".log")
 
 
-def spawn(command: list[str], recording: str, log: Path, told: bytes = b"") -> None:
-    """Start a worker that outlives this process; what it prints goes to ``log``.
+def spawn(command: list[str], recording: str, log: Path, order: bytes = b"") -> None:
+    """Start a worker that outlives this process; its error output goes to ``log``.
 
-    Does nothing while one that was started here for the same recording runs.
+    Does nothing while a worker that this process started for the recording runs.  Blocks.
 
     Args:
         command: its command line, which others on the machine can see.
         recording: the recording's id.
-        log: where its output goes.
-        told: what it reads on its standard input, which others cannot see.
+        log: the file for its error output.
+        order: its standard input, which others cannot see.
 
     Raises:
         BackendError: it cannot be started.
@@ -56,12 +52,12 @@ def spawn(command: list[str], recording: str, log: Path, told: bytes = b"") -> N
     if recording in _children:
         return
     try:
-        with log.open("wb") as chatter:
+        with log.open("wb") as output:
             child = subprocess.Popen(  # noqa: S603
                 command,
-                stdin=subprocess.PIPE if told else subprocess.DEVNULL,
+                stdin=subprocess.PIPE if order else subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
-                stderr=chatter,
+                stderr=output,
                 start_new_session=True,
             )
     except OSError as error:
@@ -69,27 +65,17 @@ def spawn(command: list[str], recording: str, log: Path, told: bytes = b"") -> N
     _children[recording] = child
     if child.stdin is not None:
         with suppress(BrokenPipeError), child.stdin as pipe:
-            pipe.write(told)
+            pipe.write(order)
 
 
-def take(store: Store, recording: str, process: Callable[[Recording], None]) -> None:
-    """Hold a recording and process it, unless somebody else is at it or it is done."""
-    hold = hold_patiently(store, recording)
-    if hold is None:
+def process_exclusively(
+    store: Store, recording_id: str, process: Callable[[Recording], None]
+) -> None:
+    """Lock a recording and process it, unless another process does or it is final."""
+    lock = acquire_with_retry(lambda: store.lock_recording(recording_id))
+    if lock is None:
         return
-    with hold:
-        found = store.get(recording)
+    with lock:
+        found = store.get(recording_id)
         if found.state is JobState.PROCESSING:
             process(found)
-
-
-def hold_patiently(store: Store, recording: str) -> Hold | None:
-    """Hold a recording, or give ``None`` when somebody else keeps it.
-
-    Whoever asks for its state holds it for an instant.
-    """
-    for _ in range(_HOLD_TRIES):
-        with suppress(MeetingBusyError):
-            return store.hold_recording(recording)
-        time.sleep(_HOLD_SECONDS)
-    return None

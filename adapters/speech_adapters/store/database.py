@@ -1,4 +1,4 @@
-"""The SQLite file under the meeting store: opening, schema, errors, damage.
+"""The SQLite file under the meeting store: opening, errors, damage.
 
 Everything here is about one file shared by several threads and processes;
 what the rows mean is in :mod:`speech_adapters.store`.
@@ -18,42 +18,15 @@ from typing import Any, Final
 import filelock
 
 from speech_adapters.errors import StoreCorruptError, StoreError
+from speech_adapters.store.schema import SCHEMA_VERSION, migrate
 
-__all__ = ["SCHEMA_VERSION", "Database"]
+__all__ = ["Database"]
 
-SCHEMA_VERSION: Final = 1
 _WAIT_SECONDS: Final = 30.0
 # Reading every page finds damage before a new meeting is added to it; in a
 # large file that would take longer than it is worth.
 _CHECKED_BYTES: Final = 32 * 1024 * 1024
 _DAMAGED: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-_SCHEMA: Final = (
-    """
-    CREATE TABLE recordings (
-        number INTEGER PRIMARY KEY AUTOINCREMENT,
-        id TEXT NOT NULL UNIQUE,
-        meeting_id TEXT NOT NULL,
-        backend TEXT NOT NULL,
-        state TEXT NOT NULL,
-        reason TEXT NOT NULL DEFAULT '',
-        notes TEXT NOT NULL DEFAULT '[]',
-        created TEXT NOT NULL,
-        updated TEXT NOT NULL,
-        request TEXT NOT NULL,
-        audio_bytes INTEGER,
-        attempts INTEGER NOT NULL DEFAULT 0,
-        progress REAL,
-        details TEXT NOT NULL DEFAULT '{}'
-    )
-    """,
-    "CREATE INDEX recordings_by_meeting ON recordings (meeting_id, number)",
-    """
-    CREATE TABLE transcripts (
-        recording_id TEXT PRIMARY KEY REFERENCES recordings (id),
-        document TEXT NOT NULL
-    )
-    """,
-)
 
 _Identity = tuple[int, int]
 
@@ -96,7 +69,7 @@ class Database:
                 raise
 
     def rows(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
-        """Run one reading statement and give all its rows."""
+        """Run one reading statement and return all its rows."""
         with self._guard, self._errors():
             return self._live().execute(statement, values).fetchall()
 
@@ -194,7 +167,7 @@ class Database:
 
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
-    """Set the connection up and create the tables of a new file."""
+    """Set the connection up, and bring the tables to this version."""
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     if version > SCHEMA_VERSION:
         raise StoreError(
@@ -204,17 +177,12 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
         )
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
-    connection.execute("PRAGMA secure_delete = ON")  # transcripts are personal data
-    if version == 0:
-        _create(connection)
-
-
-def _create(connection: sqlite3.Connection) -> None:
-    connection.execute("BEGIN IMMEDIATE")
-    for statement in _SCHEMA:
-        connection.execute(statement)
-    connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-    connection.execute("COMMIT")
+    # Transcripts are personal data.  Set before the migration, which drops tables of them.
+    connection.execute("PRAGMA secure_delete = ON")
+    if version < SCHEMA_VERSION:
+        # A damaged file is put aside as it was, not after half of it was rewritten.
+        _check(connection, path)
+        migrate(connection)
 
 
 def _check(connection: sqlite3.Connection, path: Path) -> None:

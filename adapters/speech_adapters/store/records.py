@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import sqlite3
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -12,13 +12,13 @@ import attrs
 
 from speech_adapters.audio import PcmFormat
 from speech_adapters.contract import JobState, MeetingRequest, MeetingStatus, Mode
-from speech_adapters.errors import StoreError
+from speech_adapters.errors import MeetingNotFoundError, StoreError
 
-__all__ = ["SELECT", "Recording", "dump_request", "from_row"]
+__all__ = ["SELECT", "Recording", "dump_request", "find", "from_row", "state_of", "unknown"]
 
 SELECT: Final = (
     "SELECT id, meeting_id, backend, state, reason, notes, created, updated, request,"
-    " audio_bytes, attempts, progress, details FROM recordings"
+    " audio_bytes, attempts, progress, step, backend_state, next_poll, fallback FROM recordings"
 )
 
 
@@ -28,19 +28,25 @@ class Recording:
 
     Attributes:
         id: 32 hexadecimal digits, of this recording alone.
-        meeting_id: the id the program gave.
-        backend: the name of the backend that took it.
-        state: how far it has come.
+        meeting_id: the id that the program chose.
+        backend: the name of the backend that owns it.
+        state: its place in the life cycle, see :mod:`speech_adapters.store.store`.
         reason: why it failed; otherwise empty.
-        notes: what befell the recording, one sentence each.
+        notes: irregularities of the recording, one sentence each.
         created: when it began, in UTC.
         updated: when its record last changed, in UTC.
-        request: what was asked for, without the attendees.
+        request: what the program requested, without the attendees.
         audio_path: where its audio is, or was.
-        audio_bytes: how much audio there is; ``None`` while it is uploading.
+        audio_bytes: size of the audio; ``None`` while it is uploading.
         attempts: how often processing was begun.
         progress: share of the audio processed, 0 to 1, or ``None`` when unknown.
-        details: what its backend noted, as where its job is.
+        step: what is being done now, as a short text for people; empty once the
+            state is final.
+        backend_state: JSON text of the backend's own; empty when there is none.
+        next_poll: Unix time in seconds before which the backend asks its service
+            nothing; 0.0 for now.
+        fallback: the name of the backend that becomes the owner when the service
+            refuses the audio as too large; empty for none.
     """
 
     id: str
@@ -56,13 +62,20 @@ class Recording:
     audio_bytes: int | None
     attempts: int
     progress: float | None
-    details: Mapping[str, str] = attrs.field(factory=dict)
+    step: str = ""
+    backend_state: str = ""
+    next_poll: float = 0.0
+    fallback: str = ""
+
+    @property
+    def provenance_notes(self) -> tuple[str, ...]:
+        """What the transcript's provenance notes: defects of the audio, and of the recording."""
+        return self.request.notes + self.notes
 
     def status(self) -> MeetingStatus:
-        """Give what whoever asks by meeting id is told: the reason, or else the notes."""
+        """Return the meeting's status, with the reason or else the notes."""
         reason = self.reason or " ".join(self.notes)
-        step = "" if self.state.final else self.details.get("step", "")
-        return MeetingStatus(self.meeting_id, self.state, reason, self.progress, step)
+        return MeetingStatus(self.meeting_id, self.state, reason, self.progress, self.step)
 
 
 def from_row(row: tuple[Any, ...], audio: Path) -> Recording:
@@ -72,7 +85,7 @@ def from_row(row: tuple[Any, ...], audio: Path) -> Recording:
         StoreError: a value is not what this version writes.
     """
     key, meeting, backend, state, reason, notes, created, updated, request, *rest = row
-    size, attempts, progress, details = rest
+    size, attempts, progress, step, backend_state, next_poll, fallback = rest
     try:
         return Recording(
             key,
@@ -88,13 +101,44 @@ def from_row(row: tuple[Any, ...], audio: Path) -> Recording:
             size,
             attempts,
             progress,
-            json.loads(details),
+            step,
+            backend_state,
+            next_poll,
+            fallback,
         )
     except (ValueError, KeyError, TypeError):  # their texts may quote the values
         raise StoreError(
             f"The record of recording {key} in the meeting store cannot be read: it is damaged"
             " or of another version."
         ) from None
+
+
+def find(connection: sqlite3.Connection, recording_id: str) -> tuple[Any, ...]:
+    """Return a recording's row, inside a transaction.
+
+    Raises:
+        MeetingNotFoundError: there is none of that id.
+    """
+    row: tuple[Any, ...] | None = connection.execute(
+        f"{SELECT} WHERE id = ?", (recording_id,)
+    ).fetchone()
+    if row is None:
+        raise unknown(recording_id)
+    return row
+
+
+def state_of(connection: sqlite3.Connection, recording_id: str) -> JobState:
+    """Return a recording's state, inside the transaction that depends on it.
+
+    Raises:
+        MeetingNotFoundError: there is none of that id.
+    """
+    return JobState(find(connection, recording_id)[3])
+
+
+def unknown(recording_id: str) -> MeetingNotFoundError:
+    """Return the error for an id that no recording has."""
+    return MeetingNotFoundError(f"There is no recording {recording_id!r} in the meeting store.")
 
 
 def dump_request(request: MeetingRequest) -> str:

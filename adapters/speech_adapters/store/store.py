@@ -1,4 +1,4 @@
-"""The durable record of meetings: what was recorded, how far it has come, its transcript.
+"""The durable record of meetings: what was recorded, its state, its transcript.
 
 One SQLite file in one folder, next to the audio; threads and processes share it.
 What a call changed survives the death of the process and a power cut.
@@ -7,14 +7,14 @@ What a call changed survives the death of the process and a power cut.
 
     create ──▶ Uploading ──close_audio──▶ Processing ──complete──▶ Completed
                                               └────────fail──────▶ Failed ──resume──▶ Processing
-    delete leaves a recording in the state Deleted, without its content.
+    delete ──▶ Deleted, without content, cleanup pending ──cleaned──▶ Deleted
 """
 
 from __future__ import annotations
 
 import json
-import sqlite3
 import uuid
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -30,23 +30,32 @@ from speech_adapters.errors import (
     SpeechError,
     StoreError,
 )
+from speech_adapters.store import transcripts
 from speech_adapters.store.database import Database
-from speech_adapters.store.locks import Hold
-from speech_adapters.store.records import SELECT, Recording, dump_request, from_row
+from speech_adapters.store.locks import Lock
+from speech_adapters.store.records import (
+    SELECT,
+    Recording,
+    dump_request,
+    find,
+    from_row,
+    state_of,
+    unknown,
+)
 from speech_adapters.transcript import Transcript
 
-__all__ = ["Hold", "Recording", "Store"]
+__all__ = ["Store"]
 
 _FILE: Final = "meetings.sqlite3"
-_KEPT: Final = (JobState.COMPLETED, JobState.DELETED)
 
 
 class Store(Closeable):
     """The meetings of one folder; open it with :meth:`open`.
 
-    Every method may raise :class:`StoreError` when the file cannot be read or
-    written, and :class:`StoreCorruptError` when it proves damaged; it is then kept
-    under another name and the next :meth:`open` starts anew.
+    All methods block, and any thread may call them.  Every method may raise
+    :class:`StoreError` when the file cannot be read or written, and
+    :class:`StoreCorruptError` when it proves damaged; it is then kept under another
+    name and the next :meth:`open` starts anew.
     """
 
     def __init__(self, directory: Path, database: Database) -> None:
@@ -80,7 +89,7 @@ class Store(Closeable):
         self._database.close()
 
     def create(self, request: MeetingRequest, backend: str) -> Recording:
-        """Begin a recording, in the state Uploading; none that exists is touched."""
+        """Create a recording in the state Uploading; existing ones are not changed."""
         key, now = uuid.uuid4().hex, _now()
         with self._database.transaction() as connection:
             connection.execute(
@@ -89,60 +98,57 @@ class Store(Closeable):
                 " VALUES (?, ?, ?, ?, ?, ?, ?)",
                 (key, request.meeting_id, backend, "Uploading", now, now, dump_request(request)),
             )
-            return self._recording(_find(connection, key))
+            return self._recording(find(connection, key))
 
     def get(self, recording_id: str) -> Recording:
-        """Give one recording.
+        """Return one recording.
 
         Raises:
             MeetingNotFoundError: there is none of that id.
         """
-        rows = self._database.rows(f"{SELECT} WHERE id = ?", recording_id)
-        if not rows:
-            raise _unknown(recording_id)
-        return self._recording(rows[0])
+        found = self._select("WHERE id = ?", recording_id)
+        if not found:
+            raise unknown(recording_id)
+        return found[0]
 
     def newest(self, meeting_id: str) -> Recording:
-        """Give the recording of a meeting that was begun last.
+        """Return the recording of a meeting that was created last.
 
         Raises:
             MeetingNotFoundError: there is none.
         """
-        rows = self._database.rows(
-            f"{SELECT} WHERE meeting_id = ? ORDER BY number DESC LIMIT 1", meeting_id
-        )
-        if not rows:
+        found = self._select("WHERE meeting_id = ? ORDER BY number DESC LIMIT 1", meeting_id)
+        if not found:
             raise MeetingNotFoundError(
                 f"There is no meeting {meeting_id!r} in {self.directory}: check the id and"
                 ' the setting "state_dir".'
             )
-        return self._recording(rows[0])
+        return found[0]
 
     def recordings(self, meeting_id: str | None = None) -> list[Recording]:
-        """Give all recordings, or those of one meeting, the newest first."""
-        rows = self._database.rows(
-            f"{SELECT} WHERE ?1 IS NULL OR meeting_id = ?1 ORDER BY number DESC", meeting_id
-        )
-        return [self._recording(row) for row in rows]
+        """Return all recordings, or those of one meeting, the newest first."""
+        # Two statements: for "all or one" SQLite would read every row, not the index.
+        if meeting_id is None:
+            return self._select("ORDER BY number DESC")
+        return self._select("WHERE meeting_id = ? ORDER BY number DESC", meeting_id)
 
-    def noting(self, detail: str) -> list[Recording]:
-        """Give the recordings, newest first, whose backend noted ``detail``."""
-        rows = self._database.rows(
-            f"{SELECT} WHERE details LIKE ? ORDER BY number DESC", f'%"{detail}": "_%'
+    def open_recordings(self, backend: str) -> list[Recording]:
+        """Return the recordings of one backend in the state Processing, the newest first."""
+        # The state is spelled out: with a parameter SQLite could not use the partial index.
+        return self._select(
+            "WHERE state = 'Processing' AND backend = ? ORDER BY number DESC", backend
         )
-        found = (self._recording(row) for row in rows)
-        return [recording for recording in found if recording.details.get(detail)]
 
     def close_audio(self, recording_id: str, size: int, notes: tuple[str, ...] = ()) -> None:
-        """Say that no more audio will come: Uploading becomes Processing, once.
+        """Record that the audio has ended: Uploading becomes Processing, once.
 
         Args:
             recording_id: which recording.
             size: bytes of audio it has.
-            notes: what befell it, one sentence each.
+            notes: irregularities of the recording, one sentence each.
         """
         with self._database.transaction() as connection:
-            if _state(connection, recording_id) is JobState.UPLOADING:
+            if state_of(connection, recording_id) is JobState.UPLOADING:
                 connection.execute(
                     "UPDATE recordings SET state = 'Processing', audio_bytes = ?, notes = ?,"
                     " updated = ? WHERE id = ?",
@@ -150,70 +156,104 @@ class Store(Closeable):
                 )
 
     def begin_attempt(self, recording_id: str) -> int:
-        """Count one more attempt at processing; gives how many there are now."""
+        """Count one more attempt at processing; return how many there are now."""
         with self._database.transaction() as connection:
-            attempts = self._recording(_find(connection, recording_id)).attempts + 1
+            attempts = self._recording(find(connection, recording_id)).attempts + 1
             connection.execute(
                 "UPDATE recordings SET attempts = ?, progress = NULL, updated = ? WHERE id = ?",
                 (attempts, _now(), recording_id),
             )
             return attempts
 
-    def report(self, recording_id: str, progress: float) -> None:
-        """Note the share of the audio processed, 0 to 1; ignored once the state is final.
+    def update(
+        self,
+        recording_id: str,
+        *,
+        progress: float | None = None,
+        step: str | None = None,
+        backend_state: str | None = None,
+        next_poll: float | None = None,
+    ) -> None:
+        """Store the values that are given, all or none; ``None`` leaves a value as it is.
 
-        Costs a write to disk: once a second is plenty.
+        Each call waits for the disk: once a second is enough for progress and step.
+
+        Args:
+            recording_id: which recording.
+            progress: share of the audio processed, limited to 0 to 1; ignored once the
+                state is final.
+            step: what is being done now; ignored once the state is final.
+            backend_state: the backend's own JSON text, stored in any state: a job may
+                have to be deleted after its meeting.
+            next_poll: Unix time in seconds of the backend's next question.
+
+        Raises:
+            MeetingNotFoundError: there is no such recording.
         """
-        share = min(max(progress, 0.0), 1.0)
         with self._database.transaction() as connection:
-            if not _state(connection, recording_id).final:
+            columns: dict[str, object] = {"backend_state": backend_state, "next_poll": next_poll}
+            if not state_of(connection, recording_id).final:
+                share = None if progress is None else min(max(progress, 0.0), 1.0)
+                columns |= {"progress": share, "step": step}
+            given = {name: value for name, value in columns.items() if value is not None}
+            if given:
+                assignments = ", ".join(f"{name} = ?" for name in given)
                 connection.execute(
-                    "UPDATE recordings SET progress = ?, updated = ? WHERE id = ?",
-                    (share, _now(), recording_id),
+                    f"UPDATE recordings SET {assignments}, updated = ? WHERE id = ?",  # noqa: S608
+                    (*given.values(), _now(), recording_id),
                 )
 
-    def note(self, recording_id: str, **details: str) -> Recording:
-        """Note details for the backend, beside those there are; gives the recording."""
+    def poll_later(self, recording_ids: Sequence[str], after: float) -> None:
+        """Set the next poll of all these recordings that are still in the state Processing.
+
+        One statement, because one answer of a service covers all jobs of its list.
+
+        Args:
+            recording_ids: which recordings.
+            after: Unix time in seconds.
+        """
         with self._database.transaction() as connection:
-            recording = self._recording(_find(connection, recording_id))
             connection.execute(
-                "UPDATE recordings SET details = ?, updated = ? WHERE id = ?",
-                (json.dumps({**recording.details, **details}), _now(), recording_id),
+                "UPDATE recordings SET next_poll = ?, updated = ? WHERE state = 'Processing'"
+                " AND id IN (SELECT value FROM json_each(?))",
+                (after, _now(), json.dumps(list(recording_ids))),
             )
-            return self._recording(_find(connection, recording_id))
 
     def complete(self, recording_id: str, transcript: Transcript) -> bool:
         """Store the transcript and the state Completed, both or neither.
 
+        Other threads and processes proceed while a long transcript is written.
+
         Returns:
             Whether it was stored: a recording already completed or deleted stays
             as it is.
+
+        Raises:
+            MeetingNotFoundError: there is no such recording.
+        """
+        return transcripts.write(self._database, recording_id, transcript, _now())
+
+    def fail(self, recording_id: str, reason: str, *, backend_state: str | None = None) -> None:
+        """Change the state to Failed, for ``reason``; ignored once the state is final.
+
+        Args:
+            recording_id: which recording.
+            reason: what happened and what to do, for people.
+            backend_state: the backend's own JSON text, stored with the state or not at all.
+
+        Raises:
+            MeetingNotFoundError: there is no such recording.
         """
         with self._database.transaction() as connection:
-            if _state(connection, recording_id) in _KEPT:
-                return False
-            connection.execute(
-                "INSERT INTO transcripts (recording_id, document) VALUES (?, ?)",
-                (recording_id, json.dumps(transcript.to_dict())),
-            )
-            connection.execute(
-                "UPDATE recordings SET state = 'Completed', reason = '', progress = 1.0,"
-                " updated = ? WHERE id = ?",
-                (_now(), recording_id),
-            )
-            return True
-
-    def fail(self, recording_id: str, reason: str) -> None:
-        """Give up on a recording, for ``reason``; ignored once the state is final."""
-        with self._database.transaction() as connection:
-            if not _state(connection, recording_id).final:
+            if not state_of(connection, recording_id).final:
                 connection.execute(
-                    "UPDATE recordings SET state = 'Failed', reason = ?, updated = ? WHERE id = ?",
-                    (reason, _now(), recording_id),
+                    "UPDATE recordings SET state = 'Failed', reason = ?, step = '',"
+                    " backend_state = coalesce(?, backend_state), updated = ? WHERE id = ?",
+                    (reason, backend_state, _now(), recording_id),
                 )
 
     def resume(self, recording_id: str) -> None:
-        """Take a recording up again that has failed: Failed becomes Processing, else nothing."""
+        """Change Failed to Processing; a recording in another state is not changed."""
         with self._database.transaction() as connection:
             connection.execute(
                 "UPDATE recordings SET state = 'Processing', reason = '', attempts = 0,"
@@ -221,101 +261,118 @@ class Store(Closeable):
                 (_now(), recording_id),
             )
 
-    def assign(self, recording_id: str, backend: str) -> None:
-        """Give a recording to another backend, whose own it is from then on."""
+    def assign(self, recording_id: str, backend: str, *, fallback: str = "") -> None:
+        """Make ``backend`` the owner; it starts without the state of the one before.
+
+        A deleted recording is not changed: its owner still has to clean up.
+
+        Args:
+            recording_id: which recording.
+            backend: the name of the new owner.
+            fallback: the name of the backend to assign it to when the service of
+                ``backend`` refuses the audio as too large; empty for none.
+        """
         with self._database.transaction() as connection:
             connection.execute(
-                "UPDATE recordings SET backend = ?, updated = ? WHERE id = ?",
-                (backend, _now(), recording_id),
+                "UPDATE recordings SET backend = ?, fallback = ?, step = '', backend_state = '',"
+                " next_poll = 0.0, updated = ? WHERE id = ? AND state <> 'Deleted'",
+                (backend, fallback, _now(), recording_id),
             )
 
     def transcript(self, recording_id: str) -> Transcript:
-        """Give the transcript of a completed recording.
+        """Return the transcript of a completed recording.
 
         Raises:
             MeetingNotFoundError: there is no such recording, or it was deleted.
             MeetingFailedError: it failed, with the reason.
             MeetingBusyError: it is not finished yet.
+            StoreError: the transcript is damaged.
         """
-        rows = self._database.rows(
-            "SELECT document FROM transcripts WHERE recording_id = ?", recording_id
-        )
-        if not rows:
+        transcript = transcripts.read(self._database, recording_id)
+        if transcript is None:
             raise _no_transcript(self.get(recording_id))
-        try:
-            return Transcript.from_dict(json.loads(rows[0][0]))
-        except (ValueError, KeyError, TypeError):  # their texts may quote the transcript
-            raise StoreError(
-                f"The stored transcript of recording {recording_id} is damaged: transcribe"
-                " its audio again."
-            ) from None
+        return transcript
 
     def delete(self, recording_id: str) -> None:
         """Delete audio, transcript, reason and notes; that it existed is still known.
+
+        The cleanup at the backend's service is then due, see :meth:`due_cleanups`;
+        backend_state is kept for it.
 
         Raises:
             StoreError: the audio cannot be removed; then nothing else is either.
         """
         with self._database.transaction() as connection:
-            recording = self._recording(_find(connection, recording_id))
-            connection.execute("DELETE FROM transcripts WHERE recording_id = ?", (recording_id,))
+            recording = self._recording(find(connection, recording_id))
+            transcripts.remove(connection, recording_id)
             connection.execute(
-                "UPDATE recordings SET state = 'Deleted', reason = '', notes = '[]',"
-                " request = ?, progress = NULL, updated = ? WHERE id = ?",
+                "UPDATE recordings SET state = 'Deleted', reason = '', notes = '[]', step = '',"
+                " request = ?, progress = NULL, cleanup_after = 0.0, updated = ? WHERE id = ?",
                 (dump_request(attrs.evolve(recording.request, phrases=())), _now(), recording_id),
             )
+            # Last: when it fails, the transaction is undone.
             _remove(recording.audio_path)
         self._database.forget()
 
-    def hold_meeting(self, meeting_id: str) -> Hold:
-        """Hold a meeting id while recording it.
+    def due_cleanups(self, now: float) -> list[Recording]:
+        """Return the deleted recordings whose cleanup is due at the Unix time ``now``."""
+        return self._select("WHERE cleanup_after <= ? ORDER BY cleanup_after", now)
+
+    def clean_later(self, recording_id: str, after: float) -> None:
+        """Postpone a pending cleanup to the Unix time ``after``; one that is done stays done."""
+        with self._database.transaction() as connection:
+            connection.execute(
+                "UPDATE recordings SET cleanup_after = ?, updated = ?"
+                " WHERE id = ? AND cleanup_after IS NOT NULL",
+                (after, _now(), recording_id),
+            )
+
+    def cleaned(self, recording_id: str) -> None:
+        """Record that the cleanup of a deleted recording is done; its backend_state goes."""
+        with self._database.transaction() as connection:
+            connection.execute(
+                "UPDATE recordings SET cleanup_after = NULL, backend_state = '', updated = ?"
+                " WHERE id = ? AND state = 'Deleted'",
+                (_now(), recording_id),
+            )
+        self._database.forget()  # the state may hold signed addresses
+
+    def lock_meeting(self, meeting_id: str) -> Lock:
+        """Lock a meeting id while recording it.
 
         Raises:
-            MeetingBusyError: it is held already, by this process or another.
+            MeetingBusyError: it is locked already, by this process or another.
         """
         busy = (
             f"Meeting {meeting_id!r} is being recorded already, by another program or another"
             " part of this one: wait until it ends, or use another id."
         )
-        return Hold(self.directory / "locks", f"meeting:{meeting_id}", busy)
+        return Lock(self.directory / "locks", f"meeting:{meeting_id}", busy)
 
-    def hold_recording(self, recording_id: str) -> Hold:
-        """Hold a recording while processing it.
+    def lock_recording(self, recording_id: str) -> Lock:
+        """Lock a recording while changing it.
 
         Raises:
-            MeetingBusyError: it is held already, by this process or another.
+            MeetingBusyError: it is locked already, by this process or another.
         """
         busy = f"Recording {recording_id} is being processed already: ask again later."
-        return Hold(self.directory / "locks", f"recording:{recording_id}", busy)
+        return Lock(self.directory / "locks", f"recording:{recording_id}", busy)
+
+    def _select(self, condition: str, *values: object) -> list[Recording]:
+        rows = self._database.rows(f"{SELECT} {condition}", *values)
+        return [self._recording(row) for row in rows]
 
     def _recording(self, row: tuple[Any, ...]) -> Recording:
         return from_row(row, self.directory / "audio")
 
 
-def _find(connection: sqlite3.Connection, recording_id: str) -> tuple[Any, ...]:
-    row: tuple[Any, ...] | None = connection.execute(
-        f"{SELECT} WHERE id = ?", (recording_id,)
-    ).fetchone()
-    if row is None:
-        raise _unknown(recording_id)
-    return row
-
-
-def _state(connection: sqlite3.Connection, recording_id: str) -> JobState:
-    return JobState(_find(connection, recording_id)[3])
-
-
-def _unknown(recording_id: str) -> MeetingNotFoundError:
-    return MeetingNotFoundError(f"There is no recording {recording_id!r} in the meeting store.")
-
-
 def _no_transcript(recording: Recording) -> SpeechError:
-    what = f"Meeting {recording.meeting_id!r}"
+    subject = f"Meeting {recording.meeting_id!r}"
     if recording.state is JobState.DELETED:
-        return MeetingNotFoundError(f"{what} was deleted.")
+        return MeetingNotFoundError(f"{subject} was deleted.")
     if recording.state is JobState.FAILED:
-        return MeetingFailedError(f"{what} failed: {recording.reason}")
-    return MeetingBusyError(f"{what} is not finished yet: ask again later.")
+        return MeetingFailedError(f"{subject} failed: {recording.reason}")
+    return MeetingBusyError(f"{subject} is not finished yet: ask again later.")
 
 
 def _remove(audio: Path) -> None:

@@ -1,25 +1,24 @@
-"""Fetching a transcript later, by id: what the clients of meetings and conversations share.
+"""The client that fetches transcripts by id, shared by the meeting and conversation eras.
 
-One thing of the C# and Java clients is not copied: those took any answer that was no
-transcript, an unknown id too, for "still uploading", and waited for ever
+One behavior of the C# and Java clients is not copied: they read every answer that is no
+transcript, even the one for an unknown id, as "still uploading", and waited for ever
 (docs/protocol/legacy-interface.md, 2.2).  Here that is an error.
 """
 
 from __future__ import annotations
 
+import threading
+import weakref
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 
 from speech_compat._sdk.config import SpeechConfig
-from speech_compat._session import event_loop as _runtime
+from speech_compat._session import event_loop
 
 if TYPE_CHECKING:
-    from speech_adapters.contract import MeetingStatus
-    from speech_adapters.transcript import Transcript
+    from speech_adapters.meetings import MeetingService
 
 __all__ = ["STATES", "RemoteClient", "RemoteResponse"]
-
-T = TypeVar("T")
 
 STATES: Final = ("Uploading", "Processing", "Completed", "Failed", "Deleted")
 
@@ -36,15 +35,19 @@ class RemoteResponse:
     body: dict[str, Any]
 
     def json(self) -> dict[str, Any]:
-        """Give the body."""
+        """Return the body."""
         return self.body
 
 
 class RemoteClient:
-    """Asks about meetings by id: the backend that recorded it here, or the configured one.
+    """Reads the status and transcript of meetings by id.
+
+    A meeting is looked up with the backend that recorded it on this machine, otherwise with
+    the configured one.  The settings are read at the first request and kept, like the
+    connections, for the client's lifetime.
 
     Args:
-        config: says which backend; its key and region are for backends that need them.
+        config: names the backend; its key and region are for backends that need them.
 
     Raises:
         ValueError: it is no SpeechConfig.
@@ -54,36 +57,61 @@ class RemoteClient:
         if not isinstance(config, SpeechConfig):
             raise ValueError("config must be a SpeechConfig instance")
         self._config = config
+        # Guards the next attribute: requests may come from several threads at once.
+        self._lock = threading.Lock()
+        self._service: MeetingService | None = None
 
     def delete_remote_transcription(self, id: str) -> RemoteResponse:  # noqa: A002
         """Delete audio and transcript.
 
         Raises:
-            RuntimeError: there is no such meeting, or it is being recorded just now.
+            RuntimeError: there is no such meeting, or it is being recorded.
         """
-        self._ask("delete_meeting", id)
-        return RemoteResponse(200, {"id": id, "processingStatus": STATES.index("Deleted")})
+        self._request("delete", id)
+        return _deleted(id)
 
     async def delete_remote_transcription_async(self, id: str) -> RemoteResponse:  # noqa: A002
-        """Like :meth:`delete_remote_transcription`."""
-        import asyncio
+        """Like :meth:`delete_remote_transcription`, awaited."""
+        await self._request_async("delete", id)
+        return _deleted(id)
 
-        return await asyncio.to_thread(self.delete_remote_transcription, id)
-
-    def _status(self, id: str) -> MeetingStatus:  # noqa: A002
-        status: MeetingStatus = self._ask("meeting_status", id)
-        return status
-
-    def _transcript(self, id: str) -> Transcript:  # noqa: A002
-        transcript: Transcript = self._ask("meeting_transcript", id)
-        return transcript
-
-    def _ask(self, question: str, id: str) -> Any:  # noqa: A002
-        from speech_adapters import asking
+    def _request(self, method: str, meeting_id: str) -> Any:
+        """Call a method of the meeting service and wait for its result."""
         from speech_adapters.errors import SpeechError
-        from speech_compat._session.mapping import settings_of
 
         try:
-            return _runtime.call(getattr(asking, question), settings_of(self._config), id)
+            return event_loop.call(self._run, method, meeting_id)
         except SpeechError as error:
             raise RuntimeError(str(error)) from error
+
+    async def _request_async(self, method: str, meeting_id: str) -> Any:
+        """Call a method of the meeting service and await its result."""
+        from speech_adapters.errors import SpeechError
+
+        try:
+            return await event_loop.call_async(self._run, method, meeting_id)
+        except SpeechError as error:
+            raise RuntimeError(str(error)) from error
+
+    async def _run(self, method: str, meeting_id: str) -> Any:
+        """Call a method of the meeting service, on the process's event loop."""
+        from speech_adapters import threads
+
+        # Settings are files, and backends are imports: not on the event loop.
+        service = await threads.COMPUTE.run(self._acquire)
+        return await getattr(service, method)(meeting_id)
+
+    def _acquire(self) -> MeetingService:
+        from speech_compat._session import services
+        from speech_compat._session.mapping.requests import settings_of
+
+        with self._lock:
+            if self._service is None:
+                self._service = services.acquire(settings_of(self._config))
+                # The legacy clients have no close method, so the last reference ends the use.
+                weakref.finalize(self, services.release, self._service)
+            return self._service
+
+
+def _deleted(meeting_id: str) -> RemoteResponse:
+    return RemoteResponse(200, {"id": meeting_id, "processingStatus": STATES.index("Deleted")})

@@ -1,8 +1,7 @@
-"""The transcription of one meeting as an operation that is waited for.
+"""The transcription of one meeting as a long-running operation.
 
-The shape is that of the C# and Java clients (docs/protocol/legacy-interface.md, 2.2,
-docs/protocol/legacy-interface.md, 2.3), with Python's spelling, plus the methods of an
-azure-core poller by their names.
+Its shape is that of the C# and Java clients (docs/protocol/legacy-interface.md, 2.2),
+with Python's spelling, plus the methods of an azure-core poller by their names.
 """
 
 from __future__ import annotations
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar
 from speech_compat._remote.client import STATES, RemoteClient, RemoteResponse
 
 if TYPE_CHECKING:
+    from speech_adapters.contract import MeetingStatus
     from speech_adapters.transcript import Transcript
 
 __all__ = ["Operation"]
@@ -24,7 +24,8 @@ __all__ = ["Operation"]
 ResultT = TypeVar("ResultT")
 
 _POLL_SECONDS: Final = 10.0
-_GLANCE_SECONDS: Final = 0.2
+# How soon an asynchronous wait notices abandon(), which other threads may call.
+_ABANDON_SECONDS: Final = 0.2
 _NOT_POLLED: Final = "NotStarted"
 
 
@@ -33,7 +34,7 @@ class Operation(Generic[ResultT]):
 
     Args:
         id: the meeting's id.
-        client: whom to ask.
+        client: the client that sends the requests.
         polling_interval: seconds between two requests while waiting.
 
     Raises:
@@ -50,15 +51,16 @@ class Operation(Generic[ResultT]):
             raise ValueError("id must not be empty")
         self._id = id
         self._client = client
-        self._interval = _positive(polling_interval)
+        self._interval = _positive(polling_interval)  # seconds
+        # Serializes requests of several threads: those after the final one send nothing.
         self._lock = threading.RLock()
-        self._state = _NOT_POLLED
-        self._reason = ""
-        self._value: ResultT | None = None
-        self._callbacks: list[Callable[[Any], Any]] = []
-        self._progress: float | None = None
-        self._step = ""
-        self._abandoned = threading.Event()
+        self._state = _NOT_POLLED  # of the last answer
+        self._reason = ""  # of the last answer, for a failure
+        self._progress: float | None = None  # of the last answer
+        self._step = ""  # of the last answer
+        self._value: ResultT | None = None  # read at most once
+        self._callbacks: list[Callable[[Any], Any]] = []  # called once, then dropped
+        self._abandoned = threading.Event()  # set by abandon(), until the next wait
 
     @property
     def id(self) -> str:
@@ -72,17 +74,17 @@ class Operation(Generic[ResultT]):
 
     @property
     def has_value(self) -> bool:
-        """Whether :attr:`value` was read with success."""
+        """Whether :attr:`value` was read successfully."""
         return self._value is not None
 
     @property
     def progress(self) -> float | None:
-        """The share of the audio processed when last asked, 0 to 1, or ``None``."""
+        """The share of the audio processed at the last request, 0 to 1, or ``None``."""
         return self._progress
 
     @property
     def step(self) -> str:
-        """What was being done when last asked, for people; empty when nothing is known."""
+        """The processing step at the last request, in words; empty when unknown."""
         return self._step
 
     @property
@@ -90,45 +92,43 @@ class Operation(Generic[ResultT]):
         """The result.
 
         Raises:
-            RuntimeError: it is not completed, failed (with the reason) or deleted; the
-                last two with the words of the C# client.
+            RuntimeError: the operation is not completed, or it failed (with the reason)
+                or was deleted; the last two with the texts of the C# client.
         """
         with self._lock:
             if self._value is None:
                 self._require_completed()
-                self._value = self._result_of(self._client._transcript(self._id))
+                self._value = self._result_of(self._client._request("transcript", self._id))
             return self._value
 
     def get_raw_response(self) -> RemoteResponse:
-        """Give the last answer."""
+        """Return the last answer."""
         body: dict[str, Any] = {"id": self._id}
         if self._state in STATES:
             body["processingStatus"] = STATES.index(self._state)
         return RemoteResponse(200, body)
 
     def update_status(self) -> RemoteResponse:
-        """Ask once, unless it has completed already.
+        """Request the status once, unless the operation has completed already.
 
         Raises:
-            RuntimeError: there is no such meeting, or the backend cannot be asked.
+            RuntimeError: there is no such meeting, or the backend cannot be reached.
         """
-        callbacks: list[Callable[[Any], Any]] = []
         with self._lock:
-            if not self.has_completed:
-                status = self._client._status(self._id)
-                self._state, self._reason = status.state.value, status.reason
-                self._progress, self._step = status.progress, status.step
-                if self.has_completed:
-                    callbacks, self._callbacks = self._callbacks, []
-        for callback in callbacks:
-            callback(self)
-        return self.get_raw_response()
+            if self.has_completed:
+                return self.get_raw_response()
+            self._state_from(self._client._request("status", self._id))
+        return self._answered()
 
     async def update_status_async(self) -> RemoteResponse:
-        """Like :meth:`update_status`."""
-        import asyncio
-
-        return await asyncio.to_thread(self.update_status)
+        """Like :meth:`update_status`, awaited."""
+        if self.has_completed:
+            return self.get_raw_response()
+        status = await self._client._request_async("status", self._id)
+        with self._lock:
+            if not self.has_completed:  # by another request meanwhile
+                self._state_from(status)
+        return self._answered()
 
     def wait_for_completion(
         self,
@@ -136,22 +136,22 @@ class Operation(Generic[ResultT]):
         timeout: float | None = None,
         on_progress: Callable[[Any], Any] | None = None,
     ) -> ResultT:
-        """Ask, then wait, until it has completed; gives the result.
+        """Request the status until the operation has completed, and return the result.
 
         Args:
-            polling_interval: seconds between two requests, 10 unless said otherwise.
-            timeout: seconds after which to give up; ``None`` waits for ever.
+            polling_interval: seconds between two requests; 10 by default.
+            timeout: seconds to wait at most; ``None`` for no limit.
             on_progress: called with this operation after every request.
 
         Raises:
-            TimeoutError: it is not completed yet, or :meth:`abandon` was called; the
-                meeting goes on, and waiting again does too.
+            TimeoutError: it is not completed yet, or :meth:`abandon` was called.  The
+                meeting is still processed, and waiting can be repeated.
             RuntimeError: it failed or was deleted, or there is no such meeting.
         """
         interval = self._interval if polling_interval is None else _positive(polling_interval)
         deadline = None if timeout is None else time.monotonic() + timeout
         self._abandoned.clear()
-        while not self._look(on_progress).has_completed:
+        while not self._poll(on_progress).has_completed:
             self._rest(interval, deadline)
         return self.value
 
@@ -161,48 +161,46 @@ class Operation(Generic[ResultT]):
         timeout: float | None = None,
         on_progress: Callable[[Any], Any] | None = None,
     ) -> ResultT:
-        """Like :meth:`wait_for_completion`."""
-        import asyncio
-
+        """Like :meth:`wait_for_completion`, awaited."""
         interval = self._interval if polling_interval is None else _positive(polling_interval)
         deadline = None if timeout is None else time.monotonic() + timeout
         self._abandoned.clear()
-        while not (await asyncio.to_thread(self._look, on_progress)).has_completed:
-            pause = self._pause(interval, deadline)
-            while pause > 0 and not self._abandoned.is_set():
-                await asyncio.sleep(min(pause, _GLANCE_SECONDS))
-                pause -= _GLANCE_SECONDS
-            self._check_abandoned()
-        return await asyncio.to_thread(lambda: self.value)
+        while True:
+            await self.update_status_async()
+            if on_progress is not None:
+                on_progress(self)
+            if self.has_completed:
+                return await self._value_async()
+            await self._rest_async(interval, deadline)
 
     def result(self, timeout: float | None = None) -> ResultT:
-        """Like :meth:`wait_for_completion`; never gives anything unfinished."""
+        """Like :meth:`wait_for_completion`; never returns anything unfinished."""
         return self.wait_for_completion(timeout=timeout)
 
     def abandon(self) -> None:
-        """Wait no longer: whoever waits in another thread gets a TimeoutError.
+        """End the waits of other threads and tasks, which raise TimeoutError.
 
-        Nothing happens to the meeting itself; any operation of its id, this one too, can
+        The meeting itself is not affected; any operation of its id, including this one, can
         be waited for again.
         """
         self._abandoned.set()
 
     def wait(self, timeout: float | None = None) -> None:
-        """Wait until it has completed, in whatever way, or ``timeout`` seconds have passed."""
+        """Wait until the operation has reached a final state, or for ``timeout`` seconds."""
         deadline = None if timeout is None else time.monotonic() + timeout
         self._abandoned.clear()
-        while not self._look().has_completed:
+        while not self._poll().has_completed:
             try:
                 self._rest(self._interval, deadline)
             except TimeoutError:
                 return
 
     def done(self) -> bool:
-        """Whether it had completed when last asked."""
+        """Whether it had completed at the last request."""
         return self.has_completed
 
     def status(self) -> str:
-        """Give the last state: ``NotStarted`` before the first request, then ``Uploading``,
+        """Return the last state: ``NotStarted`` before the first request, then ``Uploading``,
         ``Processing``, ``Completed``, ``Failed`` or ``Deleted``.
         """  # noqa: D205
         return self._state
@@ -216,13 +214,13 @@ class Operation(Generic[ResultT]):
         func(self)
 
     def continuation_token(self) -> str:
-        """Give a text from which another process makes this operation again."""
+        """Return a text from which another process recreates this operation."""
         document = json.dumps({"version": 1, "id": self._id})
         return base64.urlsafe_b64encode(document.encode()).decode()
 
     @classmethod
     def from_continuation_token(cls, continuation_token: str, client: RemoteClient) -> Self:
-        """Make an operation from :meth:`continuation_token`.
+        """Recreate an operation from :meth:`continuation_token`.
 
         Raises:
             ValueError: it is no such text.
@@ -236,28 +234,59 @@ class Operation(Generic[ResultT]):
     def _result_of(self, transcript: Transcript) -> ResultT:
         raise NotImplementedError
 
-    def _look(self, on_progress: Callable[[Any], Any] | None = None) -> Self:
+    async def _value_async(self) -> ResultT:
+        if self._value is None and self._state == "Completed":
+            transcript = await self._client._request_async("transcript", self._id)
+            with self._lock:
+                if self._value is None:
+                    self._value = self._result_of(transcript)
+        return self.value
+
+    def _poll(self, on_progress: Callable[[Any], Any] | None = None) -> Self:
         self.update_status()
         if on_progress is not None:
             on_progress(self)
         return self
 
+    def _state_from(self, status: MeetingStatus) -> None:
+        self._state, self._reason = status.state.value, status.reason
+        self._progress, self._step = status.progress, status.step
+
+    def _answered(self) -> RemoteResponse:
+        """Call the callbacks of a completed operation, without the lock; return the answer."""
+        callbacks: list[Callable[[Any], Any]] = []
+        with self._lock:
+            if self.has_completed:
+                callbacks, self._callbacks = self._callbacks, []
+        for callback in callbacks:
+            callback(self)
+        return self.get_raw_response()
+
     def _rest(self, interval: float, deadline: float | None) -> None:
         self._abandoned.wait(self._pause(interval, deadline))
+        self._check_abandoned()
+
+    async def _rest_async(self, interval: float, deadline: float | None) -> None:
+        import asyncio  # slow to import, and most programs are synchronous
+
+        pause = self._pause(interval, deadline)
+        while pause > 0 and not self._abandoned.is_set():
+            await asyncio.sleep(min(pause, _ABANDON_SECONDS))
+            pause -= _ABANDON_SECONDS
         self._check_abandoned()
 
     def _check_abandoned(self) -> None:
         if self._abandoned.is_set():
             raise TimeoutError(
-                f"Waiting for meeting {self._id!r} was abandoned (state {self._state}): it goes"
-                " on, ask again later."
+                f"Waiting for meeting {self._id!r} was abandoned (state {self._state}). It is still"
+                " processed: wait again later."
             )
 
     def _pause(self, interval: float, deadline: float | None) -> float:
         left = interval if deadline is None else deadline - time.monotonic()
         if left <= 0:
             raise TimeoutError(
-                f"Meeting {self._id!r} is not completed yet (state {self._state}): ask again later."
+                f"Meeting {self._id!r} is not completed yet (state {self._state}): wait again."
             )
         return min(interval, left)
 

@@ -1,11 +1,11 @@
-"""``SpeechConfig``: whom to ask, in which language, with which properties."""
+"""``SpeechConfig``: resource, credentials, language and properties."""
 
 from __future__ import annotations
 
 from typing import Any
 from urllib.parse import quote
 
-from speech_compat._sdk.unsupported import member_left_out
+from speech_compat._sdk.unsupported import unsupported_member
 from speech_compat.enums import OutputFormat, ProfanityOption, ServicePropertyChannel
 from speech_compat.properties import PropertyCollection, PropertyId
 
@@ -15,24 +15,24 @@ _MAX_PORT = 65535
 
 
 class PropertyHolder:
-    """What ``SpeechConfig`` and ``AudioConfig`` share: properties by id and by name."""
+    """Base class of ``SpeechConfig`` and ``AudioConfig``: properties by id and by name."""
 
     def __init__(self) -> None:
         self._properties = PropertyCollection(None)
 
     def get_property(self, property_id: PropertyId) -> str:
-        """Give a property by id, empty when not set.
+        """Return a property by id; an empty string if it is not set.
 
         Raises:
-            TypeError: the id is no PropertyId.
+            TypeError: the id is not a PropertyId.
         """
         return self._properties.get_property(property_id)
 
     def get_property_by_name(self, property_name: str) -> str:
-        """Give a property by name, empty when not set.
+        """Return a property by name; an empty string if it is not set.
 
         Raises:
-            TypeError: the name is no text.
+            TypeError: the name is not a string.
         """
         return self._properties.get_property_by_name(property_name)
 
@@ -40,7 +40,7 @@ class PropertyHolder:
         """Set a property by id.
 
         Raises:
-            TypeError: the id is no PropertyId or the value no text.
+            TypeError: the id is not a PropertyId or the value not a string.
             RuntimeError: the value is ``None`` (the real package's code 5).
         """
         if isinstance(property_id, PropertyId) and value is None:
@@ -51,7 +51,7 @@ class PropertyHolder:
         """Set a property by name.
 
         Raises:
-            TypeError: name or value is no text.
+            TypeError: name or value is not a string.
         """
         self._properties.set_property_by_name(property_name, value)
 
@@ -59,7 +59,7 @@ class PropertyHolder:
         """Set several properties by id.
 
         Raises:
-            TypeError: an id is no PropertyId or a value no text.
+            TypeError: an id is not a PropertyId or a value not a string.
         """
         for property_id, value in properties.items():
             self.set_property(property_id, value)
@@ -68,22 +68,22 @@ class PropertyHolder:
         """Set several properties by name.
 
         Raises:
-            TypeError: a name or value is no text.
+            TypeError: a name or value is not a string.
         """
         for name, value in properties.items():
             self.set_property_by_name(name, value)
 
 
 class SpeechConfig(PropertyHolder):
-    """Configuration, given as subscription+region, auth_token+region, endpoint or host.
+    """Configuration from subscription and region, auth_token and region, endpoint, or host.
 
-    The local backend needs no key; any text does.  Which backend serves is set by
-    properties whose names begin with ``speech-compat.`` (see docs/configuration.md).
+    The local backend ignores the key.  Properties whose names begin with
+    ``speech-compat.`` select and configure the backend (see docs/configuration.md).
 
     Raises:
-        ValueError: the arguments do not go together (texts as in the real package,
+        ValueError: the arguments cannot be combined (texts as in the real package,
             docs/protocol/legacy-interface.md, 4.3).
-        RuntimeError: a value is empty.
+        RuntimeError: a value is empty (the real package's code 5).
     """
 
     def __init__(
@@ -100,9 +100,10 @@ class SpeechConfig(PropertyHolder):
         super().__init__()
         key = subscription if key_credential is None else key_credential.key
         _check_arguments(key, region, endpoint, host, auth_token, token_credential)
+        # Objects, which the collection of string properties cannot hold.
         self._token_credential = token_credential
         self._key_credential = key_credential
-        given = {
+        values = {
             PropertyId.SpeechServiceConnection_Key: key,
             PropertyId.SpeechServiceConnection_Region: region,
             PropertyId.SpeechServiceConnection_Endpoint: endpoint,
@@ -110,7 +111,7 @@ class SpeechConfig(PropertyHolder):
             PropertyId.SpeechServiceAuthorization_Token: auth_token,
             PropertyId.SpeechServiceConnection_RecoLanguage: speech_recognition_language,
         }
-        self.set_properties({name: value for name, value in given.items() if value is not None})
+        self.set_properties({name: value for name, value in values.items() if value is not None})
 
     @property
     def output_format(self) -> OutputFormat:
@@ -131,7 +132,7 @@ class SpeechConfig(PropertyHolder):
 
     @property
     def speech_recognition_language(self) -> str:
-        """The language spoken, as a BCP-47 tag; setting it to an empty text is refused."""
+        """The spoken language as a BCP-47 tag; an empty string raises RuntimeError."""
         return self.get_property(PropertyId.SpeechServiceConnection_RecoLanguage)
 
     @speech_recognition_language.setter
@@ -142,7 +143,7 @@ class SpeechConfig(PropertyHolder):
 
     @property
     def endpoint_id(self) -> str:
-        """The id of a custom model."""
+        """The id of the custom model; empty without one."""
         return self.get_property(PropertyId.SpeechServiceConnection_EndpointId)
 
     @endpoint_id.setter
@@ -151,7 +152,7 @@ class SpeechConfig(PropertyHolder):
 
     @property
     def authorization_token(self) -> str:
-        """A token, in place of the key."""
+        """The authorization token, used instead of the key; may be renewed."""
         return self.get_property(PropertyId.SpeechServiceAuthorization_Token)
 
     @authorization_token.setter
@@ -160,7 +161,7 @@ class SpeechConfig(PropertyHolder):
 
     @property
     def model(self) -> str:
-        """The name of a model (1.53)."""
+        """The name of the model (1.53)."""
         return self.get_property(PropertyId.SpeechServiceConnection_RecoModelName)
 
     @model.setter
@@ -171,76 +172,76 @@ class SpeechConfig(PropertyHolder):
 
     @property
     def subscription_key(self) -> str:
-        """The key given."""
+        """The subscription key."""
         return self.get_property(PropertyId.SpeechServiceConnection_Key)
 
     @property
     def region(self) -> str:
-        """The region given."""
+        """The region of the resource."""
         return self.get_property(PropertyId.SpeechServiceConnection_Region)
 
     @property
     def token_credential(self) -> Any:
-        """The azure-identity credential given, or ``None``."""
+        """The azure-identity credential, or ``None``."""
         return self._token_credential
 
     @property
     def key_credential(self) -> Any:
-        """The key credential given, or ``None``."""
+        """The key credential, or ``None``."""
         return self._key_credential
 
     def set_proxy(
         self, hostname: str, port: int, username: str | None = None, password: str | None = None
     ) -> None:
-        """Go through a proxy.
+        """Connect through an HTTP proxy.
 
         Raises:
-            ValueError: the host is missing or the port impossible.
+            ValueError: the host is empty or the port is not between 1 and 65535.
         """
         if not hostname:
             raise ValueError("hostname is a required parameter")
         if not 0 < port <= _MAX_PORT:
             raise ValueError(f"{port} is not a valid port")
-        given = {
+        values = {
             PropertyId.SpeechServiceConnection_ProxyHostName: hostname,
             PropertyId.SpeechServiceConnection_ProxyPort: str(port),
             PropertyId.SpeechServiceConnection_ProxyUserName: username,
             PropertyId.SpeechServiceConnection_ProxyPassword: password,
         }
-        self.set_properties({name: value for name, value in given.items() if value is not None})
+        self.set_properties({name: value for name, value in values.items() if value is not None})
 
     @property
     def speech_synthesis_language(self) -> str:
-        """Left out: raises NotImplementedError."""
-        raise member_left_out("SpeechConfig.speech_synthesis_language")
+        """Not included: raises NotImplementedError."""
+        raise unsupported_member("SpeechConfig.speech_synthesis_language")
 
     @speech_synthesis_language.setter
     def speech_synthesis_language(self, language: str) -> None:  # noqa: ARG002
-        raise member_left_out("SpeechConfig.speech_synthesis_language")
+        raise unsupported_member("SpeechConfig.speech_synthesis_language")
 
     @property
     def speech_synthesis_voice_name(self) -> str:
-        """Left out: raises NotImplementedError."""
-        raise member_left_out("SpeechConfig.speech_synthesis_voice_name")
+        """Not included: raises NotImplementedError."""
+        raise unsupported_member("SpeechConfig.speech_synthesis_voice_name")
 
     @speech_synthesis_voice_name.setter
     def speech_synthesis_voice_name(self, voice: str) -> None:  # noqa: ARG002
-        raise member_left_out("SpeechConfig.speech_synthesis_voice_name")
+        raise unsupported_member("SpeechConfig.speech_synthesis_voice_name")
 
     @property
     def speech_synthesis_output_format_string(self) -> str:
-        """Left out: raises NotImplementedError."""
-        raise member_left_out("SpeechConfig.speech_synthesis_output_format_string")
+        """Not included: raises NotImplementedError."""
+        raise unsupported_member("SpeechConfig.speech_synthesis_output_format_string")
 
     def set_speech_synthesis_output_format(self, format_id: object) -> None:  # noqa: ARG002
-        """Left out: raises NotImplementedError."""
-        raise member_left_out("SpeechConfig.set_speech_synthesis_output_format")
+        """Not included: raises NotImplementedError."""
+        raise unsupported_member("SpeechConfig.set_speech_synthesis_output_format")
 
     def set_service_property(self, name: str, value: str, channel: ServicePropertyChannel) -> None:
-        """Set a property of the service, as ``transcriptionMode``.
+        """Set a property of the service, for example ``transcriptionMode``.
 
         Raises:
-            TypeError: the channel is no ServicePropertyChannel.
+            TypeError: the channel is not a ServicePropertyChannel.
             RuntimeError: name or value is empty.
         """
         if not isinstance(channel, ServicePropertyChannel):
@@ -250,16 +251,17 @@ class SpeechConfig(PropertyHolder):
         if channel is ServicePropertyChannel.HttpHeader:
             self.set_property_by_name(f"HttpHeader#{name}", value)
             return
+        # Several properties accumulate in one query, as in the real package.
         queries = PropertyId.SpeechServiceConnection_UserDefinedQueryParameters
         before = self.get_property(queries)
         query = f"{quote(name, safe='')}={quote(value, safe='')}"
         self.set_property(queries, f"{before}&{query}" if before else query)
 
     def set_profanity(self, profanity_option: ProfanityOption) -> None:
-        """Say what is done with profanity.
+        """Select how profanity is handled.
 
         Raises:
-            TypeError: it is no ProfanityOption.
+            TypeError: the option is not a ProfanityOption.
         """
         if not isinstance(profanity_option, ProfanityOption):
             raise TypeError("bad option, must be ProfanityOption")
@@ -268,15 +270,15 @@ class SpeechConfig(PropertyHolder):
         )
 
     def enable_audio_logging(self) -> None:
-        """Ask the service to keep the audio."""
+        """Request that the service keeps the audio."""
         self.set_property(PropertyId.SpeechServiceConnection_EnableAudioLogging, "true")
 
     def request_word_level_timestamps(self) -> None:
-        """Ask for word timings."""
+        """Request word timings."""
         self.set_property(PropertyId.SpeechServiceResponse_RequestWordLevelTimestamps, "true")
 
     def enable_dictation(self) -> None:
-        """Ask for dictation."""
+        """Request dictation mode."""
         self.set_property(PropertyId.SpeechServiceConnection_RecoMode, "DICTATION")
 
 
@@ -288,7 +290,7 @@ def _check_arguments(
     token: str | None,
     credential: object,
 ) -> None:
-    """Refuse what the real package refuses, in its order and with its texts."""
+    """Raise the real package's errors, in its order and with its texts."""
     address = endpoint is not None or host is not None
     if region is not None and address:
         raise ValueError(

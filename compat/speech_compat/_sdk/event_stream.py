@@ -1,14 +1,13 @@
-"""asyncio for those who want it; the legacy forms stay as they are."""
+"""Events of a transcriber for programs that use asyncio."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from speech_compat._sdk.events import EventSignal
-    from speech_compat._sdk.transcriber import ResultEventArgs
+from speech_compat._sdk.events import EventSignal
+from speech_compat._sdk.results import ResultEventArgs
 
 __all__ = ["EventStream"]
 
@@ -16,11 +15,13 @@ __all__ = ["EventStream"]
 class EventStream:
     """The results of a transcriber as an asynchronous iterator, to the session's end.
 
-    Listens from its creation on, in the running loop; what is not read yet is kept.
+    Collects events from its creation on, in the running event loop.  Events that are not
+    read yet are kept.
     """
 
     def __init__(self, results: tuple[EventSignal, ...], stopped: EventSignal) -> None:
         self._loop = asyncio.get_running_loop()
+        # None marks the end of the session.
         self._queue: asyncio.Queue[ResultEventArgs[Any] | None] = asyncio.Queue()
         self._connections: list[tuple[EventSignal, Callable[[Any], None]]] = [
             *((signal, self._put) for signal in results),
@@ -40,19 +41,17 @@ class EventStream:
         return event
 
     async def aclose(self) -> None:
-        """Listen no more.  Idempotent."""
+        """Disconnect from the signals.  Idempotent."""
         connections, self._connections = self._connections, []
         for signal, callback in connections:
             signal._disconnect(callback)
-        self._queue.put_nowait(None)  # whoever reads on is at the end
+        # A reader that waits, or reads again, must come to the end.
+        self._queue.put_nowait(None)
 
-    def _put(self, event: ResultEventArgs[Any]) -> None:
-        self._hand_over(event)
-
-    def _end(self, _: object) -> None:
-        self._hand_over(None)
-
-    def _hand_over(self, event: ResultEventArgs[Any] | None) -> None:
-        """Come over from the worker thread; a loop that was closed has no readers."""
+    def _put(self, event: ResultEventArgs[Any] | None) -> None:
+        # Called in the session's event thread; a closed loop has no readers any more.
         if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._queue.put_nowait, event)
+
+    def _end(self, _: object) -> None:
+        self._put(None)

@@ -1,4 +1,4 @@
-"""What the legacy interface gives back and calls back: futures and signals."""
+"""Futures and event signals, which the legacy interface returns and calls back."""
 
 from __future__ import annotations
 
@@ -14,10 +14,15 @@ _logger = logging.getLogger("speech_compat")
 
 
 class EventSignal:
-    """Callbacks, called in the order they were connected.
+    """Calls its callbacks in the order in which they were connected.
 
-    An exception in a callback does not reach the caller or the other callbacks; it
-    is logged (the real package traces it, docs/protocol/legacy-interface.md, 4.3).
+    An exception in a callback reaches neither the caller nor the other callbacks.  It is
+    logged; the real package traces it (docs/protocol/legacy-interface.md, 4.3).
+
+    Args:
+        obj: ignored; the real package's constructor has it.
+        connection_changed_callback: called with the signal after a callback was connected
+            or disconnected.
     """
 
     def __init__(
@@ -25,26 +30,27 @@ class EventSignal:
         obj: object,  # noqa: ARG002
         connection_changed_callback: Callable[[EventSignal], Any] | None,
     ) -> None:
+        # Replaced, never changed, so that signal() may iterate while others connect.
         self._callbacks: list[Callable[[Any], Any]] = []
-        self._changed = connection_changed_callback
+        self._on_change = connection_changed_callback
 
     def connect(self, callback: Callable[[Any], Any]) -> None:
-        """Call ``callback(event)`` from now on, in a worker thread."""
+        """Call ``callback(event)`` for each event from now on, in a worker thread."""
         self._callbacks = [*self._callbacks, callback]
-        self._tell_changed()
+        self._notify_changed()
 
     def disconnect_all(self) -> None:
-        """Call nobody any more."""
+        """Disconnect all callbacks."""
         self._callbacks = []
-        self._tell_changed()
+        self._notify_changed()
 
     def _disconnect(self, callback: Callable[[Any], Any]) -> None:
-        """Call ``callback`` no more; the real package cannot do that."""
+        """Disconnect one callback; the real package has no such method."""
         self._callbacks = [found for found in self._callbacks if found != callback]
-        self._tell_changed()
+        self._notify_changed()
 
     def is_connected(self) -> bool:
-        """Whether there is any callback."""
+        """Whether a callback is connected."""
         return bool(self._callbacks)
 
     def signal(self, payload: Any) -> None:
@@ -55,18 +61,18 @@ class EventSignal:
             except Exception:
                 _logger.exception("A callback connected to an event signal failed.")
 
-    def _tell_changed(self) -> None:
-        if self._changed is not None:
-            self._changed(self)
+    def _notify_changed(self) -> None:
+        if self._on_change is not None:
+            self._on_change(self)
 
 
 class ResultFuture(Generic[T]):
-    """The outcome of a call that ends in ``_async``.
+    """The outcome of a method whose name ends in ``_async``.
 
-    :meth:`get` does the work, or waits for it, the first time; later calls give the
-    same value or raise the same error.  Calls on a meeting do nothing before
-    ``get``; start and stop have begun when they return (docs/protocol/legacy-interface.md, 4.3).
-    It can be awaited too, in place of ``get``.
+    The first :meth:`get` does the work or waits for it; later calls return the same value
+    or raise the same error.  Methods of a meeting do nothing before ``get``; start and stop
+    have begun when they return (docs/protocol/legacy-interface.md, 4.3).  ``await`` can
+    replace ``get``.
     """
 
     def __init__(
@@ -75,15 +81,17 @@ class ResultFuture(Generic[T]):
         get_function: Callable[[Any], Any],
         wrapped_type: Callable[[Any], T] | None,
     ) -> None:
+        # None once it was called.
         self._work: Callable[[], T] | None = lambda: _wrapped(
             get_function(async_handle), wrapped_type
         )
+        # Two threads that call get() must not do the work twice.
         self._lock = threading.Lock()
         self._value: T
         self._error: BaseException | None = None
 
     def get(self) -> T:
-        """Wait for the outcome.
+        """Return the outcome; waits for it.
 
         Raises:
             RuntimeError: the call failed.
@@ -91,7 +99,10 @@ class ResultFuture(Generic[T]):
         with self._lock:
             work, self._work = self._work, None
             if work is not None:
-                self._run(work)
+                try:
+                    self._value = work()
+                except Exception as error:
+                    self._error = error
         if self._error is not None:
             raise self._error
         return self._value
@@ -102,15 +113,9 @@ class ResultFuture(Generic[T]):
 
         return asyncio.to_thread(self.get).__await__()
 
-    def _run(self, work: Callable[[], T]) -> None:
-        try:
-            self._value = work()
-        except Exception as error:
-            self._error = error
-
 
 def future(work: Callable[[], T]) -> ResultFuture[T]:
-    """Make a future of a call without arguments."""
+    """Return a future that calls ``work`` on its first ``get``."""
     return ResultFuture(None, lambda _: work(), None)
 
 

@@ -1,35 +1,33 @@
-"""Who takes part: participants, meetings and conversations.
+"""Participants, meetings and conversations.
 
-Calls on a meeting do nothing before their future's ``get``
-(docs/protocol/legacy-interface.md, 4.3). Errors have the texts of the real package
-(docs/protocol/legacy-interface.md, 4.2).
+Methods of a meeting do nothing before their future's ``get``
+(docs/protocol/legacy-interface.md, 4.3).  Errors have the texts of the real package where
+these are known (docs/protocol/legacy-interface.md, 4.2).
 """
 
 from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Callable
-from typing import NoReturn
 
 from speech_compat._sdk.config import SpeechConfig
 from speech_compat._sdk.events import ResultFuture, future
 from speech_compat.properties import PropertyCollection, PropertyId
 
-__all__ = ["Conversation", "Gathering", "Meeting", "Participant"]
+__all__ = ["Conversation", "Meeting", "MeetingBase", "Participant"]
 
 _BAD_ARGUMENTS = "bad arguments: pass either participant object or user id string "
-_UNSUPPORTED = "0x2b (SPXERR_UNSUPPORTED_API_ERROR)"
+_UNSUPPORTED_CODE = "0x2b (SPXERR_UNSUPPORTED_API_ERROR)"
 
 
 class Participant:
-    """Someone who takes part.
+    """A participant of a meeting or conversation.
 
-    ``voice_signature`` is kept but not used: no backend identifies people by their
-    voices, and that is said when a meeting starts.
+    ``voice_signature`` is kept but not used, because no backend identifies people by their
+    voices.  A warning is logged when such a meeting starts.
 
     Raises:
-        RuntimeError: the user id is empty, or the signature is no JSON object.
+        RuntimeError: the user id is empty, or the signature is not a JSON object.
     """
 
     def __init__(
@@ -39,7 +37,7 @@ class Participant:
             raise RuntimeError(5)
         self._user_id = user_id
         self._preferred_language = preferred_language or ""
-        self._voice_signature = _signature(voice_signature or "")
+        self._voice_signature = _checked_signature(voice_signature or "")
         self._properties = PropertyCollection(None)
 
     @property
@@ -74,14 +72,14 @@ class Participant:
 
     @property
     def properties(self) -> PropertyCollection:
-        """Properties; no backend makes use of them."""
+        """The participant's properties; no backend uses them."""
         return self._properties
 
     def set_preferred_language(self, language: str) -> None:
-        """Set the language.
+        """Set the preferred language.
 
         Raises:
-            RuntimeError: it is empty (the real package's code 5).
+            RuntimeError: the language is empty (the real package's code 5).
         """
         if not language:
             raise RuntimeError(5)
@@ -91,21 +89,26 @@ class Participant:
         """Set the voice signature.
 
         Raises:
-            RuntimeError: it is empty, or no JSON object.
+            RuntimeError: the signature is empty or not a JSON object.
         """
         if not signature:
             raise RuntimeError(5)
-        self._voice_signature = _signature(signature)
+        self._voice_signature = _checked_signature(signature)
 
 
-class Gathering:
-    """What ``Meeting`` and ``Conversation`` share."""
+class MeetingBase:
+    """Base class of ``Meeting`` and ``Conversation``.
+
+    Raises:
+        ValueError: ``speech_config`` is not a SpeechConfig.
+    """
 
     def __init__(self, speech_config: SpeechConfig, id: str) -> None:  # noqa: A002
         if not isinstance(speech_config, SpeechConfig):
             raise ValueError("speech_config must be a SpeechConfig instance")
         self._config = speech_config
         self._id = id
+        # By user id, so that adding a participant again replaces the first one.
         self._participants: dict[str, Participant] = {}
         self._properties = PropertyCollection(None)
         for name, value in speech_config._properties._items():
@@ -113,12 +116,12 @@ class Gathering:
 
     @property
     def properties(self) -> PropertyCollection:
-        """Properties, begun with those of the configuration."""
+        """The properties, initially those of the configuration."""
         return self._properties
 
     @property
     def authorization_token(self) -> str:
-        """The token."""
+        """The authorization token; may be renewed while the meeting runs."""
         return self._properties.get_property(PropertyId.SpeechServiceAuthorization_Token)
 
     @authorization_token.setter
@@ -129,34 +132,34 @@ class Gathering:
     def add_participant_async(
         self, participant: Participant | None = None, user_id: str | None = None
     ) -> ResultFuture[Participant]:
-        """Add someone; adding again renews.
+        """Add a participant; an id that was added before is replaced.
 
-        ``user_id`` works here; in the real package that form always fails
+        The form with ``user_id`` works here; in the real package it always fails
         (docs/protocol/legacy-interface.md, 4.2).
 
         Raises:
-            ValueError: not exactly one argument is given.
+            ValueError: not exactly one argument is passed.
         """
-        someone = _one(participant, user_id)
+        subject = _one_of(participant, user_id)
 
         def add() -> Participant:
-            person = Participant(someone, "") if isinstance(someone, str) else someone
-            self._participants[person.participant_id] = person
-            return person
+            added = Participant(subject, "") if isinstance(subject, str) else subject
+            self._participants[added.participant_id] = added
+            return added
 
         return future(add)
 
     def remove_participant_async(
         self, participant: Participant | None = None, user_id: str | None = None
     ) -> ResultFuture[None]:
-        """Remove someone.
+        """Remove a participant.
 
         Raises:
-            ValueError: not exactly one argument is given.
-            RuntimeError: on ``get``: nobody of that id was added.
+            ValueError: not exactly one argument is passed.
+            RuntimeError: on ``get``: no participant of that id was added.
         """
-        someone = _one(participant, user_id)
-        key = someone if isinstance(someone, str) else someone.participant_id
+        subject = _one_of(participant, user_id)
+        key = subject if isinstance(subject, str) else subject.participant_id
 
         def remove() -> None:
             if self._participants.pop(key, None) is None:
@@ -184,16 +187,17 @@ class Gathering:
         return _unsupported("unmute_participant_async")
 
 
-class Meeting(Gathering):
-    """A meeting, known by its id; the same id fetches a stored transcript later.
+class Meeting(MeetingBase):
+    """A meeting; its id later fetches the stored transcript.
 
     Raises:
-        ValueError: no configuration is given or the id is empty.
-        TypeError: the id is no text.
+        ValueError: ``speech_config`` is not a SpeechConfig, or the id is empty.
+        TypeError: the id is not a string.
     """
 
     def __init__(self, speech_config: SpeechConfig, meeting_id: str) -> None:
         if not isinstance(meeting_id, str):
+            # The real package calls len() on it first; its text is kept.
             raise TypeError(f"object of type '{type(meeting_id).__name__}' has no len()")
         super().__init__(speech_config, meeting_id)
         if not meeting_id:
@@ -209,7 +213,7 @@ class Meeting(Gathering):
         return _unsupported("start_meeting_async")
 
     def end_meeting_async(self) -> ResultFuture[None]:
-        """Raise on ``get``: this ended a call in Microsoft Teams, which is not there."""
+        """Raise on ``get``: it ended a call in Microsoft Teams, which is not emulated."""
         return _unsupported("end_meeting_async")
 
     def delete_meeting_async(self) -> ResultFuture[None]:
@@ -225,11 +229,11 @@ class Meeting(Gathering):
         return _unsupported("unlock_meeting_async")
 
 
-class Conversation(Gathering):
-    """A conversation (to 1.30), known by its id; one is made up where none is given.
+class Conversation(MeetingBase):
+    """A conversation (to 1.30); without an id it receives a random one.
 
     Raises:
-        ValueError: no configuration is given.
+        ValueError: ``speech_config`` is not a SpeechConfig.
     """
 
     def __init__(self, speech_config: SpeechConfig, conversation_id: str | None = None) -> None:
@@ -245,7 +249,7 @@ class Conversation(Gathering):
         return _unsupported("start_conversation_async")
 
     def end_conversation_async(self) -> ResultFuture[None]:
-        """Raise on ``get``: this ended a call in Microsoft Teams, which is not there."""
+        """Raise on ``get``: it ended a call in Microsoft Teams, which is not emulated."""
         return _unsupported("end_conversation_async")
 
     def delete_conversation_async(self) -> ResultFuture[None]:
@@ -261,20 +265,20 @@ class Conversation(Gathering):
         return _unsupported("unlock_conversation_async")
 
 
-def _signature(text: str) -> str:
-    """Check a voice signature; the message does not quote it, since it is biometric."""
+def _checked_signature(text: str) -> str:
     try:
-        good = not text or isinstance(json.loads(text), dict)
+        valid = not text or isinstance(json.loads(text), dict)
     except ValueError:
-        good = False
-    if not good:
+        valid = False
+    if not valid:
+        # Unlike the real package, without the text: it is biometric data.
         raise RuntimeError(
             "Invalid argument exception: Voice signature does not parse as JSON object."
         )
     return text
 
 
-def _one(participant: Participant | None, user_id: str | None) -> Participant | str:
+def _one_of(participant: Participant | None, user_id: str | None) -> Participant | str:
     if participant is not None and user_id is None:
         return participant
     if participant is None and user_id is not None:
@@ -283,8 +287,7 @@ def _one(participant: Participant | None, user_id: str | None) -> Participant | 
 
 
 def _unsupported(name: str) -> ResultFuture[None]:
-    def refuse() -> NoReturn:
-        raise RuntimeError(f"{name}: {_UNSUPPORTED}: not supported where a meeting is transcribed.")
+    def refuse() -> None:
+        raise RuntimeError(f"{name}: {_UNSUPPORTED_CODE}: not supported for transcribed meetings.")
 
-    work: Callable[[], None] = refuse
-    return future(work)
+    return future(refuse)

@@ -1,7 +1,8 @@
-"""The names behind property ids, where they are not the id's own.
+"""The names of properties whose name differs from that of their id.
 
-Observed in azure-cognitiveservices-speech 1.53.0 (the last three, which it lacks, in 1.43.0): what was
-set by id was read by name.  ``tests/oracle`` looks again.
+Observed in azure-cognitiveservices-speech 1.53.0: each value was set by id and read by name.
+The last three ids exist only up to 1.43.0 and were observed there.  ``tests/oracle`` compares
+the table with the installed package.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""What all recognizers share, and what can be fastened to one."""
+"""The base class of recognizers, phrase lists and connections."""
 
 from __future__ import annotations
 
 from speech_compat._sdk.events import EventSignal, ResultFuture, future
 from speech_compat._sdk.results import RecognitionResult
-from speech_compat._sdk.unsupported import member_left_out
+from speech_compat._sdk.unsupported import unsupported_member
 from speech_compat.properties import PropertyCollection, PropertyId
 
 __all__ = ["Connection", "PhraseListGrammar", "Recognizer"]
@@ -13,14 +13,15 @@ _MAX_WEIGHT = 2.0
 
 
 class Recognizer:
-    """Base of the transcribers; made through them only.
+    """Base class of the transcribers.
 
-    Methods that recognize a single utterance raise NotImplementedError, as the
-    transcribers of the real package do (docs/protocol/legacy-interface.md, 4.2).
+    Methods that recognize a single utterance or keyword raise NotImplementedError, as in
+    the transcribers of the real package (docs/protocol/legacy-interface.md, 4.2).
     """
 
     def __init__(self, handle: object) -> None:  # noqa: ARG002
         self._properties = PropertyCollection(None)
+        # Shared with every PhraseListGrammar of this recognizer.
         self._phrases: list[str] = []
         self._session_started = EventSignal(None, None)
         self._session_stopped = EventSignal(None, None)
@@ -30,17 +31,17 @@ class Recognizer:
 
     @property
     def properties(self) -> PropertyCollection:
-        """Properties, begun with those of the configuration."""
+        """The properties, initially those of the configuration."""
         return self._properties
 
     @property
     def endpoint_id(self) -> str:
-        """The id of a custom model."""
+        """The id of the custom model; empty without one."""
         return self._properties.get_property(PropertyId.SpeechServiceConnection_EndpointId)
 
     @property
     def authorization_token(self) -> str:
-        """The token; may be renewed while a meeting runs."""
+        """The authorization token; may be renewed while a meeting runs."""
         return self._properties.get_property(PropertyId.SpeechServiceAuthorization_Token)
 
     @authorization_token.setter
@@ -70,69 +71,69 @@ class Recognizer:
 
     @property
     def canceled(self) -> EventSignal:
-        """Signals the end: normal (EndOfStream) or by an error."""
+        """Signals the end of the audio (EndOfStream) or an error."""
         return self._canceled
 
     @property
     def recognizing(self) -> EventSignal:
-        """Not for transcribers."""
+        """Not supported by transcribers."""
         raise NotImplementedError
 
     @property
     def recognized(self) -> EventSignal:
-        """Not for transcribers."""
+        """Not supported by transcribers."""
         raise NotImplementedError
 
     def recognize_once(self) -> RecognitionResult:
-        """Not for transcribers."""
+        """Not supported by transcribers."""
         raise NotImplementedError
 
     def recognize_once_async(self) -> ResultFuture[RecognitionResult]:
-        """Not for transcribers."""
+        """Not supported by transcribers."""
         raise NotImplementedError
 
     def start_continuous_recognition(self) -> None:
-        """Not for transcribers."""
+        """Not supported by transcribers."""
         raise NotImplementedError
 
     def start_continuous_recognition_async(self) -> ResultFuture[None]:
-        """Not for transcribers."""
+        """Not supported by transcribers."""
         raise NotImplementedError
 
     def stop_continuous_recognition(self) -> None:
-        """Not for transcribers."""
+        """Not supported by transcribers."""
         raise NotImplementedError
 
     def stop_continuous_recognition_async(self) -> ResultFuture[None]:
-        """Not for transcribers."""
+        """Not supported by transcribers."""
         raise NotImplementedError
 
     def start_keyword_recognition(self, model: object) -> None:
-        """Not for transcribers."""
+        """Not supported by transcribers."""
         raise NotImplementedError
 
     def start_keyword_recognition_async(self, model: object) -> ResultFuture[None]:
-        """Not for transcribers."""
+        """Not supported by transcribers."""
         raise NotImplementedError
 
     def stop_keyword_recognition(self) -> None:
-        """Not for transcribers."""
+        """Not supported by transcribers."""
         raise NotImplementedError
 
     def stop_keyword_recognition_async(self) -> ResultFuture[None]:
-        """Not for transcribers."""
+        """Not supported by transcribers."""
         raise NotImplementedError
 
 
 class PhraseListGrammar:
-    """Words the recogniser should expect; fastened to a recognizer before it starts."""
+    """Words the recognizer should expect; takes effect when the recognizer starts."""
 
     def __init__(self, recognizer: Recognizer) -> None:
         self._list = recognizer._phrases
 
     @classmethod
     def from_recognizer(cls, recognizer: Recognizer) -> PhraseListGrammar:
-        """Give the phrase list of ``recognizer``."""
+        """Return the phrase list of ``recognizer``."""
         return cls(recognizer)
 
     def addPhrase(self, phrase: str) -> None:  # noqa: N802
@@ -140,10 +141,10 @@ class PhraseListGrammar:
         self._list.append(phrase)
 
     def setWeight(self, weight: float) -> None:  # noqa: N802
-        """Set how much phrases count, 0 to 2 (1.45); no backend makes use of it.
+        """Check the weight of the phrases, 0 to 2 (1.45); no backend uses it.
 
         Raises:
-            RuntimeError: it is out of range (the real package's code 5).
+            RuntimeError: the weight is out of range (the real package's code 5).
         """
         if not 0.0 <= weight <= _MAX_WEIGHT:
             raise RuntimeError(5)
@@ -156,34 +157,35 @@ class PhraseListGrammar:
 class Connection:
     """The connection of a recognizer to its service.
 
-    Backends connect by themselves, so opening and closing do nothing, and
-    ``connected`` and ``disconnected`` come when a session begins and ends.
+    Backends connect by themselves, so opening and closing do nothing.  ``connected`` and
+    ``disconnected`` are signaled when a session begins and ends.
     """
 
     def __init__(self, handle: Recognizer) -> None:
         self._recognizer = handle
         self._connected = EventSignal(None, None)
         self._disconnected = EventSignal(None, None)
+        # The session's events stand for the connection's, which backends do not report.
         handle._session_started.connect(self._connected.signal)
         handle._session_stopped.connect(self._disconnected.signal)
 
     @classmethod
     def from_recognizer(cls, recognizer: Recognizer) -> Connection:
-        """Give a connection of ``recognizer``."""
+        """Return a connection of ``recognizer``."""
         return cls(recognizer)
 
     @classmethod
     def from_speech_synthesizer(cls, speech_synthesizer: object) -> Connection:  # noqa: ARG003
-        """Left out: raises NotImplementedError."""
-        raise member_left_out("Connection.from_speech_synthesizer")
+        """Not included: raises NotImplementedError."""
+        raise unsupported_member("Connection.from_speech_synthesizer")
 
     @classmethod
     def from_dialog_service_connector(
         cls,
         dialog_service_connector: object,  # noqa: ARG003
     ) -> Connection:
-        """Left out: raises NotImplementedError."""
-        raise member_left_out("Connection.from_dialog_service_connector")
+        """Not included: raises NotImplementedError."""
+        raise unsupported_member("Connection.from_dialog_service_connector")
 
     @property
     def connected(self) -> EventSignal:
@@ -202,7 +204,7 @@ class Connection:
         """Do nothing: the backend disconnects when the session ends."""
 
     def set_message_property(self, path: str, property_name: str, property_value: str) -> None:
-        """Keep a property of a service message; no backend makes use of it.
+        """Store a property of a service message; no backend uses it.
 
         Raises:
             RuntimeError: an argument is empty (the real package's code 5).
@@ -217,11 +219,12 @@ class Connection:
         path: str,
         payload: str,  # noqa: ARG002
     ) -> ResultFuture[None]:
-        """Raise when asked for its outcome: there is no message to send to a backend."""
+        """Raise RuntimeError on ``get``: backends have no wire messages."""
 
         def refuse() -> None:
             raise RuntimeError(
-                f"The message {path!r} cannot be sent: backends speak no wire messages."
+                f"The message {path!r} cannot be sent: backends have no wire messages. Remove the"
+                " call."
             )
 
         return future(refuse)

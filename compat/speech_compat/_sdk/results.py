@@ -1,14 +1,15 @@
 """Results and events of the legacy interface.
 
-Programs get them, they never make them; ``handle`` stands for the record that
-holds the values.
+Programs receive them and never create them.  The constructors keep the real package's
+parameter names: ``handle`` is the record that holds the values.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from typing import Generic, TypeVar
 
+from speech_compat._session.records import EventRecord, ResultRecord
 from speech_compat.enums import (
     CancellationErrorCode,
     CancellationReason,
@@ -20,43 +21,16 @@ from speech_compat.properties import PropertyId
 __all__ = [
     "CancellationDetails",
     "ConnectionEventArgs",
-    "EventRecord",
+    "MeetingResult",
     "NoMatchDetails",
     "RecognitionEventArgs",
     "RecognitionResult",
-    "ResultRecord",
+    "ResultEventArgs",
     "SessionEventArgs",
     "SpeechRecognitionCanceledEventArgs",
     "SpeechRecognitionEventArgs",
     "SpeechRecognitionResult",
 ]
-
-
-@dataclass(frozen=True)
-class ResultRecord:
-    """The values of a result; ``offset`` and ``duration`` in ticks of 100 ns."""
-
-    result_id: str
-    reason: ResultReason
-    text: str = ""
-    offset: int = 0
-    duration: int = 0
-    speaker: str = ""
-    utterance_id: str = ""
-    of_meeting: bool = False
-    document: dict[str, object] = field(default_factory=dict)
-    cancellation: CancellationReason = CancellationReason.EndOfStream
-    code: CancellationErrorCode = CancellationErrorCode.NoError
-    error: str = ""
-
-
-@dataclass(frozen=True)
-class EventRecord:
-    """The values of an event."""
-
-    session_id: str
-    offset: int = 0
-    result: ResultRecord | None = None
 
 
 class CancellationDetails:
@@ -80,7 +54,7 @@ class CancellationDetails:
 
     @property
     def error_details(self) -> str:
-        """What happened, why, and what to do; empty at the normal end."""
+        """The error message, with a remedy; empty at the normal end."""
         return self._error_details
 
     def __str__(self) -> str:
@@ -89,7 +63,7 @@ class CancellationDetails:
 
 
 class NoMatchDetails:
-    """Why nothing was recognised."""
+    """Why nothing was recognized."""
 
     def __init__(self, result_handle: ResultRecord) -> None:  # noqa: ARG002
         self._reason = NoMatchReason.NotRecognized
@@ -104,7 +78,7 @@ class NoMatchDetails:
 
 
 class RecognitionResult:
-    """What was recognised."""
+    """A hypothesis, a final result or a cancellation."""
 
     def __init__(self, handle: ResultRecord) -> None:
         self._record = handle
@@ -116,7 +90,7 @@ class RecognitionResult:
 
     @property
     def reason(self) -> ResultReason:
-        """Why there is this result."""
+        """The kind of result: hypothesis, final or canceled."""
         return self._record.reason
 
     @property
@@ -147,16 +121,17 @@ class RecognitionResult:
     @property
     def json(self) -> str:
         """The result as a JSON document, empty when canceled."""
+        # Serialized on access: most programs read the text only.
         return json.dumps(self._record.document) if self._record.document else ""
 
     @property
     def error_json(self) -> str:
-        """What went wrong, empty when nothing did."""
+        """The error message; empty without an error."""
         return self._record.error
 
     @property
     def properties(self) -> dict[PropertyId, str]:
-        """The properties that are not empty."""
+        """A copy of the properties that are not empty."""
         found = {
             PropertyId.SpeechServiceResponse_JsonResult: self.json,
             PropertyId.SpeechServiceResponse_JsonErrorDetails: self.error_json,
@@ -170,7 +145,7 @@ class RecognitionResult:
 
     @property
     def no_match_details(self) -> NoMatchDetails | None:
-        """Why nothing was recognised, or ``None``."""
+        """Why nothing was recognized, or ``None``."""
         return NoMatchDetails(self._record) if self.reason is ResultReason.NoMatch else None
 
     def __str__(self) -> str:
@@ -180,15 +155,35 @@ class RecognitionResult:
         )
 
 
+class MeetingResult(RecognitionResult):
+    """A result with a user id and an utterance id."""
+
+    @property
+    def user_id(self) -> str:
+        """The speaker: a participant's id, ``Guest_0``, ``Guest_1``, ... or ``Unidentified``."""
+        return self._record.speaker
+
+    @property
+    def utterance_id(self) -> str:
+        """``{index}_{UserId}_{Offset}``; the correction of a result has another one."""
+        return self._record.utterance_id
+
+    def __str__(self) -> str:
+        return (
+            f"{type(self).__name__}(result_id={self.result_id}, user_id={self.user_id},"
+            f" utterance_id={self.utterance_id}, text={self.text}, reason={self.reason})"
+        )
+
+
 class SessionEventArgs:
-    """Something happened in a session."""
+    """An event of a session."""
 
     def __init__(self, handle: EventRecord) -> None:
         self._event = handle
 
     @property
     def session_id(self) -> str:
-        """32 hexadecimal digits, of one run from start to stop."""
+        """32 hexadecimal digits; a new one for each start."""
         return self._event.session_id
 
     def __str__(self) -> str:
@@ -196,24 +191,46 @@ class SessionEventArgs:
 
 
 class ConnectionEventArgs(SessionEventArgs):
-    """A connection came or went."""
+    """A connection was opened or closed."""
 
 
 class RecognitionEventArgs(SessionEventArgs):
-    """Something happened at a place in the audio."""
+    """An event at a position in the audio."""
 
     @property
     def offset(self) -> int:
-        """Where, in ticks of 100 ns."""
+        """The position, in ticks of 100 ns."""
         return self._event.offset
 
 
+R = TypeVar("R", bound=RecognitionResult)
+
+
+class ResultEventArgs(RecognitionEventArgs, Generic[R]):
+    """An event with a result."""
+
+    _result_class: type[R]
+
+    def __init__(self, handle: EventRecord) -> None:
+        super().__init__(handle)
+        assert handle.result is not None
+        self._result = self._result_class(handle.result)
+
+    @property
+    def result(self) -> R:
+        """The result."""
+        return self._result
+
+    def __str__(self) -> str:
+        return f"{type(self).__name__}(session_id={self.session_id}, result={self.result})"
+
+
 class SpeechRecognitionResult(RecognitionResult):
-    """Named by programs in annotations only: no transcriber gives one."""
+    """For annotations in programs only; no transcriber emits one."""
 
 
 class SpeechRecognitionEventArgs(RecognitionEventArgs):
-    """Named by programs in annotations only: no transcriber gives one."""
+    """For annotations in programs only; no transcriber emits one."""
 
     @property
     def result(self) -> SpeechRecognitionResult:
@@ -226,7 +243,7 @@ class SpeechRecognitionEventArgs(RecognitionEventArgs):
 
 
 class SpeechRecognitionCanceledEventArgs(SpeechRecognitionEventArgs):
-    """Named by programs in annotations only: no transcriber gives one."""
+    """For annotations in programs only; no transcriber emits one."""
 
     @property
     def cancellation_details(self) -> CancellationDetails:

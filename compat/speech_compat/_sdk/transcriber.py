@@ -1,150 +1,113 @@
-"""How a transcriber runs: what the transcribers of all eras share."""
+"""What the transcribers of all eras of the interface share."""
 
 from __future__ import annotations
 
 import threading
 import uuid
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
 
 from speech_compat._sdk.config import SpeechConfig
 from speech_compat._sdk.events import EventSignal, ResultFuture, future
-from speech_compat._sdk.meeting import Gathering
+from speech_compat._sdk.meeting import MeetingBase
 from speech_compat._sdk.recognizer import Recognizer
-from speech_compat._sdk.results import (
-    EventRecord,
-    RecognitionEventArgs,
-    RecognitionResult,
-    SessionEventArgs,
-)
+from speech_compat._sdk.results import RecognitionEventArgs, ResultEventArgs, SessionEventArgs
 from speech_compat.audio import AudioConfig
 from speech_compat.languageconfig import AutoDetectSourceLanguageConfig, SourceLanguageConfig
 from speech_compat.properties import PropertyId
 
+# Imported in functions at run time, so that importing the package loads no asyncio or anyio.
 if TYPE_CHECKING:
     from speech_compat._sdk.event_stream import EventStream
-    from speech_compat._session.mapping import Labels, Plan
-    from speech_compat._session.session import Run
+    from speech_compat._session.mapping.requests import Plan
+    from speech_compat._session.records import EventRecord
+    from speech_compat._session.session import TranscriptionSession
 
-__all__ = ["Era", "MeetingResult", "ResultEventArgs", "Transcriber", "languages_of"]
+__all__ = ["Transcriber", "TranscriberVariant", "languages_of"]
 
 _DEFAULT_LANGUAGE = "en-US"
 # The real package's text (docs/protocol/legacy-interface.md, 4.2).
 _NOT_JOINED = "Did you forget to call JoinConversationAsync before calling StartTranscribingAsync?"
 
-R = TypeVar("R", bound=RecognitionResult)
 
+@dataclass(frozen=True)
+class TranscriberVariant:
+    """What differs between the eras of the interface.
 
-class MeetingResult(RecognitionResult):
-    """A result with the fields of meetings."""
-
-    @property
-    def user_id(self) -> str:
-        """Who spoke: a participant's id, ``Guest_0``, ``Guest_1``, ... or ``Unidentified``."""
-        return self._record.speaker
-
-    @property
-    def utterance_id(self) -> str:
-        """``{index}_{UserId}_{Offset}``; a correction of an earlier result differs in it."""
-        return self._record.utterance_id
-
-    def __str__(self) -> str:
-        return (
-            f"{type(self).__name__}(result_id={self.result_id}, user_id={self.user_id},"
-            f" utterance_id={self.utterance_id}, text={self.text}, reason={self.reason})"
-        )
-
-
-class ResultEventArgs(RecognitionEventArgs, Generic[R]):
-    """An event with a result."""
-
-    _result_class: type[R]
-
-    def __init__(self, handle: EventRecord) -> None:
-        super().__init__(handle)
-        assert handle.result is not None
-        self._result = self._result_class(handle.result)
-
-    @property
-    def result(self) -> R:
-        """The result."""
-        return self._result
-
-    def __str__(self) -> str:
-        return f"{type(self).__name__}(session_id={self.session_id}, result={self.result})"
-
-
-class Era:
-    """The classes of events, and how speakers are named.
-
-    Args:
-        result: class of ``transcribing`` and ``transcribed`` events.
-        canceled: class of ``canceled`` events.
-        joins: whether a meeting or conversation is joined before the start.
+    Attributes:
+        result_event: class of ``transcribing`` and ``transcribed`` events.
+        canceled_event: class of ``canceled`` events.
+        joins: whether the program joins a meeting or conversation before the start.  If
+            so, results have a ``user_id``, and a transcript can be stored.
     """
 
-    def __init__(
-        self,
-        result: type[ResultEventArgs[Any]],
-        canceled: type[ResultEventArgs[Any]],
-        joins: bool,
-    ) -> None:
-        self.result = result
-        self.canceled = canceled
-        self.joins = joins
-
-    def labels(self) -> Labels:
-        """Give how speakers are named."""
-        from speech_compat._session import mapping as _bridge
-
-        return _bridge.MEETING if self.joins else _bridge.DIARIZATION
+    result_event: type[ResultEventArgs[Any]]
+    canceled_event: type[ResultEventArgs[Any]]
+    joins: bool
 
 
 class Transcriber(Recognizer):
-    """Base of the transcribers."""
+    """Base class of the transcribers.
 
-    def __init__(self, era: Era, audio_config: AudioConfig | None) -> None:
+    Raises:
+        TypeError: ``audio_config`` is not an AudioConfig.
+    """
+
+    def __init__(self, variant: TranscriberVariant, audio_config: AudioConfig | None) -> None:
         if audio_config is not None and not isinstance(audio_config, AudioConfig):
             raise TypeError(
                 f"audio_config must be an AudioConfig, not {type(audio_config).__name__}"
             )
         super().__init__(None)
-        self._era = era
+        # Which era of the interface the program uses.
+        self._variant = variant
+        # The source of the audio; opened when the transcription starts.
         self._audio_config = audio_config
+        # Set when the program joins, or by the constructor where it joins nothing.
         self._config: SpeechConfig | None = None
-        self._gathering: Gathering | None = None
+        # The meeting that was joined; None again after leaving, which silences results.
+        self._meeting: MeetingBase | None = None
+        # A language given to the constructor; overrides that of the configuration.
         self._language: str | None = None
+        # Candidates for language detection; empty where there is only one language.
         self._languages: tuple[tuple[str, str], ...] = ()
+        # Id of the custom model that belongs to the one language.
         self._custom_model = ""
+        # The token at the time of joining; any other token is a renewed one.
         self._first_token = ""
+        # Two threads that start at the same time must not create two sessions.
         self._lock = threading.Lock()
-        self._run: Run | None = None
+        # The current or last session; each start creates a new one.
+        self._session: TranscriptionSession | None = None
+        # The stream of `async with`, until events() returns it.
         self._stream: EventStream | None = None
+        # Signals of results; the other signals belong to Recognizer.
         self._transcribing = EventSignal(None, None)
         self._transcribed = EventSignal(None, None)
 
     @property
     def transcribing(self) -> EventSignal:
-        """Signals an event with a hypothesis: text and speaker may still change."""
+        """Signals a hypothesis, whose text and speaker may still change."""
         return self._transcribing
 
     @property
     def transcribed(self) -> EventSignal:
-        """Signals an event with a final result."""
+        """Signals a final result."""
         return self._transcribed
 
     def events(self) -> EventStream:
-        """Give the events of results, to be read with ``async for``.
+        """Return the events of results, to be read with ``async for``.
 
-        They are those of ``transcribing``, ``transcribed`` and ``canceled``, told apart
-        by ``event.result.reason``; the iteration ends with the session.  Listens from
-        this call on, so call it before the start, or inside ``async with``.
+        They are the events of ``transcribing``, ``transcribed`` and ``canceled``;
+        ``event.result.reason`` differs.  The iteration ends with the session.  Events are
+        collected from this call on, so call it before the start, or in ``async with``.
         """
         stream, self._stream = self._stream, None
-        return stream or self._listen()
+        return stream or self._new_stream()
 
     async def __aenter__(self) -> Self:
-        """Start; what happens from now on is kept for :meth:`events`."""
-        self._stream = self._listen()
+        """Start; all events from now on are kept for :meth:`events`."""
+        self._stream = self._new_stream()
         await self.start_transcribing_async()
         return self
 
@@ -156,47 +119,48 @@ class Transcriber(Recognizer):
             await stream.aclose()
 
     def start_transcribing_async(self) -> ResultFuture[None]:
-        """Start; it has begun when this returns, and ``get`` waits for ``session_started``.
+        """Start; ``get`` waits for ``session_started``.
 
-        What goes wrong from then on comes as ``canceled`` with the reason ``Error``.
+        The transcription has begun when this call returns.  Later errors are signaled by
+        ``canceled`` with the reason ``Error``.
 
         Raises:
             RuntimeError: no meeting or conversation was joined.
         """
         with self._lock:
-            if self._run is None or self._run.ended:
-                self._run = self._new_run()
-                self._run.start()
-            return future(self._run.wait_started)
+            if self._session is None or self._session.ended:
+                self._session = self._new_session()
+                self._session.start()
+            return future(self._session.wait_started)
 
     def stop_transcribing_async(self) -> ResultFuture[None]:
-        """Stop after the audio that was given; ``get`` waits for ``session_stopped``."""
-        run = self._run
-        if run is None:
-            return future(_nothing)
-        run.stop()
-        return future(run.wait_stopped)
+        """Stop after the audio received so far; ``get`` waits for ``session_stopped``."""
+        session = self._session
+        if session is None:
+            return future(lambda: None)
+        session.stop()
+        return future(session.wait_stopped)
 
-    def _listen(self) -> EventStream:
+    def _new_stream(self) -> EventStream:
         from speech_compat._sdk.event_stream import EventStream
 
         results = (self._transcribing, self._transcribed, self._canceled)
         return EventStream(results, self._session_stopped)
 
-    def _join(self, gathering: Gathering) -> None:
-        """Make ``gathering`` the one transcribed.
+    def _join(self, meeting: MeetingBase) -> None:
+        """Transcribe ``meeting`` from the next start on.
 
         Raises:
             RuntimeError: one was joined already, or the audio file cannot be used.
         """
         if self._config is not None:
             raise RuntimeError("0x2 (SPXERR_ALREADY_INITIALIZED): join was called already.")
-        self._configure(gathering._config)
-        self._gathering = gathering
+        self._configure(meeting._config)
+        self._meeting = meeting
 
     def _leave(self) -> None:
-        """Be told nothing of the meeting any more but its end."""
-        self._gathering = None
+        """Stop delivering results; the final events still come."""
+        self._meeting = None
 
     def _configure(self, config: SpeechConfig) -> None:
         _check_file(self._audio_config)
@@ -206,34 +170,41 @@ class Transcriber(Recognizer):
         self._first_token = config.authorization_token
 
     def _token(self) -> str:
-        """Give the token that is valid now: programs renew it in any of three places."""
+        """Return the valid token; programs renew it in any of three objects."""
         assert self._config is not None
-        holders = (self, self._gathering, self._config)
+        holders = (self, self._meeting, self._config)
         tokens = [holder.authorization_token for holder in holders if holder is not None]
+        # All three begin with the first token, so a different one was set later.
         return next((token for token in tokens if token != self._first_token), tokens[0])
 
-    def _new_run(self) -> Run:
+    def _new_session(self) -> TranscriptionSession:
         if self._config is None:
             raise RuntimeError(_NOT_JOINED)
-        from speech_compat._session.session import Run
+        from speech_compat._session.mapping.results import DIARIZATION, MEETING
+        from speech_compat._session.session import TranscriptionSession
         from speech_compat._session.sources import open_source
 
         audio = self._audio_config
-        labels = self._era.labels()
-        return Run(self._plan(self._config), labels, lambda: open_source(audio), _Signals(self))
+        return TranscriptionSession(
+            self._plan(self._config),
+            MEETING if self._variant.joins else DIARIZATION,
+            lambda: open_source(audio),
+            _EventEmitter(self),
+        )
 
     def _plan(self, config: SpeechConfig) -> Plan:
-        from speech_compat._session import mapping as _bridge
+        from speech_compat._session.mapping.requests import Plan, attendees, mode_of
 
-        gathering = self._gathering
-        language = config.speech_recognition_language or _DEFAULT_LANGUAGE
-        return _bridge.Plan(
+        meeting = self._meeting
+        differentiates = config.get_property_by_name("DifferentiateGuestSpeakers").lower() == "true"
+        return Plan(
             config=config,
-            meeting_id=gathering._id if gathering is not None else uuid.uuid4().hex,
-            mode=_bridge.mode_of(config, stored=self._era.joins),
-            language=self._language or language,
-            differentiate=not self._era.joins or _differentiates(config),
-            attendees=_bridge.attendees(gathering),
+            meeting_id=meeting._id if meeting is not None else uuid.uuid4().hex,
+            mode=mode_of(config, stored=self._variant.joins),
+            language=self._language or config.speech_recognition_language or _DEFAULT_LANGUAGE,
+            # Without a meeting, diarization is the purpose of the class.
+            differentiate=not self._variant.joins or differentiates,
+            attendees=attendees(meeting),
             phrases=tuple(self._phrases),
             languages=self._languages,
             custom_model=self._custom_model,
@@ -241,26 +212,32 @@ class Transcriber(Recognizer):
         )
 
 
-class _Signals:
-    """Turns records into events of the era; the session calls it."""
+class _EventEmitter:
+    """Wraps records in the variant's event classes and signals them."""
 
     def __init__(self, transcriber: Transcriber) -> None:
-        self._of = transcriber
-        self._joined = transcriber._era.joins
+        self._transcriber = transcriber
 
     def session(self, name: str, event: EventRecord) -> None:
-        self._of._properties.set_property(PropertyId.Speech_SessionId, event.session_id)
-        _signal(self._of, name).signal(SessionEventArgs(event))
+        session_id = PropertyId.Speech_SessionId
+        self._transcriber._properties.set_property(session_id, event.session_id)
+        self._signal(name).signal(SessionEventArgs(event))
 
     def speech(self, name: str, event: EventRecord) -> None:
-        _signal(self._of, name).signal(RecognitionEventArgs(event))
+        self._signal(name).signal(RecognitionEventArgs(event))
 
     def result(self, name: str, event: EventRecord) -> None:
-        era = self._of._era
+        variant = self._transcriber._variant
         if name == "canceled":
-            self._of.canceled.signal(era.canceled(event))
-        elif not self._joined or self._of._gathering is not None:
-            _signal(self._of, name).signal(era.result(event))
+            self._signal(name).signal(variant.canceled_event(event))
+        # After leaving, results are suppressed but canceled is not, as in the real package
+        # (docs/protocol/legacy-interface.md, 4.7).
+        elif not variant.joins or self._transcriber._meeting is not None:
+            self._signal(name).signal(variant.result_event(event))
+
+    def _signal(self, name: str) -> EventSignal:
+        signal: EventSignal = getattr(self._transcriber, name)
+        return signal
 
 
 def languages_of(
@@ -268,14 +245,14 @@ def languages_of(
     source_language_config: SourceLanguageConfig | None,
     auto_detect_source_language_config: AutoDetectSourceLanguageConfig | None,
 ) -> tuple[tuple[str, str], ...]:
-    """Give the languages that one of three arguments names, each with its custom model.
+    """Return the languages that one of three arguments names, each with its custom model.
 
     Raises:
-        ValueError: more than one argument is given, or the language is empty (texts
+        ValueError: more than one argument is passed, or the language is empty (texts
             as in the real package).
     """
-    given = (language, source_language_config, auto_detect_source_language_config)
-    if sum(value is not None for value in given) > 1:
+    passed = (language, source_language_config, auto_detect_source_language_config)
+    if sum(value is not None for value in passed) > 1:
         raise ValueError(
             "cannot construct ConversationTranscriber with more than one language configurations,"
             " please only specify one of these three parameters: language,"
@@ -290,15 +267,6 @@ def languages_of(
     return ((language, ""),) if language is not None else ()
 
 
-def _signal(transcriber: Transcriber, name: str) -> EventSignal:
-    signal: EventSignal = getattr(transcriber, name)
-    return signal
-
-
-def _differentiates(config: SpeechConfig) -> bool:
-    return config.get_property_by_name("DifferentiateGuestSpeakers").lower() == "true"
-
-
 def _check_file(audio_config: AudioConfig | None) -> None:
     from speech_adapters.errors import AudioError
     from speech_compat._session.sources import check_file
@@ -307,7 +275,3 @@ def _check_file(audio_config: AudioConfig | None) -> None:
         check_file(audio_config)
     except AudioError as error:
         raise RuntimeError(str(error)) from error
-
-
-def _nothing() -> None:
-    """Do nothing: there is nothing to stop."""

@@ -1,7 +1,7 @@
-"""What the real package has and this one leaves out, with the reasons.
+"""Names of the real package that this one does not include, with the reasons.
 
-The transcription of meetings was retired; what was not retired is used best from
-the real package, beside this one.
+Only the transcription of meetings was retired.  The rest still works, and programs import
+it from the real package beside this one.
 """
 
 from __future__ import annotations
@@ -10,18 +10,18 @@ from collections.abc import Callable
 from fnmatch import fnmatchcase
 from typing import Any, Final
 
-__all__ = ["MEMBERS", "NAMES", "left_out_of", "member_left_out"]
+__all__ = ["MEMBERS", "NAMES", "unsupported_getattr", "unsupported_member"]
 
 _SYNTHESIS: Final = "speech synthesis was not retired"
 _RECOGNITION: Final = "recognition without speakers was not retired"
-_ASSESSMENT: Final = "pronunciation assessment is no part of meeting transcription"
-_BOTS: Final = "bots are no part of meeting transcription"
-_INTENTS: Final = "intent recognition is no part of meeting transcription"
-_KEYWORDS: Final = "keyword recognition is no part of meeting transcription"
-_SPEAKERS: Final = "recognition of enrolled speakers is no part of meeting transcription"
-_NATIVE: Final = "there is no native library underneath; logging goes through Python's own"
+_ASSESSMENT: Final = "pronunciation assessment is not part of meeting transcription"
+_BOTS: Final = "bots are not part of meeting transcription"
+_INTENTS: Final = "intent recognition is not part of meeting transcription"
+_KEYWORDS: Final = "keyword recognition is not part of meeting transcription"
+_SPEAKERS: Final = "recognition of enrolled speakers is not part of meeting transcription"
+_NATIVE: Final = "there is no native library; logging uses the standard logging module"
 
-# Patterns of names, in whatever module.
+# Patterns of public names, whatever their module; the first match counts.
 NAMES: Final = {
     "*Synthes*": _SYNTHESIS,
     "VoiceInfo": _SYNTHESIS,
@@ -53,7 +53,7 @@ NAMES: Final = {
     "interop": _NATIVE,
     "max_uint32": _NATIVE,
 }
-# Patterns of members of classes that are here.
+# Patterns of members of classes that are included.
 MEMBERS: Final = {
     "SpeechConfig.*speech_synthesis*": _SYNTHESIS,
     "Connection.from_speech_synthesizer": _SYNTHESIS,
@@ -62,29 +62,32 @@ MEMBERS: Final = {
 }
 
 
-def left_out_of(module: str) -> Callable[[str], Any]:
-    """Give a module's ``__getattr__``: names left out raise NotImplementedError."""
+def unsupported_getattr(module: str) -> Callable[[str], Any]:
+    """Return a ``__getattr__`` for ``module`` that explains the names not included.
 
-    def look_up(name: str) -> Any:
-        reason = _reason(name, NAMES)
-        if reason is not None:
-            raise _absent(name, reason)
+    The function raises NotImplementedError with the reason for a name of the real package,
+    and AttributeError for any other.
+    """
+
+    def explain(name: str) -> Any:
+        if reason := _reason(name, NAMES):
+            raise _error(name, reason)
         raise AttributeError(f"module {module!r} has no attribute {name!r}")
 
-    return look_up
+    return explain
 
 
-def member_left_out(path: str) -> NotImplementedError:
-    """Give the error for touching a member, as ``SpeechConfig.speech_synthesis_language``."""
-    return _absent(path, _reason(path, MEMBERS) or "")
+def unsupported_member(path: str) -> NotImplementedError:
+    """Return the error for using a member such as ``SpeechConfig.speech_synthesis_language``."""
+    return _error(path, _reason(path, MEMBERS))
 
 
-def _reason(name: str, table: dict[str, str]) -> str | None:
-    return next((why for pattern, why in table.items() if fnmatchcase(name, pattern)), None)
+def _reason(name: str, table: dict[str, str]) -> str:
+    return next((why for pattern, why in table.items() if fnmatchcase(name, pattern)), "")
 
 
-def _absent(name: str, reason: str) -> NotImplementedError:
+def _error(name: str, reason: str) -> NotImplementedError:
     return NotImplementedError(
-        f"speech_compat leaves out {name!r}: {reason}. Import it from"
-        " azure.cognitiveservices.speech beside this package."
+        f"speech_compat does not include {name!r}: {reason}. Import it from"
+        " azure.cognitiveservices.speech; both packages can be used together."
     )

@@ -1,12 +1,12 @@
 """A transcription from start to stop: two threads between the program and a backend.
 
-The pump thread reads the program's audio and pushes it into the session.  The
-event thread takes what the session gives and calls the program's callbacks, in the
+The audio thread reads the program's audio and pushes it into the backend's session.
+The event thread receives the session's events and calls the program's callbacks, in the
 order of the real package (docs/protocol/legacy-interface.md, 4.7)::
 
     session_started, (transcribing | transcribed)*, canceled(EndOfStream), session_stopped
-    session_started, ..., canceled(Error), session_stopped          on an error
-    session_started, ..., session_stopped                           when told to stop
+    session_started, ..., canceled(Error), session_stopped          after an error
+    session_started, ..., session_stopped                           after a stop
 """
 
 from __future__ import annotations
@@ -16,305 +16,325 @@ import threading
 import time
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
-from speech_adapters.contract import (
-    Hypothesis,
-    Recognized,
-    Session,
-    SessionEvent,
-    SpeechEnded,
-    SpeechStarted,
-)
+from speech_adapters.contract import Session, SessionEvent
 from speech_adapters.errors import BackendError, SpeechError
-from speech_compat._sdk.results import EventRecord, ResultRecord
-from speech_compat._session import event_loop as _runtime
-from speech_compat._session import mapping as _bridge
-from speech_compat.enums import ResultReason
+from speech_compat._session import event_loop, services
+from speech_compat._session.dispatcher import EventDispatcher, Listener
+from speech_compat._session.mapping.requests import Plan, log_gaps, settings_of
+from speech_compat._session.mapping.results import (
+    LabelRules,
+    end_of_stream_record,
+    error_record,
+)
+from speech_compat._session.records import ResultRecord
+from speech_compat._session.state import State
 
 if TYPE_CHECKING:
+    from speech_adapters.meetings import MeetingService
     from speech_compat._session.sources import AudioSource
 
-__all__ = ["Listener", "Run"]
+__all__ = ["TranscriptionSession"]
 
-# How long a stopped live meeting may still recognise what it has heard.
+# Time for a stopped live meeting to recognize the audio that it has received.
 _DRAIN_SECONDS: Final = 10.0
-# How long a stopped meeting that is stored too may stand still.
+# A stopped meeting that is also stored may drain for longer, as long as events arrive.
 _IDLE_SECONDS: Final = 30.0
-_GLANCE_SECONDS: Final = 0.5
-# How long a program that ends waits for its stored meetings to be on disk.
+_CHECK_SECONDS: Final = 0.5
+# Time for the stored meetings of an exiting program to be written to disk.
 _EXIT_SECONDS: Final = 60.0
-_LEAVE_SECONDS: Final = 5.0
+# Time for the last events after a session was closed at the program's exit.
+_CLOSE_SECONDS: Final = 5.0
 _logger = logging.getLogger("speech_compat")
-_active: set[Run] = set()
+# Sessions that the program's exit must end; a session is in it until session_stopped.
+_active: set[TranscriptionSession] = set()
 
 
-class Listener(Protocol):
-    """Who is told; each method makes one event of the era."""
+class TranscriptionSession:
+    """One transcription, from :meth:`start` until its audio ends or :meth:`stop`.
 
-    def session(self, name: str, event: EventRecord) -> None:
-        """Signal ``session_started`` or ``session_stopped``."""
-        ...
-
-    def speech(self, name: str, event: EventRecord) -> None:
-        """Signal ``speech_start_detected`` or ``speech_end_detected``."""
-        ...
-
-    def result(self, name: str, event: EventRecord) -> None:
-        """Signal ``transcribing``, ``transcribed`` or ``canceled``."""
-        ...
-
-
-class Run:
-    """One transcription; begun by :meth:`start`, ended by its audio or :meth:`stop`."""
+    :class:`~speech_compat._session.state.State` has the diagram of its states.
+    """
 
     def __init__(
         self,
-        plan: _bridge.Plan,
-        labels: _bridge.Labels,
+        plan: Plan,
+        rules: LabelRules,
         open_source: Callable[[], AudioSource],
         listener: Listener,
     ) -> None:
+        # What the program requested; the audio format is added when it is known.
         self._plan = plan
-        self._labels = labels
+        # How speakers are labeled, in the record of the end too.
+        self._rules = rules
+        # Called in the event thread, so that a bad source is an event, not an exception.
         self._open_source = open_source
-        self._listener = listener
-        self.session_id = uuid.uuid4().hex
+        # Emits the legacy events, always in the event thread.
+        self._dispatcher = EventDispatcher(rules, listener)
+        # The program's audio; None until the event thread has opened it.
         self._source: AudioSource | None = None
+        # The service that owns the meeting; None until it was acquired.
+        self._service: MeetingService | None = None
+        # The meeting's session; None until it was opened.
         self._session: Session | None = None
+        # The error of the audio thread, which the event thread reports in its place.
         self._failure: SpeechError | None = None
+        # Guards _state and _source: stop() must stop the source that is opened meanwhile.
         self._lock = threading.Lock()
-        self._closing = threading.Lock()
-        self._stopping = False
-        self._program_ended = False
-        self._cut = False
-        self._heard_at = 0.0
-        self._told = 0
-        self._indexes: dict[str, int] = {}
+        # Where the transcription is; set under the lock, read without.
+        self._state = State.RUNNING
+        # Serializes closing: a second caller returns only when the session is closed.
+        self._close_lock = threading.Lock()
+        # time.monotonic() of the last event or stop; detects a service that stalls.
+        self._active_at = 0.0
+        # Set once session_started was emitted.
         self._started = threading.Event()
-        self._pumped = threading.Event()
+        # Set once the audio thread has pushed everything, so that it is stored.
+        self._audio_pushed = threading.Event()
+        # Set once session_stopped was emitted.
         self._done = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="speech-compat-events", daemon=True)
+        # A daemon: an exiting program waits for it in _end_all, within a time limit.
+        self._event_thread = threading.Thread(
+            target=self._run, name="speech-compat-events", daemon=True
+        )
 
     def start(self) -> None:
-        """Begin; returns at once."""
-        _runtime.portal()
-        _runtime.before_exit(_finish_all)
+        """Start the transcription; returns at once."""
+        event_loop.portal()
+        event_loop.run_at_exit(_end_all)
         _active.add(self)
-        self._thread.start()
+        self._event_thread.start()
 
     @property
     def ended(self) -> bool:
-        """Whether ``session_stopped`` was signalled."""
+        """Whether ``session_stopped`` was emitted."""
         return self._done.is_set()
 
     def wait_started(self) -> None:
-        """Wait until ``session_started`` was signalled."""
-        if threading.current_thread() is not self._thread:
+        """Wait until ``session_started`` was emitted; returns at once in a callback."""
+        if threading.current_thread() is not self._event_thread:
             self._started.wait()
 
     def stop(self) -> None:
-        """End after the audio that is there now; returns at once.  Idempotent."""
+        """Stop after the audio received so far; returns at once.  Idempotent."""
         with self._lock:
-            first, self._stopping = not self._stopping, True
-            self._heard_at = time.monotonic()
+            first = not (self._state.stopped or self._state is State.ENDED)
+            self._state = self._state.on_stop()
+            # The time to drain counts from the stop, however long no event came before.
+            self._active_at = time.monotonic()
             source = self._source
         if source is not None:
             source.stop()
         if first and self._plan.mode.live:
-            threading.Thread(target=self._cut_off, name="speech-compat-stop", daemon=True).start()
+            threading.Thread(
+                target=self._enforce_stop, name="speech-compat-stop", daemon=True
+            ).start()
 
     def wait_stopped(self) -> None:
-        """Wait until ``session_stopped`` was signalled; not from a callback, which it follows."""
-        if threading.current_thread() is not self._thread:
+        """Wait until ``session_stopped`` was emitted; returns at once in a callback."""
+        # The event thread runs the callbacks; waiting there would wait for itself.
+        if threading.current_thread() is not self._event_thread:
             self._done.wait()
 
     def end_with_program(self, deadline: float) -> None:
-        """Let a stored meeting get to disk, a file whole; close a live one."""
+        """End the transcription because the program exits.
+
+        A stored meeting is written to disk first, files to their end; a live one is
+        closed at once.
+
+        Args:
+            deadline: the latest end of that, in seconds of ``time.monotonic()``.
+        """
         with self._lock:
-            self._program_ended = True
+            self._state = self._state.on_exit()
             source = self._source
         if not self._plan.mode.stored:
             self.stop()
         else:
+            # A stream would wait for a program that has ended; a file ends by itself.
             if source is not None and source.growing:
                 source.stop()
-            self._pumped.wait(max(deadline - time.monotonic(), 0.0))
-        self._cut = True
-        self._close_session()
-        self._done.wait(_LEAVE_SECONDS)
+            self._audio_pushed.wait(max(deadline - time.monotonic(), 0.0))
+        self._close_early()
+        self._done.wait(_CLOSE_SECONDS)
 
-    def _cut_off(self) -> None:
-        """Do not wait for ever for a live meeting's backlog, nor for one that stands still."""
+    def _enforce_stop(self) -> None:
+        """Limit how long a stopped live meeting is waited for, as programs wait for it."""
         if self._plan.mode.stored:
-            while not self._done.wait(_GLANCE_SECONDS):
-                if time.monotonic() - self._heard_at > _IDLE_SECONDS:
-                    self._drop(_IDLE_SECONDS, "goes on without live results: ask by its id")
+            # Its results are kept, so it may finish unless the service stalls.
+            while not self._done.wait(_CHECK_SECONDS):
+                if time.monotonic() - self._active_at > _IDLE_SECONDS:
+                    self._abort(_IDLE_SECONDS, "fetch the rest later by the meeting's id")
                     return
         elif not self._done.wait(_DRAIN_SECONDS):
-            self._drop(_DRAIN_SECONDS, "is dropped")
+            self._abort(_DRAIN_SECONDS, "the rest is lost")
 
-    def _drop(self, seconds: float, what: str) -> None:
+    def _abort(self, seconds: float, consequence: str) -> None:
         _logger.warning(
-            "The transcription was stopped; what was not recognised within %g s %s.", seconds, what
+            "The transcription was stopped, but not all audio was recognized within %g s: %s.",
+            seconds,
+            consequence,
         )
-        self._cut = True
+        self._close_early()
+
+    def _close_early(self) -> None:
+        # The state changes first: the audio thread's next push fails, which is no error then.
+        with self._lock:
+            self._state = self._state.on_close()
         self._close_session()
 
     def _run(self) -> None:
         try:
-            self._signal_session("session_started")
+            self._dispatcher.session_started()
             self._started.set()
             ending = self._transcribe_safely()
             if ending is not None:
-                self._listener.result("canceled", self._event(0, ending))
-            self._signal_session("session_stopped")
+                self._dispatcher.canceled(ending)
+            self._dispatcher.session_stopped()
         finally:
             _active.discard(self)
+            with self._lock:
+                self._state = State.ENDED
+            # All three, whatever failed: a waiting program must never hang.
             self._started.set()
-            self._pumped.set()
+            self._audio_pushed.set()
             self._done.set()
 
     def _transcribe_safely(self) -> ResultRecord | None:
+        """Transcribe; returns the record of ``canceled``, or None after a stop."""
+        # A new id: the real package's canceled result belongs to no utterance.
         result_id = uuid.uuid4().hex
         try:
             self._transcribe()
         except SpeechError as error:
-            return self._error(result_id, error)
+            return self._report(result_id, error)
         except Exception as error:
             _logger.exception("The transcription of meeting %r failed.", self._plan.meeting_id)
-            unexpected = BackendError(f"Unexpected {type(error).__name__}: {error}.")
-            return _bridge.error_result(result_id, self._labels, unexpected)
+            return error_record(result_id, self._rules, _unexpected(error))
         finally:
-            self._close()
-        return None if self._stopping else _bridge.canceled(result_id, self._labels)
+            if self._source is not None:
+                self._source.close()
+        if self._state.stopped:
+            return None
+        return end_of_stream_record(result_id, self._rules)
 
-    def _error(self, result_id: str, error: SpeechError) -> ResultRecord | None:
-        if self._stopping and not self._plan.mode.stored:
-            return None  # cut off because the program stopped it
+    def _report(self, result_id: str, error: SpeechError) -> ResultRecord | None:
+        # Closing a stopped live meeting fails its session; the program asked for that.
+        if self._state.stopped and not self._plan.mode.stored:
+            return None
         _logger.error("The transcription of meeting %r ended: %s", self._plan.meeting_id, error)
-        return _bridge.error_result(result_id, self._labels, error)
+        return error_record(result_id, self._rules, error)
 
     def _transcribe(self) -> None:
-        from speech_adapters.registry import choose_backend
-
-        source = self._open()
-        settings = _bridge.settings_of(self._plan.config, self._plan.token)
-        request = self._plan.request(source.pcm, source.notes)
-        backend, gaps = choose_backend(request, settings)  # complains before the audio
-        first = source.read()
-        if source.pcm != request.audio:  # a header in the audio told another format
-            request = self._plan.request(source.pcm, source.notes)
-            backend, gaps = choose_backend(request, settings)
-        _bridge.tell_gaps(backend.name, gaps)
-        for note in source.notes:
-            _logger.warning("Meeting %r: %s", self._plan.meeting_id, note)
+        source = self._attach_source()
         try:
-            self._session = _runtime.call(backend.open_session, request)
-            self._follow(source, first)
+            first = self._open_session(source)
+            self._dispatch_events(source, first)
         finally:
-            self._close_session()
-            _runtime.call(backend.aclose)
+            self._release_service()
 
-    def _open(self) -> AudioSource:
+    def _attach_source(self) -> AudioSource:
         source = self._open_source()
         with self._lock:
             self._source = source
-            ending = self._stopping or (self._program_ended and source.growing)
-        if ending:
+            # A stop or exit came before there was a source to stop.
+            late = self._state.stopped or (self._state.exiting and source.growing)
+        if late:
             source.stop()
         return source
 
-    def _follow(self, source: AudioSource, first: bytes) -> None:
-        pump = threading.Thread(
-            target=self._pump, args=(source, first), name="speech-compat-audio", daemon=True
-        )
-        pump.start()
-        assert self._session is not None
-        events = self._session.events()
+    def _open_session(self, source: AudioSource) -> bytes:
+        """Open the backend's session; returns the first block of audio."""
+        settings = settings_of(self._plan.config, self._plan.token)
+        self._service = service = services.acquire(settings)
+        request = self._plan.request(source.pcm, source.notes)
+        # Before the first read, which may wait forever: a bad setting is reported at once.
+        backend, gaps = event_loop.call(service.choose, request)
+        first = source.read()
+        if source.pcm != request.audio:  # a WAV header in the stream declared another format
+            request = self._plan.request(source.pcm, source.notes)
+            backend, gaps = event_loop.call(service.choose, request)
+        log_gaps(backend.name, gaps)
+        for note in source.notes:
+            _logger.warning("Meeting %r: %s", self._plan.meeting_id, note)
+        self._session = event_loop.call(service.open_session, request)
+        return first
+
+    def _release_service(self) -> None:
+        if self._service is not None:
+            try:
+                self._close_session()
+            finally:
+                services.release(self._service)
+
+    def _dispatch_events(self, source: AudioSource, first: bytes) -> None:
+        """Emit the session's events until they end; pushes the audio meanwhile."""
+        session = self._session
+        assert session is not None
+        threading.Thread(
+            target=self._push_audio,
+            args=(session, source, first),
+            name="speech-compat-audio",
+            daemon=True,
+        ).start()
+        events = session.events()
         try:
-            while (event := _runtime.call(anext, events, None)) is not None:
-                self._tell(event)
+            while (event := event_loop.call(anext, events, None)) is not None:
+                self._active_at = time.monotonic()
+                self._dispatcher.dispatch(event)
         except SpeechError:
+            # The audio thread closed the session; its error is the cause of this one.
             if self._failure is None:
                 raise
         finally:
-            _runtime.call(_end, events)
-        if self._failure is None and not self._stopping:
-            self._pumped.wait()
+            event_loop.call(_close_events, events)
+        # A stored meeting has no events; it ends when its audio is stored.
+        if self._failure is None and not self._state.stopped:
+            self._audio_pushed.wait()
         if self._failure is not None:
             raise self._failure
 
-    def _pump(self, source: AudioSource, first: bytes) -> None:
-        session = self._session
-        assert session is not None
+    def _push_audio(self, session: Session, source: AudioSource, first: bytes) -> None:
         try:
             block = first
             while block:
-                _runtime.call(session.push, block)
+                event_loop.call(session.push, block)
                 block = source.read()
-            _runtime.call(session.finish)
+            event_loop.call(session.finish)
         except SpeechError as error:
             self._fail(error)
         except Exception as error:
             _logger.exception("The audio of meeting %r cannot be read.", self._plan.meeting_id)
-            self._fail(BackendError(f"Unexpected {type(error).__name__}: {error}."))
+            self._fail(_unexpected(error))
         finally:
-            self._pumped.set()
+            self._audio_pushed.set()
 
     def _fail(self, error: SpeechError) -> None:
-        if not self._cut and not self._done.is_set():
+        if not self._state.closed:
             self._failure = error
+            # Ends the events, so that the event thread reports the error.
             self._close_session()
-
-    def _tell(self, event: SessionEvent) -> None:
-        self._heard_at = time.monotonic()
-        match event:
-            case SpeechStarted(offset):
-                self._listener.speech("speech_start_detected", self._event(offset))
-            case SpeechEnded(offset):
-                self._listener.speech("speech_end_detected", self._event(offset))
-            case Hypothesis(utterance):
-                self._tell_result("transcribing", utterance, ResultReason.RecognizingSpeech)
-            case Recognized(utterance, correction):
-                if not correction or self._labels.corrects:
-                    self._tell_result("transcribed", utterance, ResultReason.RecognizedSpeech)
-            case _:
-                pass
-
-    def _tell_result(self, name: str, utterance: Any, reason: ResultReason) -> None:
-        # A correction keeps the index of the result that it corrects.
-        index = self._indexes.get(utterance.id, self._told)
-        record = _bridge.recognized(utterance, self._labels, index, reason)
-        if name == "transcribed" and utterance.id not in self._indexes:
-            self._indexes[utterance.id] = index
-            self._told += 1
-        self._listener.result(name, self._event(record.offset, record))
-
-    def _event(self, offset: int, result: ResultRecord | None = None) -> EventRecord:
-        return EventRecord(self.session_id, offset, result)
-
-    def _signal_session(self, name: str) -> None:
-        self._listener.session(name, self._event(0))
 
     def _close_session(self) -> None:
         session = self._session
         if session is not None:
-            with self._closing:  # whoever comes second goes on when it is closed, not before
-                _runtime.call(session.aclose)
-
-    def _close(self) -> None:
-        if self._source is not None:
-            self._source.close()
+            with self._close_lock:
+                event_loop.call(session.aclose)
 
 
-async def _end(events: AsyncIterator[SessionEvent]) -> None:
+def _unexpected(error: Exception) -> BackendError:
+    return BackendError(f"Unexpected {type(error).__name__}: {error}.")
+
+
+async def _close_events(events: AsyncIterator[SessionEvent]) -> None:
+    # The contract promises an iterator; only generators hold something to release.
     if isinstance(events, AsyncGenerator):
         await events.aclose()
 
 
-def _finish_all() -> None:
-    """The program ends: let stored meetings get to disk, drop the others."""
+def _end_all() -> None:
+    """End all transcriptions because the program exits; they share one deadline."""
     deadline = time.monotonic() + _EXIT_SECONDS
-    for run in tuple(_active):
-        run.end_with_program(deadline)
+    for session in tuple(_active):
+        session.end_with_program(deadline)

@@ -1,4 +1,4 @@
-"""Audio of a program, as blocks of whole frames of 16-bit PCM."""
+"""The program's audio as blocks of whole frames of 16-bit PCM."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from speech_compat.enums import AudioStreamWaveFormat
 
 __all__ = ["AudioSource", "check_file", "open_source"]
 
+# Large, because each block costs a round trip to the event loop.
 _BLOCK_BYTES: Final = 1024 * 1024
 _ENCODINGS: Final = {
     AudioStreamWaveFormat.PCM: "pcm",
@@ -27,25 +28,25 @@ _ENCODINGS: Final = {
 
 
 class AudioSource(Protocol):
-    """Gives audio in blocks; ``stop`` and ``close`` may come from other threads."""
+    """Audio in blocks; ``stop`` and ``close`` may be called from other threads."""
 
     @property
     def pcm(self) -> PcmFormat:
-        """The format, certain once the first block was read."""
+        """The format; a header in the first block may still change it."""
         ...
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What is wrong with the audio though it can be used, one sentence each."""
+        """Defects of audio that can still be used, one sentence each."""
         ...
 
     @property
     def growing(self) -> bool:
-        """Whether it depends on the program to end, unlike a file."""
+        """Whether the program decides when the audio ends, unlike that of a file."""
         ...
 
     def read(self) -> bytes:
-        """Give the next block, ``b""`` at the end; waits.
+        """Return the next block, ``b""`` at the end; waits for audio.
 
         Raises:
             AudioError: the audio cannot be used.
@@ -53,19 +54,19 @@ class AudioSource(Protocol):
         ...
 
     def stop(self) -> None:
-        """Let the end come after what is there now."""
+        """End the audio after the part that was received so far."""
         ...
 
     def close(self) -> None:
-        """Release it.  Idempotent."""
+        """Release the source.  Idempotent."""
         ...
 
 
 def open_source(config: AudioConfig | None) -> AudioSource:
-    """Open what a configuration names.
+    """Open the source that a configuration names.
 
     Raises:
-        AudioError: it cannot be used; the message says why.
+        AudioError: the source cannot be used, for the reason in the message.
     """
     if config is not None and config._filename is not None:
         return _FileSource(config._filename)
@@ -78,15 +79,15 @@ def open_source(config: AudioConfig | None) -> AudioSource:
         raise AudioError("An AudioInputStream cannot be read: use a push or pull stream.")
     raise AudioError(
         "Recording from a microphone is not supported: record with another library and write to"
-        " a PushAudioInputStream, or give AudioConfig a file name."
+        " a PushAudioInputStream, or pass a file name to AudioConfig."
     )
 
 
 def check_file(config: AudioConfig | None) -> None:
-    """Check the file that a configuration names, if it names one.
+    """Check the file of a configuration; does nothing for streams.
 
     Raises:
-        AudioError: it cannot be used; the message says why.
+        AudioError: the file cannot be used, for the reason in the message.
     """
     if config is not None and config._filename is not None:
         WavFile(Path(config._filename)).close()
@@ -98,6 +99,7 @@ class _FileSource:
     def __init__(self, filename: str) -> None:
         self._file = WavFile(Path(filename))
         self._frames = _BLOCK_BYTES // self._file.pcm.frame_bytes
+        # Set by another thread; the next read then returns the end.
         self._stopped = False
         self.pcm = self._file.pcm
         self.notes = self._file.notes
@@ -113,13 +115,14 @@ class _FileSource:
 
 
 class _StreamSource:
-    """A stream that comes in pieces of any size."""
+    """Decodes a stream whose blocks have any size."""
 
     growing = True
     notes: tuple[str, ...] = ()
 
     def __init__(self, stream_format: AudioStreamFormat) -> None:
         self._decoder = StreamDecoder(_source_format(stream_format))
+        # The decoder has returned its rest; reading on must not finish it twice.
         self._ended = False
 
     @property
@@ -128,14 +131,15 @@ class _StreamSource:
 
     def read(self) -> bytes:
         while not self._ended:
-            data = self._next()
+            data = self._receive()
             self._ended = not data
             block = self._decoder.decode(data) if data else self._decoder.finish()
+            # A header or part of a frame decodes to nothing, which is not the end.
             if block:
                 return block
         return b""
 
-    def _next(self) -> bytes:
+    def _receive(self) -> bytes:
         raise NotImplementedError
 
 
@@ -143,10 +147,11 @@ class _PushSource(_StreamSource):
     def __init__(self, stream: PushAudioInputStream) -> None:
         super().__init__(stream._format)
         self._stream = stream
+        # From now on a writer that is faster than the backend waits.
         stream._attach()
 
-    def _next(self) -> bytes:
-        return self._stream._take(_BLOCK_BYTES)
+    def _receive(self) -> bytes:
+        return self._stream._read(_BLOCK_BYTES)
 
     def stop(self) -> None:
         self._stream._end()
@@ -159,15 +164,18 @@ class _PullSource(_StreamSource):
     def __init__(self, stream: PullAudioInputStream) -> None:
         super().__init__(stream._format)
         self._callback = stream._callback
-        # A tenth of a second, as the real package asks for.
+        # 100 ms, the size that the real package requests.
         self._buffer = bytearray(max(self.pcm.bytes_per_second // 10, 2))
+        # Set by another thread; the callback that runs just then still counts.
         self._stopped = False
+        # The program's callback is closed once, however often the source is.
         self._closed = False
 
-    def _next(self) -> bytes:
+    def _receive(self) -> bytes:
         if self._stopped:
             return b""
         try:
+            # Released at once, so that a callback that keeps the view cannot change later audio.
             with memoryview(self._buffer) as view:
                 size = self._callback.read(view)
         except Exception as error:

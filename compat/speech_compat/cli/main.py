@@ -1,7 +1,7 @@
-"""The command ``speech-compat``: transcribe files, and look after stored meetings.
+"""The command ``speech-compat``: transcribes files and manages stored meetings.
 
-Results go to standard output, everything else to standard error.  Exit codes: 0 done,
-1 failed, 2 wrong usage, 3 done but the audio was truncated, 130 interrupted.
+Results are written to standard output, messages to standard error.  Exit codes: 0 success,
+1 failure, 2 wrong usage, 3 success with truncated audio, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -18,28 +18,31 @@ from speech_adapters.export import FORMATS
 
 __all__ = ["main"]
 
+_WRONG_USAGE: Final = 2
+# 128 plus SIGINT, as a shell reports it.
 _INTERRUPTED: Final = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; gives its exit code."""
+    """Run the command; returns its exit code."""
     options = _parser().parse_args(arguments)
     logging.basicConfig(format="speech-compat: %(message)s", level=logging.WARNING)
     try:
         code: int = options.run(options)
     except SpeechError as error:
-        return _complain(str(error))
+        return _fail(str(error))
     except BrokenPipeError:
-        sys.stderr.close()  # whoever read the output has left: nothing to say
+        # The reader of the output ended, for example `head`; that needs no message.
+        sys.stderr.close()
         return 1
     except OSError as error:
-        return _complain(f"{error.filename or 'The output'}: {error.strerror or error}.")
+        return _fail(f"{error.filename or 'The output'}: {error.strerror or error}.")
     except KeyboardInterrupt:
-        return _complain("interrupted.", _INTERRUPTED)
+        return _fail("Interrupted.", _INTERRUPTED)
     return code
 
 
-def _complain(message: str, code: int = 1) -> int:
+def _fail(message: str, code: int = 1) -> int:
     sys.stderr.write(f"speech-compat: {message}\n")
     return code
 
@@ -47,19 +50,19 @@ def _complain(message: str, code: int = 1) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="speech-compat",
-        description="Transcribe meetings with their speakers told apart.",
-        epilog="Settings: see docs/configuration.md.",
+        description="Transcribe meetings and differentiate their speakers.",
+        epilog="Settings are described in docs/configuration.md.",
     )
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_transcribe(commands)
     _add_show(commands)
     _add_convert(commands)
-    listing = commands.add_parser("list", help="list the stored meetings, newest first")
+    listing = commands.add_parser("list", help="list stored meetings, newest first")
     listing.set_defaults(run=_list)
-    delete = commands.add_parser("delete", help="delete stored meetings, audio and transcript")
+    delete = commands.add_parser("delete", help="delete stored meetings: audio and transcripts")
     delete.add_argument("meeting_id", nargs="+", metavar="MEETING_ID")
     delete.set_defaults(run=_delete)
-    resume = commands.add_parser("resume", help="try a meeting again that has failed")
+    resume = commands.add_parser("resume", help="retry a failed meeting")
     resume.add_argument("meeting_id", metavar="MEETING_ID")
     resume.set_defaults(run=_resume)
     demo = commands.add_parser("demo", help="run a legacy program on a two-speaker recording")
@@ -74,14 +77,16 @@ def _add_transcribe(commands: argparse._SubParsersAction[argparse.ArgumentParser
         nargs="+",
         type=_source,
         metavar="FILE",
-        help="a WAV file; or for a backend that fetches audio itself its https:// address,"
-        " or that of a folder, with a slash at its end",
+        help="WAV file; for a backend that downloads audio also its https:// address, or that"
+        " of a folder, ending in a slash",
     )
-    command.add_argument("--backend", help="who transcribes, whatever is configured")
-    command.add_argument("--speakers", type=_positive, metavar="N", help="how many at most")
+    command.add_argument("--backend", help="backend to use instead of the configured one")
+    command.add_argument(
+        "--speakers", type=_positive, metavar="N", help="maximum number of speakers"
+    )
     command.add_argument("--language", default="en-US", help="BCP-47 tag (default: %(default)s)")
     command.add_argument(
-        "--meeting-id", help="store the transcript too, to be shown later (one file only)"
+        "--meeting-id", help="also store the transcript under this id (one file only)"
     )
     _add_output(command)
     command.set_defaults(run=_transcribe)
@@ -110,7 +115,7 @@ def _add_output(command: argparse.ArgumentParser, formats: tuple[str, ...] = FOR
         "--output",
         type=Path,
         metavar="FILE",
-        help="write there; a folder gets a file for each recording",
+        help="write to this file, or to one file per recording in this folder",
     )
 
 
@@ -125,19 +130,19 @@ def _positive(text: str) -> int:
     return value
 
 
-# Imported only when asked for, so that --help is quick.
+# The commands are imported when they run, so that --help is fast.
 def _transcribe(options: argparse.Namespace) -> int:
     from speech_compat.cli.transcribe import transcribe
 
     several = len(options.files) > 1
     if options.meeting_id is not None and several:
-        return _complain("--meeting-id names one meeting: give one file.", 2)
+        return _fail("--meeting-id names one meeting: pass a single file.", _WRONG_USAGE)
     into_folder = options.output is not None and options.output.is_dir()
     if several and options.format not in ("text", "rttm") and not into_folder:
-        return _complain(
-            f"several transcripts do not fit into one {options.format} document: give one file,"
-            " or an existing folder with -o.",
-            2,
+        return _fail(
+            f"A {options.format} document holds one transcript: pass a single file, or an"
+            " existing folder with -o.",
+            _WRONG_USAGE,
         )
     return transcribe(options)
 

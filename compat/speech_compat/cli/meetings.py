@@ -1,4 +1,4 @@
-"""What the commands do that look after stored meetings; see :mod:`speech_compat.cli`."""
+"""The commands that manage stored meetings; see :mod:`speech_compat.cli`."""
 
 from __future__ import annotations
 
@@ -7,54 +7,68 @@ import json
 import os
 import runpy
 import sys
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import anyio
 
-from speech_adapters.asking import (
-    delete_meeting,
-    meeting_status,
-    meeting_transcript,
-    resume_meeting,
-)
-from speech_adapters.config import load_settings
+from speech_adapters import threads
+from speech_adapters.config import Settings, load_settings
+from speech_adapters.contract import MeetingStatus
 from speech_adapters.errors import ConfigurationError, SpeechError
 from speech_adapters.export import one_line, render
-from speech_adapters.registry import create_backend
-from speech_adapters.store import Store
-from speech_adapters.transcript import Provenance, seconds
-from speech_compat._session.mapping import remote_document
-from speech_compat.cli.output import how_far, write
+from speech_adapters.meetings import MeetingService
+from speech_adapters.store import Recording
+from speech_adapters.transcript import Provenance, Transcript, seconds
+from speech_compat._session.mapping.results import remote_document
+from speech_compat.cli.output import format_status, write
 
 __all__ = ["convert", "delete", "demo", "list_meetings", "resume", "show"]
+
+T = TypeVar("T")
 
 _DEMO_RECORDING: Final = "endgame_nagg_nell.wav"
 
 
+def _with_service(
+    work: Callable[[MeetingService], Awaitable[T]], settings: Settings | None = None
+) -> T:
+    """Run a coroutine function with a meeting service, which is closed afterwards."""
+
+    async def run() -> T:
+        async with MeetingService(settings or load_settings()) as meetings:
+            return await work(meetings)
+
+    return anyio.run(run)
+
+
 def show(meeting_id: str, format: str, output: Path | None) -> int:  # noqa: A002
-    """Show a stored transcript, or how far it has come."""
-    settings = load_settings()
-    status = anyio.run(meeting_status, settings, meeting_id)
-    if not status.state.final:
-        _tell(meeting_id, f"{how_far(status)}: ask again later.")
+    """Write a stored transcript, or the meeting's status while there is none."""
+
+    async def work(meetings: MeetingService) -> tuple[MeetingStatus, Transcript | None]:
+        status = await meetings.status(meeting_id)
+        return status, await meetings.transcript(meeting_id) if status.state.final else None
+
+    status, transcript = _with_service(work)
+    if transcript is None:
+        _report(meeting_id, f"{format_status(status)}: ask again later.")
         return 1
-    transcript = anyio.run(meeting_transcript, settings, meeting_id)
     if status.reason:
-        _tell(meeting_id, status.reason)
+        _report(meeting_id, status.reason)
     write(render(transcript, format), output)
     return 0
 
 
 def resume(meeting_id: str) -> int:
-    """Take up a meeting again that has failed."""
-    status = anyio.run(resume_meeting, load_settings(), meeting_id)
-    _tell(meeting_id, f"{how_far(status)}.")
+    """Retry a meeting that has failed."""
+    status = _with_service(lambda meetings: meetings.resume(meeting_id))
+    _report(meeting_id, f"{format_status(status)}.")
     return 0
 
 
-def _tell(meeting_id: str, what: str) -> None:
-    sys.stderr.write(f"speech-compat: meeting {meeting_id!r}: {what}\n")
+def _report(meeting_id: str, text: str) -> None:
+    sys.stderr.write(f"speech-compat: meeting {meeting_id!r}: {text}\n")
 
 
 def convert(result: Path, format: str, output: Path | None) -> int:  # noqa: A002
@@ -71,36 +85,46 @@ def convert(result: Path, format: str, output: Path | None) -> int:  # noqa: A00
 
 
 def list_meetings() -> int:
-    """List the recordings: when, state, length, id."""
-    with Store.open(load_settings().state_dir) as store:
-        recordings = store.recordings()
+    """List the recordings: start time, state, length, id."""
+    recordings = _with_service(MeetingService.recordings)
     for recording in recordings:
-        when = recording.created.astimezone().strftime("%Y-%m-%d %H:%M")
-        size = recording.audio_bytes or 0
-        length = seconds(recording.request.audio.ticks(size))
-        identity = one_line(recording.meeting_id)
-        sys.stdout.write(f"{when}  {recording.state.value:<10}  {length:>9.1f} s  {identity}\n")
+        sys.stdout.write(_line(recording))
     if not recordings:
         sys.stderr.write("speech-compat: no meeting is stored.\n")
     return 0
 
 
+def _line(recording: Recording) -> str:
+    when = recording.created.astimezone().strftime("%Y-%m-%d %H:%M")
+    length = seconds(recording.request.audio.ticks(recording.audio_bytes or 0))
+    identity = one_line(recording.meeting_id)
+    return f"{when}  {recording.state.value:<10}  {length:>9.1f} s  {identity}\n"
+
+
 def delete(meeting_ids: list[str]) -> int:
-    """Delete meetings; goes on after one that cannot be, and says so."""
-    settings = load_settings()
-    code = 0
-    for meeting_id in meeting_ids:
-        try:
-            anyio.run(delete_meeting, settings, meeting_id)
-        except SpeechError as error:
-            sys.stderr.write(f"speech-compat: {error}\n")
-            code = 1
-    return code
+    """Delete meetings; continue after one that cannot be deleted, and report it."""
+
+    async def work(meetings: MeetingService) -> int:
+        code = 0
+        for meeting_id in meeting_ids:
+            try:
+                await meetings.delete(meeting_id)
+            except SpeechError as error:
+                sys.stderr.write(f"speech-compat: {error}\n")
+                code = 1
+        return code
+
+    return _with_service(work)
 
 
 def demo() -> int:
     """Run the legacy program on the recording that the engine's package ships."""
-    create_backend(load_settings({"backend": "local"}))  # complains where it is not installed
+
+    async def check(meetings: MeetingService) -> None:
+        await threads.COMPUTE.run(meetings.backend)
+
+    # Raises before anything is printed when the engine is not installed.
+    _with_service(check, load_settings({"backend": "local"}))
     recording = importlib.resources.files("moonshine_voice") / "assets" / _DEMO_RECORDING
     with importlib.resources.as_file(recording) as path:
         program = _demo_program()
@@ -114,7 +138,7 @@ def demo() -> int:
 
 
 def _demo_program() -> Path:
-    """Give the program: installed beside this module, or in the repository."""
+    """Return the path of the program: installed beside this module, or in the repository."""
     here = Path(__file__).resolve().parents[1]
     places = (here / "_demo", here.parents[1] / "docs" / "examples")
     for folder in places:

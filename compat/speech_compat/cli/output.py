@@ -1,4 +1,4 @@
-"""What the commands write: documents, and how a meeting stands."""
+"""Output of the commands: documents, and a meeting's status as text."""
 
 from __future__ import annotations
 
@@ -10,24 +10,31 @@ from pathlib import Path
 
 from speech_adapters.contract import MeetingStatus
 
-__all__ = ["how_far", "write"]
+__all__ = ["format_status", "write"]
 
 
 def write(text: str, output: Path | None) -> None:
-    """Write to standard output, or a file that is whole or untouched."""
+    """Write to standard output, or replace a file as a whole.
+
+    Raises:
+        OSError: the file cannot be written; it is unchanged then.
+    """
     if output is None:
+        # A terminal that lacks a character shows its code instead of failing.
         sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
         sys.stdout.write(text)
         sys.stdout.flush()
         return
     try:
+        # In the same folder, so that replacing is a rename within one file system.
         handle, name = tempfile.mkstemp(dir=output.parent, prefix=f".{output.name}.")
     except OSError as error:
+        # The error names the temporary file, which means nothing to the user.
         raise OSError(error.errno, error.strerror, str(output)) from None
     try:
         with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
             file.write(text)
-        Path(name).chmod(0o644)
+        Path(name).chmod(0o644)  # mkstemp creates files that only the owner may read
         Path(name).replace(output)
     except BaseException:
         with suppress(OSError):
@@ -35,7 +42,8 @@ def write(text: str, output: Path | None) -> None:
         raise
 
 
-def how_far(status: MeetingStatus) -> str:
-    """Format a status as one phrase."""
+def format_status(status: MeetingStatus) -> str:
+    """Return a status as one phrase: ``Processing, 40% done (uploading)``."""
     share = "" if status.progress is None else f", {status.progress:.0%} done"
-    return f"{status.state.value}{share}{f' ({status.step})' if status.step else ''}"
+    step = f" ({status.step})" if status.step else ""
+    return f"{status.state.value}{share}{step}"

@@ -1,8 +1,8 @@
-"""The service's side of the legacy interface on the wire.
+"""The service's side of the speech websocket protocol, without any I/O.
 
-:mod:`~speech_compat.gateway.framing` and :mod:`~speech_compat.gateway.dialogue` know the
-messages and do no I/O; :mod:`~speech_compat.testing.loopback` is a small server on top,
-which plays a script to a real SDK: for tests, needs the extra ``gateway``.
+:mod:`~speech_compat.gateway.framing` parses and writes messages, and
+:mod:`~speech_compat.gateway.dialogue` answers them.  The test service
+:mod:`speech_compat.testing.loopback` uses both; it needs the extra ``gateway``.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""What a client says on one connection, and how it is answered, without any I/O.
+"""One connection of a client: its messages and their answers, without any I/O.
 
-A client opens a turn with ``speech.context``, sends audio, and ends it with an empty
-audio message; the service answers with messages of the same request id
-(docs/protocol/speech-websocket.md, 2.2, docs/protocol/speech-websocket.md, 2.3)::
+A client opens a turn with ``speech.context``, sends audio, and ends the turn with an empty
+audio message.  The service answers with messages of the same request id
+(docs/protocol/speech-websocket.md, 2.2)::
 
     client   speech.config  speech.context  audio(header)  audio ...  audio(empty)
     service                 turn.start  hypothesis* phrase* ...       turn.end
@@ -18,7 +18,15 @@ import attrs
 from speech_adapters.audio.pcm import PcmFormat
 from speech_compat.gateway.framing import FramingError, Message, compose, parse
 
-__all__ = ["Began", "Dialogue", "Ended", "Event", "Heard", "Told", "Turn"]
+__all__ = [
+    "AudioReceived",
+    "Dialogue",
+    "Event",
+    "OtherMessage",
+    "Turn",
+    "TurnEnded",
+    "TurnStarted",
+]
 
 _HEADER_BYTES: Final = 44
 _RIFF: Final = b"RIFF"
@@ -27,15 +35,15 @@ _TICKS_PER_MILLISECOND: Final = 10_000
 
 @attrs.define
 class Turn:
-    """One request of a client; offsets in its answers are counted from its start.
+    """One request of a client; offsets in its answers count from the turn's start.
 
     Attributes:
-        request_id: as the client spelled it.
+        request_id: the id as the client spelled it.
         context: the body of ``speech.context``.
-        base: where the turn begins in the session, in ticks; ``None`` where the client
-            does not say (the JavaScript SDK's figure means something else).
-        pcm: the format of the audio, once its header has come.
-        size: bytes of audio heard so far.
+        base: start of the turn in the session, in ticks; ``None`` if the client does not
+            send it (the JavaScript SDK's number has another meaning).
+        pcm: format of the audio; valid after the header was received.
+        size: bytes of audio received so far.
     """
 
     request_id: str
@@ -45,44 +53,42 @@ class Turn:
     size: int = 0
 
     @property
-    def heard(self) -> int:
-        """Ticks of audio heard so far."""
+    def received(self) -> int:
+        """Ticks of audio received so far."""
         return self.pcm.ticks(self.size)
 
     def start(self, service_tag: str) -> str:
-        """Write what the client waits for before anything else."""
-        return self._say("turn.start", {"context": {"serviceTag": service_tag}})
+        """Return ``turn.start``, without which the client ignores all other messages."""
+        return self._compose("turn.start", {"context": {"serviceTag": service_tag}})
 
     def speech_started(self, offset: int) -> str:
-        """Write that speech was heard; ``offset`` in ticks of the turn."""
-        return self._say("speech.startDetected", {"Offset": offset})
+        """Return ``speech.startDetected``; ``offset`` in ticks of the turn."""
+        return self._compose("speech.startDetected", {"Offset": offset})
 
     def speech_ended(self, offset: int) -> str:
-        """Write that speech has ended; ``offset`` in ticks of the turn."""
-        return self._say("speech.endDetected", {"Offset": offset})
+        """Return ``speech.endDetected``; ``offset`` in ticks of the turn."""
+        return self._compose("speech.endDetected", {"Offset": offset})
 
     def hypothesis(self, text: str, offset: int, duration: int, **more: Any) -> str:
-        """Write what was understood so far; ``more`` are fields such as ``SpeakerId``."""
-        return self._say(
+        """Return a hypothesis; ``more`` are fields such as ``SpeakerId``."""
+        return self._compose(
             "speech.hypothesis", {"Text": text, "Offset": offset, "Duration": duration, **more}
         )
 
     def phrase(self, text: str, offset: int, duration: int, **more: Any) -> str:
-        """Write a final result; a ``RecognitionStatus`` in ``more`` replaces ``Success``."""
+        """Return a final result; a ``RecognitionStatus`` in ``more`` replaces ``Success``."""
         body = {"RecognitionStatus": "Success", "DisplayText": text, **more}
-        return self._say("speech.phrase", {**body, "Offset": offset, "Duration": duration})
+        return self._compose("speech.phrase", {**body, "Offset": offset, "Duration": duration})
 
     def end_of_dictation(self, offset: int) -> str:
-        """Write that all audio up to ``offset`` (ticks of the turn) was looked at.
-
-        Rounded up to a millisecond: a client that thinks that a rest is left opens
-        another turn for it (docs/protocol/speech-websocket.md, 2.3).
-        """
+        """Return the message that all audio up to ``offset`` (ticks of the turn) is done."""
+        # Rounded up to a millisecond: a client opens another turn for any remainder
+        # (docs/protocol/speech-websocket.md, 2.3).
         whole = -(-offset // _TICKS_PER_MILLISECOND) * _TICKS_PER_MILLISECOND
         return self.phrase("", whole, 0, RecognitionStatus="EndOfDictation")
 
     def acknowledge(self, token: str, offset: int) -> str:
-        """Write that audio up to ``offset`` need not be kept; no program sees it."""
+        """Return the message that the client may discard audio up to ``offset`` (ticks)."""
         headers = {
             "X-Continuation-Token": token,
             "X-Continuation-Audio-Streams-1-Offset": str(offset),
@@ -90,100 +96,100 @@ class Turn:
         return compose("gateway.ack", self.request_id, {}, headers)
 
     def end(self) -> str:
-        """Write that the turn is over."""
-        return self._say("turn.end", {})
+        """Return ``turn.end``."""
+        return self._compose("turn.end", {})
 
     def raw(self, path: str, text: str) -> str:
-        """Write a body that may be no JSON, as a broken service would."""
+        """Return a message with any body, as a broken service would send it."""
         return compose(path, self.request_id, text)
 
-    def _say(self, path: str, body: dict[str, Any]) -> str:
+    def _compose(self, path: str, body: dict[str, Any]) -> str:
         return compose(path, self.request_id, body)
 
 
 @attrs.frozen
-class Began:
-    """A turn was opened."""
+class TurnStarted:
+    """The client opened a turn."""
 
     turn: Turn
 
 
 @attrs.frozen
-class Heard:
-    """Audio came: 16-bit PCM as the turn's ``pcm`` says."""
+class AudioReceived:
+    """The client sent 16-bit PCM in the format ``turn.pcm``."""
 
     turn: Turn
     audio: bytes
 
 
 @attrs.frozen
-class Ended:
-    """No more audio will come in this turn."""
+class TurnEnded:
+    """The client sends no more audio in this turn."""
 
     turn: Turn
 
 
 @attrs.frozen
-class Told:
-    """Something else: ``speech.config``, ``speech.event``, ``telemetry``, ..."""
+class OtherMessage:
+    """A message that needs no answer: ``speech.config``, ``telemetry``, ..."""
 
     message: Message
 
 
-Event = Began | Heard | Ended | Told
+Event = TurnStarted | AudioReceived | TurnEnded | OtherMessage
 
 
 class Dialogue:
-    """The client's side of one connection."""
+    """Interprets the messages of one connection."""
 
     def __init__(self) -> None:
         self._turn: Turn | None = None
 
     def receive(self, data: str | bytes) -> Event:
-        """Take a message; gives what it means.
+        """Return the event that a received message means.
 
         Raises:
-            FramingError: it is no message, or audio that belongs to no turn.
+            FramingError: the data is not a message, or audio outside a turn.
         """
         message = parse(data)
         if message.path == "speech.context":
             context = message.document()
             self._turn = Turn(message.request_id, context, _base(context))
-            return Began(self._turn)
+            return TurnStarted(self._turn)
         if message.path == "audio":
             return self._audio(message.body)
-        return Told(message)
+        return OtherMessage(message)
 
     def _audio(self, body: bytes) -> Event:
         turn = self._turn
         if turn is None:
-            raise FramingError("Audio came before a speech.context that opens a turn.")
+            raise FramingError("Audio was received before a speech.context opened a turn.")
         if not body:
-            return Ended(turn)
+            return TurnEnded(turn)
         if body.startswith(_RIFF) and not turn.size:
             turn.pcm = _format(body)
             body = body[_HEADER_BYTES:]
         turn.size += len(body)
-        return Heard(turn, body)
+        return AudioReceived(turn, body)
 
 
 def _format(header: bytes) -> PcmFormat:
-    """Read channels and rate of a WAV header whose sizes are 0."""
+    """Parse channels and rate of a WAV header; clients leave its sizes at 0."""
     if len(header) < _HEADER_BYTES:
-        raise FramingError("The audio's header is cut short.")
+        raise FramingError("The header of the audio is truncated.")
     channels, rate = struct.unpack_from("<HI", header, 22)
     if not channels or not rate:
-        raise FramingError("The audio's header has no channels or no rate.")
+        raise FramingError("The header of the audio declares no channels or no sample rate.")
     return PcmFormat(rate, channels)
 
 
 def _base(context: dict[str, Any]) -> int | None:
-    """Give where a turn begins: exact in a continuation, else in milliseconds."""
+    """Return the start of a turn in ticks: exact in a continuation, else in milliseconds."""
     streams = context.get("continuation", {}).get("audio", {}).get("streams", {})
     offset = streams.get("1", {}).get("offset")
     if offset is not None:
         return int(offset)
     diarization = context.get("phraseDetection", {}).get("speakerDiarization", {})
-    if "audioOffsetMs" in diarization:  # so spelled by the JavaScript SDK
+    if "audioOffsetMs" in diarization:  # the JavaScript SDK's spelling and meaning
         return None
     return int(diarization.get("audioOffsetMS", 0)) * _TICKS_PER_MILLISECOND

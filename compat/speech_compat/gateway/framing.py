@@ -1,10 +1,11 @@
 """The messages of the speech websocket, without any I/O.
 
-A text message is header lines, an empty line and a body; a binary one is the length of
-its headers (two bytes, big-endian), the headers and the body
-(docs/protocol/speech-websocket.md, 2.2).  Clients differ in the space after the colon and in the
-case of header names; the service's side must not (docs/protocol/speech-websocket.md, 2.3):
-names are written as the service writes them, and the request id goes back byte for byte.
+A text message consists of header lines, an empty line and a body.  A binary message
+consists of the length of its headers (two bytes, big-endian), the headers and the body
+(docs/protocol/speech-websocket.md, 2.2).  Clients differ in the space after the colon and in
+the case of header names, and accept less than they send
+(docs/protocol/speech-websocket.md, 2.3): the service must spell header names as the real one
+does, and return the request id byte for byte.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ _JSON: Final = "application/json; charset=utf-8"
 
 
 class FramingError(ValueError):
-    """What was received is no message of the speech websocket."""
+    """The received data is not a message of the speech websocket."""
 
 
 @attrs.frozen
@@ -31,7 +32,7 @@ class Message:
 
     Attributes:
         headers: values by name, names in lower case.
-        body: what follows the headers: JSON in text messages, audio in binary ones.
+        body: JSON in text messages, audio in binary ones.
         binary: whether it was a binary message.
     """
 
@@ -41,34 +42,34 @@ class Message:
 
     @property
     def path(self) -> str:
-        """What it is about, in lower case: ``speech.context``, ``audio``, ..."""
+        """The message type in lower case: ``speech.context``, ``audio``, ..."""
         return self.headers.get("path", "").lower()
 
     @property
     def request_id(self) -> str:
-        """The turn it belongs to, as the client spelled it; empty where there is none."""
+        """The id of the turn, as the client spelled it; empty without one."""
         return self.headers.get("x-requestid", "")
 
     def document(self) -> dict[str, Any]:
-        """Give the body as a JSON object.
+        """Return the body as a JSON object.
 
         Raises:
-            FramingError: it is none.
+            FramingError: the body is not a JSON object.
         """
         try:
             found = json.loads(self.body or b"{}")
         except ValueError as error:
-            raise FramingError(f"The body of {self.path!r} is no JSON: {error}.") from None
+            raise FramingError(f"The body of {self.path!r} is not JSON: {error}.") from None
         if not isinstance(found, dict):
-            raise FramingError(f"The body of {self.path!r} is no JSON object.")
+            raise FramingError(f"The body of {self.path!r} is not a JSON object.")
         return found
 
 
 def parse(data: str | bytes) -> Message:
-    """Read a message as a client sends it.
+    """Parse a message from a client.
 
     Raises:
-        FramingError: a binary message is shorter than its headers, or they are no text.
+        FramingError: a binary message is shorter than its headers, or these are not text.
     """
     if isinstance(data, str):
         head, _, body = data.partition("\r\n\r\n")
@@ -76,11 +77,11 @@ def parse(data: str | bytes) -> Message:
     size = int.from_bytes(data[:_LENGTH_BYTES], "big")
     end = _LENGTH_BYTES + size
     if len(data) < max(end, _LENGTH_BYTES):
-        raise FramingError(f"A binary message of {len(data)} bytes says it has more headers.")
+        raise FramingError(f"A binary message of {len(data)} bytes declares longer headers.")
     try:
         head = data[_LENGTH_BYTES:end].decode()
     except UnicodeDecodeError:
-        raise FramingError("The headers of a binary message are no text.") from None
+        raise FramingError("The headers of a binary message are not text.") from None
     return Message(_headers(head), data[end:], binary=True)
 
 
@@ -90,13 +91,13 @@ def compose(
     body: Mapping[str, Any] | str,
     headers: Mapping[str, str] | None = None,
 ) -> str:
-    """Write a text message as the service sends it.
+    """Return a text message from the service.
 
     Args:
-        path: what it is about.
-        request_id: of the turn, spelled as the client did: others are ignored by it.
-        body: a JSON object, or text that is sent as it is.
-        headers: further headers.
+        path: the message type.
+        request_id: the turn's id as the client spelled it; clients ignore any other.
+        body: a JSON object, or text that is sent unchanged.
+        headers: additional headers.
     """
     text = body if isinstance(body, str) else json.dumps(body)
     lines = {"X-RequestId": request_id, "Content-Type": _JSON, "Path": path, **(headers or {})}
@@ -105,5 +106,6 @@ def compose(
 
 
 def _headers(text: str) -> dict[str, str]:
+    # Lower case and stripped: clients differ in both (docs/protocol/speech-websocket.md, 2.3).
     pairs = (line.partition(":") for line in text.split("\r\n") if line)
     return {name.strip().lower(): value.strip() for name, _, value in pairs}

@@ -1,8 +1,8 @@
-"""A speech service on this machine that plays a script to a real SDK: for tests.
+"""A loopback speech service that plays a script to a real SDK, for tests.
 
-What is said is said when the audio that it belongs to has been heard, so that pauses,
-lost connections and replays have the effect that they have with the real service.  It
-needs the extra ``gateway``.
+Results are sent once the audio that they belong to was received, so that pauses, lost
+connections and replays have the same effect as with the real service.  Needs the extra
+``gateway``.
 """
 
 from __future__ import annotations
@@ -23,30 +23,37 @@ from websockets.sync.server import Server, ServerConnection, serve
 from websockets.typing import Subprotocol
 
 from speech_adapters.transcript import TICKS_PER_SECOND
-from speech_compat.gateway.dialogue import Began, Dialogue, Ended, Heard, Turn
+from speech_compat.gateway.dialogue import (
+    AudioReceived,
+    Dialogue,
+    Turn,
+    TurnEnded,
+    TurnStarted,
+)
 
 __all__ = ["ABORT", "Connected", "Line", "LoopbackService", "Script", "clock_audio"]
 
-# As a close code: the connection is torn down without any.
+# In place of a close code: the connection is torn down without a close frame.
 ABORT: Final = 0
 _TENTHS: Final = 10
 _TENTH: Final = TICKS_PER_SECOND // _TENTHS
+# A 16-bit sample cannot count further.
 _CLOCK_TURNS: Final = 65_536
-_SECRET: Final = ("ocp-apim-subscription-key", "authorization")
+_CREDENTIALS: Final = ("ocp-apim-subscription-key", "authorization")
 
 
 @attrs.frozen
 class Line:
-    """Something said: offset and duration in ticks from the start of the session.
+    """An utterance of a script.
 
     Attributes:
         text: the final text.
-        offset: where it begins.
-        duration: how long it is.
+        offset: start, in ticks from the start of the session.
+        duration: length, in ticks.
         speaker: the label, ``Guest-1`` or ``Unknown``.
-        hypotheses: what is understood before, evenly spread over its length.
-        status: a ``RecognitionStatus`` other than ``Success``.
-        fields: further fields of both.
+        hypotheses: texts of the hypotheses, evenly spread over the duration.
+        status: the ``RecognitionStatus`` of the final result.
+        fields: additional fields of hypotheses and final result.
     """
 
     text: str
@@ -59,27 +66,27 @@ class Line:
 
     @property
     def end(self) -> int:
-        """Where it ends."""
+        """End, in ticks from the start of the session."""
         return self.offset + self.duration
 
 
 @attrs.frozen
 class Script:
-    """What is said, and what goes wrong.
+    """The utterances and faults that a service plays.
 
     Attributes:
-        lines: in the order of their offsets.
-        refusals: HTTP statuses with which the first handshakes are refused.
-        refuse: HTTP status with which all are, or 0.
-        tokens: the credentials taken, keys or tokens; any where there is none.
-        cuts: each once, when that much audio (ticks) was heard: the close code.
-        stall: from that much audio on (ticks) the first connection is not answered.
-        malformed: a phrase that is no JSON follows the last line.
-        close: the code with which the connection is closed after the last line, or 0.
-        twice: every final result is sent twice.
-        acknowledge: audio is acknowledged every second, whether anything is said or not.
-        clock: the samples tell when they were recorded (see :func:`clock_audio`), so that
-            it is known where a client begins again that makes a session of its own.
+        lines: the utterances, in the order of their offsets.
+        refusals: HTTP statuses that refuse the first handshakes.
+        refuse: HTTP status that refuses every handshake, or 0.
+        tokens: accepted keys and tokens; empty accepts any.
+        cuts: audio position (ticks) and close code of each cut, which happens once.
+        stall: audio position (ticks) from which the first connection is not answered.
+        malformed: whether a phrase that is not JSON follows the last line.
+        close: close code after the last line, or 0.
+        twice: whether every final result is sent twice.
+        acknowledge: whether audio is acknowledged every second.
+        clock: whether the audio is that of :func:`clock_audio`, so that the position of a
+            client is known that starts a new session after a cut.
     """
 
     lines: tuple[Line, ...] = ()
@@ -96,11 +103,11 @@ class Script:
 
 
 def clock_audio(first: int, tenths: int, sample_rate: int = 16_000) -> bytes:
-    """Give mono audio whose samples are the number of their tenth of a second.
+    """Return mono audio in which each sample is the number of its tenth of a second.
 
     Args:
-        first: the number of the first tenth; they begin anew after 65536.
-        tenths: how many there are.
+        first: the number of the first tenth; the numbers wrap around at 65536.
+        tenths: the number of tenths.
         sample_rate: samples per second.
     """
     each = sample_rate // _TENTHS
@@ -112,7 +119,7 @@ def clock_audio(first: int, tenths: int, sample_rate: int = 16_000) -> bytes:
 
 @attrs.frozen
 class Connected:
-    """A handshake that was accepted; credentials are left out of ``query``."""
+    """An accepted handshake; ``query`` holds no credentials."""
 
     path: str
     query: Mapping[str, str]
@@ -121,31 +128,36 @@ class Connected:
 
 
 class LoopbackService:
-    """Plays a script; counts what it sees.
+    """Plays a script and records what clients send.
 
     Attributes:
-        connections: the handshakes accepted.
+        script: the script; read anew for each connection.
+        connections: the accepted handshakes.
         contexts: the bodies of all ``speech.context`` messages.
-        begun: where each turn began, in ticks of the session, or with ``clock`` of the
+        turn_starts: start of each turn in ticks of the session, with ``clock`` of the
             recording.
-        heard: ticks of audio received in all turns, replays included.
+        received: ticks of audio received in all turns, replays included.
     """
 
     def __init__(self, script: Script) -> None:
         self.script = script
         self.connections: list[Connected] = []
         self.contexts: list[dict[str, Any]] = []
-        self.begun: list[int] = []
-        self.heard = 0
+        self.turn_starts: list[int] = []
+        self.received = 0
+        # Each connection has a thread; the lock guards all that follows.
         self._lock = threading.Lock()
+        # The refusals and cuts that are still due.
         self._refusals = list(script.refusals)
         self._cuts = sorted(script.cuts)
+        # Whether a connection has stalled; only one ever does.
         self._stalled = False
-        self._said: dict[str, int] = {}
+        # End of the last final result by connection id, which a reconnect keeps.
+        self._delivered: dict[str, int] = {}
 
     @contextmanager
     def running(self, port: int = 0) -> Iterator[str]:
-        """Serve on loopback until the block ends; gives ``ws://127.0.0.1:PORT``."""
+        """Serve on loopback until the block ends; yields ``ws://127.0.0.1:PORT``."""
         server = serve(
             self._play,
             "127.0.0.1",
@@ -158,28 +170,34 @@ class LoopbackService:
         with server, _serving(server):
             yield f"ws://127.0.0.1:{server.socket.getsockname()[1]}"
 
-    def said_to(self, connection_id: str, end: int | None = None) -> int:
-        """Give, or note, up to where a session was told final results, in ticks."""
+    def delivered(self, connection_id: str) -> int:
+        """Return the end of the last final result sent to a session, in ticks."""
         with self._lock:
-            if end is not None:
-                self._said[connection_id] = end
-            return self._said.get(connection_id, 0)
+            return self._delivered.get(connection_id, 0)
+
+    def set_delivered(self, connection_id: str, end: int) -> None:
+        """Record that final results up to ``end`` (ticks) were sent to a session."""
+        with self._lock:
+            self._delivered[connection_id] = end
 
     def clock(self, sample: int) -> int:
-        """Give when a sample of clock audio was recorded, nearest to what was said last."""
+        """Return the position of a sample of clock audio in the recording, in ticks.
+
+        Among the positions with that number, it is the one nearest to the last result.
+        """
         with self._lock:
-            last = max(self._said.values(), default=0) // _TENTH
+            last = max(self._delivered.values(), default=0) // _TENTH
             turns = round((last - sample) / _CLOCK_TURNS)
             return (sample + turns * _CLOCK_TURNS) * _TENTH
 
     def next_cut(self, position: int) -> int | None:
-        """Give the close code of a cut that is due at ``position``, and forget it."""
+        """Return the close code of a cut that is due at ``position`` (ticks), once."""
         with self._lock:
             due = bool(self._cuts) and self._cuts[0][0] <= position
             return self._cuts.pop(0)[1] if due else None
 
     def stalls(self, position: int) -> bool:
-        """Whether answers cease here; only ever on one connection."""
+        """Whether a connection stalls from ``position`` (ticks) on; only one ever does."""
         with self._lock:
             stall = self.script.stall
             if stall is None or self._stalled or position < stall:
@@ -191,12 +209,12 @@ class LoopbackService:
         address = urlsplit(request.path)
         query = dict(parse_qsl(address.query))
         lower = {name.lower(): value for name, value in query.items()}
-        found = [request.headers.get(name) or lower.get(name, "") for name in _SECRET]
+        found = [request.headers.get(name) or lower.get(name, "") for name in _CREDENTIALS]
         credential = next((value.removeprefix("Bearer ") for value in found if value), "")
         status = self._refusal(credential)
         if status:
-            return connection.respond(http.HTTPStatus(status), "refused as told\n")
-        shown = {name: value for name, value in query.items() if name.lower() not in _SECRET}
+            return connection.respond(http.HTTPStatus(status), "refused by the script\n")
+        shown = {name: value for name, value in query.items() if name.lower() not in _CREDENTIALS}
         own = request.headers.get("X-ConnectionId") or query.get("X-ConnectionId", "")
         self.connections.append(Connected(address.path, shown, own.lower(), credential))
         return None
@@ -216,40 +234,46 @@ class LoopbackService:
 
 
 class _Player:
-    """One connection."""
+    """Plays the script on one connection."""
 
     def __init__(self, service: LoopbackService, connection: ServerConnection, own: str) -> None:
         self._service = service
         self._script = service.script
         self._connection = connection
+        # The connection id, by which a reconnecting client is recognized.
         self._own = own
-        self._mute = False
+        # Whether the connection has stalled: audio is received, nothing is sent.
+        self._stalled = False
+        # Start of the current turn, in ticks of the session.
         self._base = 0
+        # Whether the turn's start is known and its messages are scheduled.
         self._started = False
+        # Messages of the turn that were not sent yet, with the position they wait for.
         self._due: list[tuple[int, str]] = []
+        # Ticks of the turn that were acknowledged.
         self._acknowledged = 0
 
     def play(self) -> None:
         dialogue = Dialogue()
         for data in self._connection:
             match dialogue.receive(data):
-                case Began(turn):
+                case TurnStarted(turn):
                     self._begin(turn)
-                case Heard(turn, audio):
-                    self._service.heard += turn.pcm.ticks(len(audio))
+                case AudioReceived(turn, audio):
+                    self._service.received += turn.pcm.ticks(len(audio))
                     if self._script.clock and not self._started and audio:
                         self._base = self._service.clock(int.from_bytes(audio[:2], "little"))
                         self._start(turn)
-                    self._go_on(turn)
-                case Ended(turn):
+                    self._advance(turn)
+                case TurnEnded(turn):
                     self._finish(turn)
                 case _:
                     pass
 
     def _begin(self, turn: Turn) -> None:
         self._service.contexts.append(turn.context)
-        known = turn.base if turn.base is not None else self._service.said_to(self._own)
-        self._base, self._started, self._due = known, False, []
+        base = turn.base if turn.base is not None else self._service.delivered(self._own)
+        self._base, self._started, self._due = base, False, []
         self._acknowledged = 0
         self._send(turn.start(uuid.uuid4().hex))
         if not self._script.clock:
@@ -257,14 +281,14 @@ class _Player:
 
     def _start(self, turn: Turn) -> None:
         self._started = True
-        self._service.begun.append(self._base)
+        self._service.turn_starts.append(self._base)
         lines = [line for line in self._script.lines if line.offset >= self._base]
         if lines:
             self._send(turn.speech_started(lines[0].offset - self._base))
         self._due = [step for line in lines for step in self._steps(turn, line)]
 
     def _steps(self, turn: Turn, line: Line) -> Iterator[tuple[int, str]]:
-        """Give when, in ticks of the session, which message is due."""
+        """Yield the messages of a line with their due positions, in ticks of the session."""
         offset = line.offset - self._base
         own = {"Id": uuid.uuid5(uuid.NAMESPACE_OID, f"{self._own}{line.offset}").hex}
         more = {**own, "SpeakerId": line.speaker, **line.fields}
@@ -275,22 +299,22 @@ class _Player:
         for _ in range(2 if self._script.twice else 1):
             yield line.end, turn.phrase(line.text, offset, line.duration, **final)
 
-    def _go_on(self, turn: Turn) -> None:
-        position = self._base + turn.heard
-        self._mute = self._mute or self._service.stalls(position)
+    def _advance(self, turn: Turn) -> None:
+        position = self._base + turn.received
+        self._stalled = self._stalled or self._service.stalls(position)
         code = self._service.next_cut(position)
         if code is not None:
             self._cut(code)
         while self._due and self._due[0][0] <= position:
-            self._say(turn, *self._due.pop(0))
-        if self._script.acknowledge and turn.heard - self._acknowledged >= TICKS_PER_SECOND:
-            self._acknowledged = turn.heard
-            self._send(turn.acknowledge("token", turn.heard))
+            self._deliver(turn, *self._due.pop(0))
+        if self._script.acknowledge and turn.received - self._acknowledged >= TICKS_PER_SECOND:
+            self._acknowledged = turn.received
+            self._send(turn.acknowledge("token", turn.received))
 
-    def _say(self, turn: Turn, at: int, message: str) -> None:
+    def _deliver(self, turn: Turn, at: int, message: str) -> None:
         self._send(message)
         if "Path:speech.phrase" in message:
-            self._service.said_to(self._own, at)
+            self._service.set_delivered(self._own, at)
         lines = self._script.lines
         if not self._due and lines and at == lines[-1].end:
             if self._script.malformed:
@@ -299,17 +323,17 @@ class _Player:
                 self._cut(self._script.close)
 
     def _finish(self, turn: Turn) -> None:
-        end = self._base + turn.heard
+        end = self._base + turn.received
         for at, message in [step for step in self._due if step[0] <= end]:
-            self._say(turn, at, message)
+            self._deliver(turn, at, message)
         self._due = []
         last = max((line.end for line in self._script.lines if line.end <= end), default=0)
         self._send(turn.speech_ended(max(last - self._base, 0)))
-        self._send(turn.end_of_dictation(turn.heard))
+        self._send(turn.end_of_dictation(turn.received))
         self._send(turn.end())
 
     def _send(self, message: str) -> None:
-        if not self._mute:
+        if not self._stalled:
             self._connection.send(message)
 
     def _cut(self, code: int) -> None:

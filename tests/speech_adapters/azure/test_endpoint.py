@@ -5,14 +5,14 @@ from typing import Any
 
 import pytest
 
+from speech_adapters.azure.credentials import choose_credentials
 from speech_adapters.azure.endpoint import (
     ServiceOptions,
     address,
-    credential_of,
     need_packages,
     service_options,
 )
-from speech_adapters.config import Service, load_settings
+from speech_adapters.config import load_settings
 from speech_adapters.errors import ConfigurationError, MissingExtraError
 
 
@@ -40,8 +40,10 @@ def options_of(**properties: str) -> ServiceOptions:
 
 
 def test_what_the_program_says_is_used_where_the_options_are_silent() -> None:
-    found = options_of(**{"service.key": "K", "service.region": "westeurope"})
-    assert (found.key.get_secret_value(), found.region) == ("K", "westeurope")
+    given = {"service.key": "K", "service.region": "westeurope"}
+    found = options_of(**given)
+    chosen = choose_credentials("batch", found, load_settings(given).service)
+    assert (chosen.key, found.region) == ("K", "westeurope")
 
 
 def test_the_options_go_before_what_the_program_says() -> None:
@@ -64,15 +66,6 @@ def test_keys_stay_out_of_what_is_printed() -> None:
     settings = load_settings({"service.key": "SECRET", "backends.batch.key": "SECRET2"})
     assert "SECRET" not in repr(settings.service)
     assert "SECRET" not in repr(options_of(**{"service.key": "SECRET", "service.region": "r"}))
-
-
-def test_a_credential_is_made_only_where_one_is_named() -> None:
-    assert credential_of(ServiceOptions(), Service()) is None
-    programs = object()
-    assert credential_of(ServiceOptions(), Service(credential=programs)) is programs
-    credential = credential_of(ServiceOptions(credential="default"), Service(credential=programs))
-    assert type(credential).__name__ == "DefaultAzureCredential"
-    credential.close()
 
 
 def test_a_package_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import asyncio
+import os
+import threading
 import time
 from collections.abc import Callable
 from email.utils import formatdate
@@ -10,24 +13,27 @@ from typing import Any
 import anyio
 import httpx
 import pytest
+from anyio import CapacityLimiter, to_thread
 
+from speech_adapters.azure.credentials import Credentials, TokenProvider
 from speech_adapters.azure.http import (
     KeyAuth,
-    Patience,
     RejectedError,
+    RetryPolicy,
     ServiceClient,
     TokenAuth,
     retry_after,
 )
 from speech_adapters.errors import (
     AuthenticationError,
+    BackendError,
     ConfigurationError,
     SpeechError,
     ThrottledError,
     UnavailableError,
 )
 
-QUICK = Patience(attempts=3, first=0.0, longest=0.0)
+QUICK = RetryPolicy(attempts=3, first=0.0, longest=0.0)
 Answer = httpx.Response | Exception
 
 
@@ -183,10 +189,14 @@ class Credential:
         return SimpleNamespace(token=f"token {self.given}", expires_on=time.time() + self.life)
 
 
-@pytest.mark.parametrize(("life", "given"), [(3600.0, 1), (200.0, 2)])
+def tokens_of(credential: Any) -> TokenAuth:
+    return TokenAuth(TokenProvider(Credentials(credential=credential)))
+
+
+@pytest.mark.parametrize(("life", "given"), [(3600.0, 1), (0.0, 2)])
 def test_a_token_is_kept_until_shortly_before_it_ends(life: float, given: int) -> None:
     credential, service = Credential(life), Service(httpx.Response(200, json={}))
-    auth = TokenAuth(credential)
+    auth = tokens_of(credential)
     for _ in range(2):
         ask(service, auth)
     assert credential.given == given
@@ -196,10 +206,10 @@ def test_a_token_is_kept_until_shortly_before_it_ends(life: float, given: int) -
 def test_a_token_that_is_refused_is_got_anew_once() -> None:
     credential = Credential(3600.0)
     service = Service(httpx.Response(401), httpx.Response(200, json={}))
-    ask(service, TokenAuth(credential))
+    ask(service, tokens_of(credential))
     assert credential.given == 2
     with pytest.raises(AuthenticationError):
-        ask(Service(httpx.Response(401)), TokenAuth(credential))
+        ask(Service(httpx.Response(401)), tokens_of(credential))
     assert credential.given == 4  # the first, and one anew
 
 
@@ -207,7 +217,7 @@ def test_a_credential_without_a_token_is_an_error_of_its_kind() -> None:
     def fail(_: str) -> None:
         raise ValueError("secret detail")
 
-    auth = TokenAuth(SimpleNamespace(get_token=fail))
+    auth = tokens_of(SimpleNamespace(get_token=fail))
     with pytest.raises(AuthenticationError, match=r"gives no token: ValueError\. Sign in"):
         ask(Service(httpx.Response(200)), auth)
 
@@ -238,3 +248,109 @@ def test_a_download_that_is_refused_says_why(tmp_path: Path) -> None:
     answer = httpx.Response(403, json={"code": "AuthenticationFailed", "message": "expired"})
     with pytest.raises(AuthenticationError, match=r"403 AuthenticationFailed\): expired"):
         ask(Service(answer), work=lambda c: c.download("https://s/r?sig=s", tmp_path / "r"))
+
+
+@pytest.mark.parametrize(
+    ("url", "named"),
+    [
+        ("https://other/speechtotext/transcriptions/1?sig=SECRET", "https://other, "),
+        ("https://host:8443/speechtotext/transcriptions/1", "https://host:8443, "),
+        ("http://host/speechtotext/transcriptions/1", "http://host, "),
+        ("https://host.evil/speechtotext/transcriptions/1", "https://host.evil, "),
+        ("https://host@other/transcriptions", "https://other, "),
+    ],
+)
+def test_another_origin_than_the_endpoints_receives_no_request(url: str, named: str) -> None:
+    service = Service(httpx.Response(200, json={}))
+    with pytest.raises(BackendError, match="credential is not sent there") as caught:
+        ask(service, KeyAuth("KEY"), lambda c: c.document("GET", url))
+    assert service.requests == []
+    assert f"an address at {named}" in str(caught.value)
+    assert "endpoint is https://host:" in str(caught.value)
+    assert "SECRET" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url", ["https://host/x", "https://HOST:443/x", "/x", "x?top=1", "//other/x"]
+)
+def test_the_endpoints_own_origin_receives_the_credential(url: str) -> None:
+    service = Service(httpx.Response(200, json={}))
+    ask(service, KeyAuth("KEY"), lambda c: c.document("GET", url))
+    assert service.requests[0].headers["ocp-apim-subscription-key"] == "KEY"
+    assert service.requests[0].url.host == "host"
+
+
+def test_a_redirect_is_not_followed() -> None:
+    service = Service(httpx.Response(307, headers={"location": "https://other/"}))
+    with pytest.raises(RejectedError, match=r"\(307\)"):
+        ask(service, KeyAuth("KEY"))
+    assert len(service.requests) == 1
+
+
+def test_an_answer_is_saved_from_any_request(tmp_path: Path) -> None:
+    service = Service(httpx.Response(200, content=b"y" * 3_000_000))
+    path = tmp_path / "answer"
+    ask(
+        service,
+        KeyAuth("KEY"),
+        lambda c: c.request("POST", "/x", params={"a": "1"}, json={"b": 2}, save_to=path),
+    )
+    assert path.read_bytes() == b"y" * 3_000_000
+    (request,) = service.requests
+    assert (request.url.params["a"], request.read()) == ("1", b'{"b":2}')
+
+
+def test_a_refusal_is_not_saved(tmp_path: Path) -> None:
+    path = tmp_path / "answer"
+    with pytest.raises(RejectedError, match=r"\(404\)"):
+        ask(Service(httpx.Response(404)), work=lambda c: c.request("GET", "/x", save_to=path))
+    assert not path.exists()
+
+
+def test_the_event_loop_runs_while_an_answer_is_written(tmp_path: Path) -> None:
+    """The file is a pipe: to write to it blocks until the other end reads."""
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    loop_ran = threading.Event()
+    found: list[bool] = []
+
+    def read_late(loop: asyncio.AbstractEventLoop) -> None:
+        with path.open("rb") as file:
+            file.read(1)  # the writer is in the middle of more than the pipe holds
+            loop.call_soon_threadsafe(loop_ran.set)
+            found.append(loop_ran.wait(5))
+            file.read()
+
+    async def work(client: ServiceClient) -> None:
+        reader = threading.Thread(target=read_late, args=(asyncio.get_running_loop(),))
+        reader.start()
+        await client.download("https://store/r?sig=s", path)
+        await to_thread.run_sync(reader.join)
+
+    ask(Service(httpx.Response(200, content=b"x" * 1_000_000)), work=work)
+    assert found == [True]
+
+
+def test_requests_that_need_a_token_at_the_same_time_use_one_thread() -> None:
+    service = Service(httpx.Response(200, json={}))
+    borrowed: list[int] = []
+
+    async def run() -> None:
+        limiter = CapacityLimiter(10)
+
+        class Slow(Credential):
+            def get_token(self, scope: str) -> SimpleNamespace:
+                time.sleep(0.05)  # long enough for the other requests to arrive
+                borrowed.append(limiter.statistics().borrowed_tokens)
+                return super().get_token(scope)
+
+        auth = TokenAuth(TokenProvider(Credentials(credential=Slow(3600.0))), limiter)
+        client = ServiceClient("https://host", auth, QUICK, httpx.MockTransport(service))
+        async with anyio.create_task_group() as group:
+            for _ in range(5):
+                group.start_soon(client.request, "GET", "/x")
+        await client.aclose()
+
+    anyio.run(run)
+    assert borrowed == [1]
+    assert [r.headers["authorization"] for r in service.requests] == ["Bearer token 1"] * 5

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,17 +14,6 @@ from speech_adapters.transcript import Provenance, Transcript, Utterance
 
 REQUEST = MeetingRequest("standup", mode=Mode.STORED)
 SECRET = "chrysanthemum"
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return tmp_path / "state"
-
-
-@pytest.fixture
-def store(folder: Path) -> Iterator[Store]:
-    with Store.open(folder) as store:
-        yield store
 
 
 def transcript(text: str = "Good morning.") -> Transcript:
@@ -56,7 +45,7 @@ def test_a_relative_folder_stays_where_it_was(
     with Store.open(Path("state")) as store:
         monkeypatch.chdir("/")
         assert store.create(REQUEST, "local").audio_path.parent == tmp_path / "state" / "audio"
-        store.hold_meeting("standup").release()
+        store.lock_meeting("standup").release()
 
 
 def damaged(folder: Path) -> Path:
@@ -169,7 +158,7 @@ def test_a_store_of_a_newer_version_is_left_untouched(folder: Path) -> None:
         connection.execute("PRAGMA user_version = 99")
     connection.close()
     before = file.read_bytes()
-    with pytest.raises(StoreError, match=r"newer version .*format 99, known is 1"):
+    with pytest.raises(StoreError, match=r"newer version .*format 99, known is 2"):
         Store.open(folder)
     assert file.read_bytes() == before
     assert put_aside(folder) == []
@@ -179,7 +168,7 @@ def test_a_damaged_transcript_does_not_show_in_the_error(store: Store, folder: P
     key = store.create(REQUEST, "local").id
     store.complete(key, transcript())
     with sqlite3.connect(folder / "meetings.sqlite3") as connection:
-        connection.execute("UPDATE transcripts SET document = ?", (f'{{"{SECRET}": ',))
+        connection.execute("UPDATE transcripts SET header = ?", (f'{{"{SECRET}": ',))
     connection.close()
     with pytest.raises(StoreError, match="is damaged") as caught:
         store.transcript(key)

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -34,17 +33,6 @@ AWKWARD_IDS = [
 ]
 REQUEST = MeetingRequest("standup", mode=Mode.STORED)
 SECRET = "chrysanthemum"
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return tmp_path / "state"
-
-
-@pytest.fixture
-def store(folder: Path) -> Iterator[Store]:
-    with Store.open(folder) as store:
-        yield store
 
 
 def transcript(meeting_id: str = "standup", text: str = "Good morning.") -> Transcript:
@@ -84,7 +72,7 @@ def test_the_way_from_uploading_to_completed(store: Store) -> None:
     assert closed.notes == ("The audio was cut short.",)
     assert closed.status().reason == "The audio was cut short."
     assert [store.begin_attempt(key), store.begin_attempt(key)] == [1, 2]
-    store.report(key, 0.25)
+    store.update(key, progress=0.25)
     assert store.get(key).status().progress == 0.25
     assert store.begin_attempt(key) == 3
     assert store.get(key).progress is None  # a new attempt begins from nothing
@@ -130,7 +118,7 @@ def test_final_states_do_not_change_by_themselves(store: Store) -> None:
     assert store.complete(key, transcript())
     assert not store.complete(key, transcript(text="Another one."))
     store.fail(key, "late")
-    store.report(key, 0.1)
+    store.update(key, progress=0.1)
     store.close_audio(key, 1)
     assert store.get(key).status() == attrs.evolve(
         store.get(key).status(), state=JobState.COMPLETED, reason="", progress=1.0
@@ -141,7 +129,7 @@ def test_final_states_do_not_change_by_themselves(store: Store) -> None:
 @pytest.mark.parametrize(("given", "kept"), [(-1.0, 0.0), (0.5, 0.5), (3.0, 1.0)])
 def test_progress_is_a_share(store: Store, given: float, kept: float) -> None:
     key = store.create(REQUEST, "local").id
-    store.report(key, given)
+    store.update(key, progress=given)
     assert store.get(key).progress == kept
 
 
@@ -161,8 +149,8 @@ def test_the_newest_recording_speaks_for_its_meeting_and_none_is_overwritten(sto
 def test_any_text_is_a_meeting_id(folder: Path, meeting_id: str) -> None:
     with Store.open(folder) as store:
         key = store.create(MeetingRequest(meeting_id), "local").id
-        with store.hold_meeting(meeting_id), pytest.raises(MeetingBusyError):
-            store.hold_meeting(meeting_id)
+        with store.lock_meeting(meeting_id), pytest.raises(MeetingBusyError):
+            store.lock_meeting(meeting_id)
         assert store.complete(key, transcript(meeting_id))
     with Store.open(folder) as store:
         assert store.newest(meeting_id).id == key
@@ -193,7 +181,7 @@ def test_what_is_not_there_is_not_found(store: Store) -> None:
             call("abc")
     for write in (
         lambda: store.close_audio("abc", 1),
-        lambda: store.report("abc", 0.5),
+        lambda: store.update("abc", progress=0.5),
         lambda: store.fail("abc", "why"),
         lambda: store.complete("abc", transcript()),
     ):
@@ -241,7 +229,7 @@ def test_only_the_owner_may_look_inside(folder: Path) -> None:
     try:
         with Store.open(folder) as store:
             store.create(REQUEST, "local")
-            store.hold_meeting("standup").release()
+            store.lock_meeting("standup").release()
             paths = [folder, *folder.rglob("*")]
             assert len(paths) >= 6
             assert [p for p in paths if stat.S_IMODE(p.stat().st_mode) & 0o077] == []
@@ -254,20 +242,3 @@ def test_a_folder_that_was_there_before_keeps_its_mode(folder: Path) -> None:
     folder.chmod(0o755)
     Store.open(folder).close()
     assert stat.S_IMODE(folder.stat().st_mode) == 0o755
-
-
-def test_details_are_kept_beside_those_there_are(store: Store) -> None:
-    recording = store.create(REQUEST, "batch")
-    assert recording.details == {}
-    store.note(recording.id, job="https://host/1")
-    assert store.note(recording.id, polled="5").details == {"job": "https://host/1", "polled": "5"}
-    assert store.get(recording.id).details == {"job": "https://host/1", "polled": "5"}
-
-
-def test_recordings_are_found_by_what_was_noted(store: Store) -> None:
-    first, second, third = (store.create(REQUEST, "batch") for _ in range(3))
-    store.note(first.id, job="https://host/1")
-    store.note(second.id, job="")
-    store.note(third.id, job="https://host/3", other="x")
-    assert [found.id for found in store.noting("job")] == [third.id, first.id]
-    assert store.noting("nothing") == []

@@ -3,7 +3,6 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,17 +13,6 @@ from speech_adapters.store import Store
 from speech_adapters.transcript import Provenance, Transcript, Utterance
 
 REQUEST = MeetingRequest("standup", mode=Mode.STORED)
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return tmp_path / "state"
-
-
-@pytest.fixture
-def store(folder: Path) -> Iterator[Store]:
-    with Store.open(folder) as store:
-        yield store
 
 
 def transcript(text: str = "Good morning.") -> Transcript:
@@ -68,53 +56,53 @@ def run(code: str, folder: Path, *arguments: str) -> str:
     return output
 
 
-_HOLDING = """
-        hold = store.hold_meeting(arguments[0])
-        other = store.hold_recording(arguments[0])
-        print("held", flush=True)
+_LOCKING = """
+        lock = store.lock_meeting(arguments[0])
+        other = store.lock_recording(arguments[0])
+        print("locked", flush=True)
         sys.stdin.read()
 """
 
 
-def test_a_hold_keeps_other_processes_out_until_its_holder_is_killed(store: Store) -> None:
-    with start(_HOLDING, store.directory, "a/b'🎉") as process:
+def test_a_lock_keeps_other_processes_out_until_its_owner_is_killed(store: Store) -> None:
+    with start(_LOCKING, store.directory, "a/b'🎉") as process:
         assert process.stdout is not None
-        assert process.stdout.readline() == "held\n"
+        assert process.stdout.readline() == "locked\n"
         with pytest.raises(MeetingBusyError, match="being recorded already") as caught:
-            store.hold_meeting("a/b'🎉")
+            store.lock_meeting("a/b'🎉")
         assert caught.value.retryable
         with pytest.raises(MeetingBusyError, match="being processed already"):
-            store.hold_recording("a/b'🎉")
-        store.hold_meeting("another").release()
+            store.lock_recording("a/b'🎉")
+        store.lock_meeting("another").release()
         process.kill()
-    store.hold_meeting("a/b'🎉").release()
-    store.hold_recording("a/b'🎉").release()
+    store.lock_meeting("a/b'🎉").release()
+    store.lock_recording("a/b'🎉").release()
 
 
-def test_a_hold_keeps_this_process_out_too_and_any_thread_releases_it(store: Store) -> None:
-    hold = store.hold_recording("r")
+def test_a_lock_keeps_this_process_out_too_and_any_thread_releases_it(store: Store) -> None:
+    lock = store.lock_recording("r")
     with pytest.raises(MeetingBusyError):
-        store.hold_recording("r")
-    thread = threading.Thread(target=hold.release)
+        store.lock_recording("r")
+    thread = threading.Thread(target=lock.release)
     thread.start()
     thread.join()
-    with store.hold_recording("r"), pytest.raises(MeetingBusyError):
-        store.hold_recording("r")
-    hold.release()  # must not release what others hold by now
-    with store.hold_recording("r"):
-        hold.release()
+    with store.lock_recording("r"), pytest.raises(MeetingBusyError):
+        store.lock_recording("r")
+    lock.release()  # must not release what others hold by now
+    with store.lock_recording("r"):
+        lock.release()
         with pytest.raises(MeetingBusyError):
-            store.hold_recording("r")
+            store.lock_recording("r")
 
 
-def test_names_that_begin_alike_are_held_apart(store: Store) -> None:
+def test_names_that_begin_alike_are_locked_apart(store: Store) -> None:
     with (
-        store.hold_meeting("x" * 300),
-        store.hold_meeting("x" * 299),
-        store.hold_meeting("X" * 300),
+        store.lock_meeting("x" * 300),
+        store.lock_meeting("x" * 299),
+        store.lock_meeting("X" * 300),
     ):
         pass
-    with store.hold_meeting("r"), store.hold_recording("r"):
+    with store.lock_meeting("r"), store.lock_recording("r"):
         pass
 
 
@@ -122,7 +110,7 @@ def test_a_lock_that_cannot_be_made_says_so(store: Store) -> None:
     (store.directory / "locks").rmdir()
     (store.directory / "locks").touch()
     with pytest.raises(StoreError, match=r"lock .* cannot be taken"):
-        store.hold_meeting("standup")
+        store.lock_meeting("standup")
 
 
 _WORKING = """

@@ -165,9 +165,9 @@ def test_a_proxy(config: SpeechConfig) -> None:
     assert config.get_property(PropertyId.SpeechServiceConnection_ProxyPassword) == "p"
 
 
-def test_whom_the_program_names_reaches_the_backends() -> None:
-    """Key or token, address and credential; a token is asked for whenever it is needed."""
-    from speech_compat._session.mapping import settings_of
+def test_resource_and_credentials_reach_the_backends() -> None:
+    """Key or token, endpoint and credential; the token is read whenever it is needed."""
+    from speech_compat._session.mapping.requests import settings_of
 
     class Credential:
         pass

@@ -131,8 +131,8 @@ def test_a_stream_of_events_that_is_closed_listens_no_more(
 def test_the_programs_own_callbacks_stay(
     transcriber: MeetingTranscriber, stream: PushAudioInputStream
 ) -> None:
-    told = list[str]()
-    transcriber.transcribed.connect(lambda event: told.append(event.result.text))
+    texts = list[str]()
+    transcriber.transcribed.connect(lambda event: texts.append(event.result.text))
 
     async def work() -> None:
         await join(transcriber)
@@ -143,11 +143,11 @@ def test_the_programs_own_callbacks_stay(
                 pass
 
     asyncio.run(work())
-    assert told == [phrase.text for phrase in PHRASES]
+    assert texts == [phrase.text for phrase in PHRASES]
     assert transcriber.transcribed.is_connected()
 
 
-def test_a_loop_that_is_gone_does_not_disturb_the_session(
+def test_a_closed_loop_does_not_disturb_the_session(
     transcriber: MeetingTranscriber, stream: PushAudioInputStream, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def work() -> None:

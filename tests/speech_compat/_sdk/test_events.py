@@ -21,7 +21,22 @@ def test_callbacks_are_called_in_order_and_as_often_as_connected() -> None:
     assert not signal.is_connected()
 
 
-def test_a_failing_callback_is_logged_and_stops_nobody(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_program_is_notified_of_every_change_of_the_connections() -> None:
+    connected = list[bool]()
+    signal = EventSignal(None, lambda changed: connected.append(changed.is_connected()))
+    signal.connect(print)
+    assert connected == [True]
+    signal.connect(len)
+    assert connected == [True, True]
+    signal._disconnect(len)
+    assert connected == [True, True, True]
+    signal.disconnect_all()
+    assert connected == [True, True, True, False]
+
+
+def test_a_failing_callback_is_logged_and_the_others_are_called(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     signal, got = EventSignal(None, None), list[int]()
     signal.connect(lambda _: 1 / 0)
     signal.connect(got.append)

@@ -105,7 +105,7 @@ def test_a_voice_signature_is_a_json_object_and_is_not_quoted(signature: str) ->
         lambda: Participant("u", "en").set_voice_signature(""),
     ],
 )
-def test_what_must_not_be_empty(call: Any) -> None:
+def test_values_that_must_not_be_empty(call: Any) -> None:
     with pytest.raises(RuntimeError, match="5"):
         call()
 

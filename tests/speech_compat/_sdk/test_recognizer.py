@@ -71,26 +71,26 @@ def test_phrases_are_kept_until_cleared(transcriber: ConversationTranscriber) ->
     assert transcriber._phrases == []
 
 
-def test_a_connection_comes_and_goes_with_the_session(
+def test_a_connection_is_signaled_with_the_session(
     monkeypatch: pytest.MonkeyPatch,
     transcriber: ConversationTranscriber,
     stream: PushAudioInputStream,
 ) -> None:
     install(monkeypatch, Played(Scenario()))
-    told = list[str]()
+    signaled = list[str]()
     connection = Connection.from_recognizer(transcriber)
-    connection.connected.connect(lambda event: told.append(f"connected {event.session_id}"))
-    connection.disconnected.connect(lambda event: told.append(f"gone {event.session_id}"))
+    connection.connected.connect(lambda event: signaled.append(f"connected {event.session_id}"))
+    connection.disconnected.connect(lambda event: signaled.append(f"gone {event.session_id}"))
     connection.open(True)
     transcriber.start_transcribing_async().get()
     stream.close()
     transcriber.stop_transcribing_async().get()
     connection.close()
     session = transcriber.properties.get_property_by_name("SessionId")
-    assert told == [f"connected {session}", f"gone {session}"]
+    assert signaled == [f"connected {session}", f"gone {session}"]
 
 
-def test_messages_to_the_service_have_nowhere_to_go(transcriber: ConversationTranscriber) -> None:
+def test_messages_to_the_service_cannot_be_sent(transcriber: ConversationTranscriber) -> None:
     connection = Connection(transcriber)
     connection.set_message_property("speech.config", "MicSpec", '"1_0_0"')
     assert transcriber.properties.get_property_by_name("speech.config#MicSpec") == '"1_0_0"'

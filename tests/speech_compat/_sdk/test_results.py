@@ -14,14 +14,20 @@ from speech_compat import (
     ResultReason,
     SessionEventArgs,
 )
-from speech_compat._sdk.results import EventRecord, RecognitionEventArgs, ResultRecord
-from speech_compat._session.mapping import MEETING, recognized
+from speech_compat._sdk.results import (
+    RecognitionEventArgs,
+    SpeechRecognitionCanceledEventArgs,
+    SpeechRecognitionEventArgs,
+    SpeechRecognitionResult,
+)
+from speech_compat._session.mapping.results import MEETING, utterance_record
+from speech_compat._session.records import EventRecord, ResultRecord
 
 SAID = Utterance("a" * 32, "Good “morning” " * 300, 15, 20, 1)
 
 
-def test_a_result_tells_what_was_said_whole() -> None:
-    result = RecognitionResult(recognized(SAID, MEETING, 3, ResultReason.RecognizedSpeech))
+def test_a_result_has_the_whole_text() -> None:
+    result = RecognitionResult(utterance_record(SAID, MEETING, 3, ResultReason.RecognizedSpeech))
     assert result.text == SAID.text
     assert len(result.text.encode()) > 2047
     assert (result.offset, result.duration, result.result_id) == (15, 20, "a" * 32)
@@ -40,7 +46,7 @@ def test_a_result_tells_what_was_said_whole() -> None:
     assert result.properties == {PropertyId.SpeechServiceResponse_JsonResult: result.json}
 
 
-def test_a_canceled_result_tells_why() -> None:
+def test_a_canceled_result_has_a_reason() -> None:
     result = RecognitionResult(
         ResultRecord(
             "b",
@@ -63,7 +69,7 @@ def test_a_canceled_result_tells_why() -> None:
     assert result.properties == {PropertyId.SpeechServiceResponse_JsonErrorDetails: "why"}
 
 
-def test_a_result_without_a_match_tells_why() -> None:
+def test_a_result_without_a_match_has_a_reason() -> None:
     result = RecognitionResult(ResultRecord("c", ResultReason.NoMatch))
     assert result.no_match_details is not None
     assert result.no_match_details.reason is NoMatchReason.NotRecognized
@@ -79,4 +85,16 @@ def test_results_print_like_the_real_ones() -> None:
     record = ResultRecord("e", ResultReason.RecognizedSpeech, text="Hi.")
     assert str(RecognitionResult(record)) == (
         'RecognitionResult(result_id=e, text="Hi.", reason=ResultReason.RecognizedSpeech)'
+    )
+
+
+def test_classes_for_annotations_have_the_members_of_the_real_ones() -> None:
+    record = EventRecord("s", 5, ResultRecord("e", ResultReason.Canceled, error="why"))
+    event = SpeechRecognitionCanceledEventArgs(record)
+    assert isinstance(event, SpeechRecognitionEventArgs)
+    assert isinstance(event.result, SpeechRecognitionResult)
+    assert (event.offset, event.cancellation_details.error_details) == (5, "why")
+    assert str(event) == (
+        "SpeechRecognitionCanceledEventArgs(session_id=s,"
+        ' result=SpeechRecognitionResult(result_id=e, text="", reason=ResultReason.Canceled))'
     )

@@ -75,7 +75,7 @@ def played(monkeypatch: pytest.MonkeyPatch) -> Played:
     return install(monkeypatch, Played(Scenario()))
 
 
-def test_a_normal_end_is_told_in_the_real_order(played: Played) -> None:
+def test_a_normal_end_has_the_order_of_the_real_package(played: Played) -> None:
     program = Program()
     names = program.run()
     assert names == [
@@ -139,7 +139,7 @@ def test_a_corrected_speaker_is_sent_again_with_a_new_utterance_id(
     )
 
 
-def test_stopping_early_tells_no_cancellation(played: Played) -> None:
+def test_stopping_early_has_no_cancellation(played: Played) -> None:
     program = Program()
     program.transcriber.join_meeting_async(program.meeting).get()
     program.transcriber.start_transcribing_async().get()
@@ -192,7 +192,7 @@ def test_an_error_is_a_cancellation_and_then_the_stop(
     assert details.error_details in caplog.text
 
 
-def test_the_callback_that_fails_is_logged_and_stops_nobody(
+def test_a_failing_callback_is_logged_and_the_others_are_called(
     played: Played, caplog: pytest.LogCaptureFixture
 ) -> None:
     program = Program()
@@ -211,7 +211,7 @@ def test_audio_that_cannot_be_stored_ends_the_meeting_with_its_reason(played: Pl
     assert played.open_sessions == 0
 
 
-def test_an_unknown_backend_is_told_before_any_audio(
+def test_an_unknown_backend_is_reported_before_any_audio(
     played: Played, caplog: pytest.LogCaptureFixture
 ) -> None:
     program = Program(backend="nope")
@@ -234,7 +234,7 @@ def test_what_will_be_lost_is_logged_once(played: Played, caplog: pytest.LogCapt
     assert caplog.text.count("[phrases]") == 1
 
 
-def test_settings_that_make_no_difference_are_said_so(
+def test_settings_without_effect_are_logged(
     played: Played, caplog: pytest.LogCaptureFixture
 ) -> None:
     program = Program()
@@ -245,7 +245,7 @@ def test_settings_that_make_no_difference_are_said_so(
     assert "Detailed" not in caplog.text
 
 
-def test_strict_mode_refuses_settings_that_make_no_difference(played: Played) -> None:
+def test_strict_mode_refuses_settings_without_effect(played: Played) -> None:
     program = Program(strict="true")
     program.config.endpoint_id = "custom"
     assert program.run()[-2:] == ["canceled", "session_stopped"]
@@ -271,7 +271,7 @@ def test_strict_mode_refuses_what_would_be_lost(played: Played) -> None:
         ("RealTimeAndAsync", Mode.BOTH),
     ],
 )
-def test_the_request_says_what_the_program_asked_for(played: Played, text: str, mode: Mode) -> None:
+def test_the_request_has_what_the_program_requested(played: Played, text: str, mode: Mode) -> None:
     program = Program(text, meeting_id="it's 🎉")
     program.config.speech_recognition_language = "de-DE"
     program.config.request_word_level_timestamps()
@@ -303,7 +303,7 @@ def test_a_transcriber_can_start_again_after_it_stopped(played: Played) -> None:
     assert program.names().count("session_started") == 2
 
 
-def test_after_leaving_results_are_not_told_but_the_end_is(played: Played) -> None:
+def test_after_leaving_there_are_no_results_but_the_final_events(played: Played) -> None:
     program = Program()
     program.transcriber.join_meeting_async(program.meeting).get()
     program.transcriber.leave_meeting_async().get()
@@ -325,7 +325,7 @@ def test_nothing_is_left_running(played: Played) -> None:
         time.sleep(0.01)
 
 
-def test_a_wav_header_in_the_stream_tells_the_format(played: Played, tmp_path: Path) -> None:
+def test_a_wav_header_in_the_stream_declares_the_format(played: Played, tmp_path: Path) -> None:
     import wave
 
     path = tmp_path / "a.wav"

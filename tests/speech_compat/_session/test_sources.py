@@ -47,7 +47,7 @@ def write_wav(path: Path, pcm: bytes, rate: int, channels: int) -> Path:
 
 @pytest.mark.parametrize("rate", RATES)
 @pytest.mark.parametrize("channels", [1, 2, 8])
-def test_a_file_gives_its_audio_and_format(tmp_path: Path, rate: int, channels: int) -> None:
+def test_a_file_has_its_audio_and_format(tmp_path: Path, rate: int, channels: int) -> None:
     pcm = sound(rate // 4, channels)
     path = write_wav(tmp_path / "a.wav", pcm, rate, channels)
     source = open_source(AudioConfig(filename=str(path)))
@@ -96,7 +96,7 @@ def test_a_pull_stream_is_read_to_its_end_and_closed_once() -> None:
     assert callback.closed == 1
 
 
-def test_a_pull_callback_that_fails_is_an_error_that_says_so() -> None:
+def test_a_failing_pull_callback_is_an_error_that_names_it() -> None:
     class Failing(PullAudioInputStreamCallback):
         def read(self, buffer: memoryview) -> int:
             raise OSError("gone")

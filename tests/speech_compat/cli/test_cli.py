@@ -264,7 +264,7 @@ def test_an_interrupt_is_one_line(
 
     monkeypatch.setattr("speech_compat.cli.transcribe.transcribe", interrupt)
     assert main(["transcribe", str(recording)]) == 130
-    assert capsys.readouterr().err == "speech-compat: interrupted.\n"
+    assert capsys.readouterr().err == "speech-compat: Interrupted.\n"
 
 
 def test_output_that_a_terminal_cannot_show_is_no_error(recording: Path, tmp_path: Path) -> None:
@@ -278,7 +278,8 @@ def test_output_that_a_terminal_cannot_show_is_no_error(recording: Path, tmp_pat
         "    sys.exit(main(['transcribe', sys.argv[1]]))\n"
     )
     environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
-    environment["PYTHONPATH"] = str(Path(__file__).parents[2])
+    paths = (str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", ""))
+    environment["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
     done = subprocess.run(
         [sys.executable, "-c", program, str(recording)],
         capture_output=True,

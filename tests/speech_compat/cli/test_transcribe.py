@@ -1,4 +1,4 @@
-"""The command ``transcribe`` with backends that give no events: the services' doubles."""
+"""The command ``transcribe`` with backends without live events, on the services' doubles."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ from pathlib import Path
 import pytest
 
 from double.service import KEY, ServiceDouble, running
+from oracle.scenario import Scenario
+from oracle.scripted import Played, install
 from speech_adapters.config import load_settings
+from speech_adapters.errors import StoreError
 from speech_adapters.store import Store
 from speech_compat.cli import main
 
@@ -103,9 +106,66 @@ def test_an_address_is_refused_by_a_backend_that_fetches_nothing(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert main(["transcribe", "https://host/a.wav?sig=SECRET", "--backend", "local"]) == 1
-    told = capsys.readouterr().err
-    assert "it takes no audio from addresses" in told
-    assert "SECRET" not in told
+    error = capsys.readouterr().err
+    assert "it reads no audio from addresses" in error
+    assert "SECRET" not in error
+
+
+def test_what_a_stored_transcript_loses_is_reported_on_standard_error(
+    double: ServiceDouble, tmp_path: Path
+) -> None:
+    stereo = tmp_path / "stereo.wav"
+    with wave.open(str(stereo), "wb") as file:
+        file.setparams((2, 2, 16_000, 0, "NONE", ""))
+        file.writeframes(b"\x01\x00" * 32_000)
+    command = [sys.executable, "-m", "speech_compat", "transcribe", str(stereo)]
+    done = subprocess.run(
+        [*command, "--backend", "fast"], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert "speech-compat: Backend 'fast' [channels]: 2 channels are mixed down" in done.stderr
+    assert "A double heard" in done.stdout
+
+
+def test_what_a_live_transcript_loses_is_logged(
+    monkeypatch: pytest.MonkeyPatch, recording: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    install(monkeypatch, Played(Scenario()))
+    assert main(["transcribe", str(recording), "--speakers", "2"]) == 0
+    assert "Backend 'scripted' [speaker-count]" in caplog.text
+
+
+@pytest.mark.parametrize("place", ["push", "events"])
+def test_a_live_transcription_that_fails_is_one_line(
+    monkeypatch: pytest.MonkeyPatch,
+    recording: Path,
+    capsys: pytest.CaptureFixture[str],
+    place: str,
+) -> None:
+    played = install(monkeypatch, Played(Scenario("bad-request" if place == "events" else "")))
+    if place == "push":
+        played.push_error = StoreError("The disk is full.")
+    message = {
+        "push": "The disk is full.",
+        "events": "Connection was closed by the remote host. Error code: 1007.",
+    }
+    assert main(["transcribe", str(recording)]) == 1
+    output = capsys.readouterr()
+    assert (output.out, output.err) == ("", f"speech-compat: {message[place]}\n")
+    assert played.open_sessions == 0
+
+
+@pytest.mark.parametrize("backend", ["scripted", "fast"])
+def test_progress_is_shown_on_a_terminal(
+    monkeypatch: pytest.MonkeyPatch,
+    double: ServiceDouble,
+    recording: Path,
+    capsys: pytest.CaptureFixture[str],
+    backend: str,
+) -> None:
+    install(monkeypatch, Played(Scenario()))
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    assert main(["transcribe", str(recording), "--backend", backend]) == 0
+    assert "talk.wav" in capsys.readouterr().err
 
 
 def test_too_many_speakers_are_refused_by_name(
@@ -113,7 +173,7 @@ def test_too_many_speakers_are_refused_by_name(
 ) -> None:
     command = ["transcribe", str(recording), "--backend", "batch", "--speakers", "36"]
     assert main(command) == 1
-    assert "36 speakers are announced; it tells at most 35 apart" in capsys.readouterr().err
+    assert "36 speakers are announced; it separates at most 35" in capsys.readouterr().err
 
 
 def test_a_failed_meeting_is_resumed(
@@ -136,7 +196,7 @@ def test_a_failed_meeting_is_resumed(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals as on POSIX")
-def test_whoever_interrupts_is_told_how_to_come_back(
+def test_an_interrupted_command_reports_how_to_continue(
     double: ServiceDouble, recording: Path
 ) -> None:
     double.polls = None
@@ -150,7 +210,7 @@ def test_whoever_interrupts_is_told_how_to_come_back(
             time.sleep(0.1)
         time.sleep(0.5)
         process.send_signal(signal.SIGINT)
-        _, told = process.communicate(timeout=60)
+        _, error = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "goes on; see it later with: speech-compat show speech-compat-" in told
-    assert "Traceback" not in told
+    assert "still being transcribed. Show it later with: speech-compat show speech-compat-" in error
+    assert "Traceback" not in error

@@ -7,7 +7,14 @@ from typing import Any
 import pytest
 
 from speech_adapters.audio.pcm import PcmFormat
-from speech_compat.gateway.dialogue import Began, Dialogue, Ended, Heard, Told, Turn
+from speech_compat.gateway.dialogue import (
+    AudioReceived,
+    Dialogue,
+    OtherMessage,
+    Turn,
+    TurnEnded,
+    TurnStarted,
+)
 from speech_compat.gateway.framing import FramingError, parse
 
 
@@ -27,24 +34,24 @@ def header(channels: int = 1, rate: int = 16_000) -> bytes:
 
 def test_a_turn_from_its_context_to_its_end() -> None:
     dialogue = Dialogue()
-    assert isinstance(dialogue.receive("Path:speech.config\r\n\r\n{}"), Told)
+    assert isinstance(dialogue.receive("Path:speech.config\r\n\r\n{}"), OtherMessage)
     began = dialogue.receive(context({}))
-    assert isinstance(began, Began)
+    assert isinstance(began, TurnStarted)
     turn = began.turn
-    assert dialogue.receive(audio(header(8) + b"\1\0" * 8)) == Heard(turn, b"\1\0" * 8)
+    assert dialogue.receive(audio(header(8) + b"\1\0" * 8)) == AudioReceived(turn, b"\1\0" * 8)
     assert turn.pcm == PcmFormat(16_000, 8)
     dialogue.receive(audio(bytes(256_000 - 16)))
-    assert turn.heard == 10_000_000
-    assert dialogue.receive(audio(b"")) == Ended(turn)
+    assert turn.received == 10_000_000
+    assert dialogue.receive(audio(b"")) == TurnEnded(turn)
 
 
-def test_audio_that_looks_like_a_header_is_audio_later() -> None:
+def test_audio_that_resembles_a_header_is_audio_later() -> None:
     dialogue = Dialogue()
     dialogue.receive(context({}))
     dialogue.receive(audio(header()))
     dialogue.receive(audio(b"\0\0"))
     heard = dialogue.receive(audio(b"RIFF"))
-    assert isinstance(heard, Heard)
+    assert isinstance(heard, AudioReceived)
     assert heard.audio == b"RIFF"
 
 
@@ -65,7 +72,7 @@ def test_audio_that_looks_like_a_header_is_audio_later() -> None:
 )
 def test_where_a_turn_begins(body: dict[str, Any], base: int | None) -> None:
     began = Dialogue().receive(context(body))
-    assert isinstance(began, Began)
+    assert isinstance(began, TurnStarted)
     assert began.turn.base == base
 
 

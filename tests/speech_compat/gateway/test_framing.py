@@ -25,7 +25,7 @@ def test_a_binary_message_is_read() -> None:
 
 
 @pytest.mark.parametrize("data", [b"", b"\x00", b"\x00\x05Path", b"\x00\x02\xff\xff"])
-def test_what_is_no_message_is_said_to_be_none(data: bytes) -> None:
+def test_data_that_is_not_a_message_is_refused(data: bytes) -> None:
     if data == b"":
         assert parse(b"\x00\x00").body == b""
     with pytest.raises(FramingError):

@@ -43,7 +43,7 @@ def finals(log: list[Any]) -> list[tuple[Any, ...]]:
 
 
 @pytest.mark.parametrize("era", ["", "meeting"])
-def test_the_javascript_sdk_is_content(era: str) -> None:
+def test_the_javascript_sdk_accepts_the_answers(era: str) -> None:
     log, service = heard(Script(LINES), era=era)
     assert [entry["name"] for entry in log] == [
         "session_started",
@@ -57,14 +57,14 @@ def test_the_javascript_sdk_is_content(era: str) -> None:
         ("Good morning.", SECOND, "Guest-1"),
         ("Good evening.", 3 * SECOND, "Guest-2"),
     ]
-    assert service.heard == 5 * SECOND
+    assert service.received == 5 * SECOND
     (connected,) = service.connections
     assert connected.credential == "any"
     assert "any" not in connected.query.values(), "credentials are left out"
 
 
 @pytest.mark.parametrize("code", [1000, 1011])
-def test_the_javascript_sdk_goes_on_after_a_cut(code: int) -> None:
+def test_the_javascript_sdk_continues_after_a_cut(code: int) -> None:
     # Longer than what that client sends at once: what it has sent it does not send again.
     log, service = heard(Script(LINES, cuts=((2 * SECOND + 1, code),)), seconds=12)
     assert [text for text, _, _ in finals(log)] == ["Good morning.", "Good evening."]
@@ -72,14 +72,14 @@ def test_the_javascript_sdk_goes_on_after_a_cut(code: int) -> None:
 
 
 @pytest.mark.parametrize("status", [401, 403, 429, 503])
-def test_a_refused_handshake_is_an_error_there(status: int) -> None:
+def test_a_refused_handshake_is_an_error_of_the_sdk(status: int) -> None:
     log, service = heard(Script(LINES, refuse=status))
     (canceled,) = [entry for entry in log if entry["name"] == "canceled"]
     assert str(status) in canceled["details"]
     assert service.connections == []
 
 
-def test_a_service_that_stalls_says_nothing_more() -> None:
+def test_a_service_that_stalls_sends_nothing_more() -> None:
     service = LoopbackService(Script(LINES, stall=2 * SECOND))
     assert not service.stalls(SECOND)
     assert service.stalls(2 * SECOND)
@@ -92,10 +92,10 @@ def test_a_cut_is_made_once() -> None:
     assert [service.next_cut(9), service.next_cut(9), service.next_cut(9)] == [ABORT, 1000, None]
 
 
-def test_clock_audio_tells_its_time_over_hours() -> None:
+def test_clock_audio_has_its_position_for_hours() -> None:
     service = LoopbackService(Script())
     late = 70_000  # tenths: the samples began anew once
     sample = int.from_bytes(clock_audio(late, 1)[:2], "little")
     assert sample != late
-    service.said_to("session", late * 1_000_000)
+    service.set_delivered("session", late * 1_000_000)
     assert service.clock(sample) == late * 1_000_000

@@ -16,12 +16,12 @@ NAME: Final = "auto"
 class AutoOptions(Options):
     """Options of ``backends.auto``.
 
-    The service's limits were published differently at different times; the defaults are
-    the smallest of them (docs/protocol/batch-and-fast-rest.md, 3).
+    Different limits of the service were published at different times; the defaults are the
+    smallest of them (docs/protocol/batch-and-fast-rest.md, 3).
 
     Attributes:
-        fast_minutes: longer meetings go to ``batch``.
-        fast_megabytes: larger ones too, counted as the mono audio that is sent.
+        fast_minutes: longer meetings are assigned to ``batch``.
+        fast_megabytes: larger ones too; the size is that of the mono audio that is sent.
     """
 
     fast_minutes: float = Field(default=120.0, ge=0.0)
@@ -29,7 +29,7 @@ class AutoOptions(Options):
 
 
 def auto_options(settings: Settings) -> AutoOptions:
-    """Take this backend's options from the settings.
+    """Return this backend's options from the settings.
 
     Raises:
         ConfigurationError: one is wrong.

@@ -1,4 +1,4 @@
-"""Azure's batch transcription with diarization: meetings are stored, uploaded, fetched later.
+"""Azure's batch transcription with diarization, for stored meetings.
 
 ::
 
@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from speech_adapters.config import Settings
 from speech_adapters.contract import Backend
+from speech_adapters.recording.backend import Host
 
 __all__ = ["create"]
 
 
-def create(settings: Settings) -> Backend:
-    """Make the backend.
+def create(settings: Settings, host: Host) -> Backend:  # noqa: ARG001
+    """Create the backend.
 
     Raises:
         MissingExtraError: a package of the extra ``batch`` is not installed.
@@ -23,6 +24,7 @@ def create(settings: Settings) -> Backend:
     from speech_adapters.azure.endpoint import need_packages
 
     need_packages("httpx", "tenacity", "azure.storage.blob")
+    # Imported only here, after the check: it imports these packages.
     from speech_adapters.backends.batch.backend import BatchBackend
 
-    return BatchBackend(settings)
+    return BatchBackend(host)

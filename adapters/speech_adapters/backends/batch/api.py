@@ -1,6 +1,8 @@
 """The REST interface of batch transcription, in each version's own shape.
 
-Requests and answers follow the published specification; answers are read with tolerance.
+Requests follow the published specification.  Answers are read with tolerance: unknown
+fields are ignored, and all but the address of a job may be missing.
+
 - Operations: docs/protocol/batch-and-fast-rest.md, 2.1
 - Request body: docs/protocol/batch-and-fast-rest.md, 2.2
 - Files and report: docs/protocol/batch-and-fast-rest.md, 2.6
@@ -18,22 +20,22 @@ from pydantic import BaseModel, ConfigDict, Field
 
 __all__ = ["RECORDING", "Api", "Job", "Report", "ResultFile", "Submission", "job_id"]
 
-# The property by which a job is known to be a recording's own.
+# The custom property that holds the tag of the recording that the job belongs to.
 RECORDING: Final = "speechCompatRecording"
 _V32: Final = "v3.2"
 
 
 @attrs.frozen
 class Submission:
-    """A job to be made.
+    """A job that is to be created.
 
     Attributes:
         meeting_id: becomes the display name, by which any process finds the job.
-        recording: the recording's id, so that a job is never made twice.
-        audio_urls: where the service reads the audio, a result for each; one that ends
-            with a slash is a container, with a result for each blob in it.
+        recording: the recording's tag, so that no job is created twice.
+        audio_urls: where the service reads the audio, with a result for each; an address
+            that ends with a slash is a container, with a result for each blob in it.
         locale: BCP-47 tag.
-        max_speakers: how many speakers at most, or ``None`` to tell none apart.
+        max_speakers: largest number of speakers, or ``None`` without diarization.
         words: whether word timings are wanted.
         ttl_hours: how long the service keeps job and result.
     """
@@ -52,26 +54,26 @@ class _Answer(BaseModel):
 
 
 class Fault(_Answer):
-    """Why a job failed."""
+    """The reason why a job failed."""
 
     code: str = ""
     message: str = ""
 
 
 class JobProperties(_Answer):
-    """What else is known of a job."""
+    """Further properties of a job."""
 
     error: Fault | None = None
 
 
 class JobLinks(_Answer):
-    """Where a job's files are listed."""
+    """The address of the list of a job's files."""
 
     files: str = ""
 
 
 class Job(_Answer):
-    """A transcription as the service tells of it."""
+    """A transcription job, as the service describes it."""
 
     url: str = Field(alias="self")
     display_name: str = Field(default="", alias="displayName")
@@ -83,18 +85,18 @@ class Job(_Answer):
 
     @property
     def failure(self) -> str:
-        """Why it failed, as far as the job itself tells, or an empty text."""
+        """The reason in the job itself, or an empty text; the report may have another."""
         fault = self.properties.error
         return _reason(fault.code, fault.message) if fault else ""
 
     @property
     def final(self) -> bool:
-        """Whether it will not change any more."""
+        """Whether the job does not change any more."""
         return self.status in ("Succeeded", "Failed")
 
 
 class FileLinks(_Answer):
-    """Where a file's content is."""
+    """The signed address of a file's content."""
 
     content: str = Field(default="", alias="contentUrl")
 
@@ -108,7 +110,7 @@ class ResultFile(_Answer):
 
 
 class ReportDetail(_Answer):
-    """What became of one audio file; its address may hold a signature and is not kept."""
+    """The outcome for one audio file, without its address, which may be signed."""
 
     status: str = ""
     error_kind: str = Field(default="", alias="errorKind")
@@ -116,19 +118,23 @@ class ReportDetail(_Answer):
 
 
 class Report(_Answer):
-    """What became of a job's audio files."""
+    """The outcome for each audio file of a job."""
 
     details: tuple[ReportDetail, ...] = ()
 
     @property
     def failure(self) -> str:
-        """Why the first file that failed did, or an empty text."""
+        """The reason of the first failed file, or an empty text."""
         failed = (found for found in self.details if found.status != "Succeeded")
         return next((_reason(found.error_kind, found.error_message) for found in failed), "")
 
 
 class Api:
-    """Paths, queries and bodies of one version."""
+    """Paths, queries and bodies of one version of the service.
+
+    Args:
+        version: ``v3.2``, or a date for the versions after it.
+    """
 
     def __init__(self, version: str) -> None:
         self.version = version
@@ -136,7 +142,7 @@ class Api:
 
     @property
     def params(self) -> dict[str, str]:
-        """The query of every address that is not given by the service."""
+        """The query of all addresses but those that the service returned."""
         return {} if self._old else {"api-version": self.version}
 
     @property
@@ -146,11 +152,11 @@ class Api:
 
     @property
     def submit(self) -> str:
-        """The path that makes one."""
+        """The path that creates a transcription."""
         return self.collection if self._old else "/transcriptions:submit"
 
     def body(self, submission: Submission) -> dict[str, Any]:
-        """Give the body that makes a transcription."""
+        """Return the body that creates a transcription."""
         return {
             "displayName": submission.meeting_id,
             "locale": submission.locale,
@@ -158,30 +164,34 @@ class Api:
             "customProperties": {RECORDING: submission.recording},
             "properties": {
                 "wordLevelTimestampsEnabled": submission.words,
+                # The default is two channels, but the service diarizes only one.
                 "channels": [0],
                 **self._speakers(submission.max_speakers),
-                **self._life(submission.ttl_hours),
+                **self._time_to_live(submission.ttl_hours),
             },
         }
 
     def named(self, name: str) -> dict[str, str]:
-        """Give the query for transcriptions of a display name."""
+        """Return the query for the transcriptions of a display name."""
+        # How quotes are escaped is not documented; OData, which has the same operators,
+        # doubles them.
         quoted = name.replace("'", "''")
         return {**self.params, "filter": f"displayName eq '{quoted}'"}
 
-    def _speakers(self, most: int | None) -> dict[str, Any]:
-        if most is None:
+    def _speakers(self, max_speakers: int | None) -> dict[str, Any]:
+        if max_speakers is None:
             return {}
         if self._old:
-            counts = {"minCount": 1, "maxCount": most}
+            counts = {"minCount": 1, "maxCount": max_speakers}
             return {"diarizationEnabled": True, "diarization": {"speakers": counts}}
-        return {"diarization": {"enabled": True, "maxSpeakers": most}}
+        return {"diarization": {"enabled": True, "maxSpeakers": max_speakers}}
 
-    def _life(self, hours: int) -> dict[str, Any]:
+    def _time_to_live(self, hours: int) -> dict[str, Any]:
         return {"timeToLive": f"PT{hours}H"} if self._old else {"timeToLiveHours": hours}
 
 
 def _content(urls: tuple[str, ...]) -> dict[str, Any]:
+    # check_addresses ensures that a container is the only address.
     parts = urlsplit(urls[0])
     if parts.path.endswith("/"):
         return {"contentContainerUrl": parts._replace(path=parts.path.rstrip("/")).geturl()}
@@ -193,5 +203,5 @@ def _reason(code: str, message: str) -> str:
 
 
 def job_id(url: str) -> str:
-    """Give the id in a job's address, which may have a query."""
+    """Return the id in a job's address, which may have a query."""
     return urlsplit(url).path.rstrip("/").rsplit("/", 1)[-1]

@@ -2,62 +2,75 @@
 
 from __future__ import annotations
 
-import json
+import logging
 import threading
-import time
-from contextlib import suppress
 
-import anyio.from_thread
-from anyio.to_thread import run_sync
+import attrs
+from anyio import CapacityLimiter
 
+from speech_adapters import threads
 from speech_adapters.audio import check_downmix
-from speech_adapters.azure.endpoint import MOST_SPEAKERS, credential_of, service_client
+from speech_adapters.azure.credentials import choose_credentials, storage_credential
+from speech_adapters.azure.endpoint import MOST_SPEAKERS, service_client
 from speech_adapters.backends.batch.addresses import AddressSession, check_addresses
 from speech_adapters.backends.batch.api import RECORDING, Api, Job
 from speech_adapters.backends.batch.client import BatchClient
-from speech_adapters.backends.batch.job_runner import ADDRESSES, Journey, blob_names, keeps_apart
+from speech_adapters.backends.batch.job_runner import JobRunner
 from speech_adapters.backends.batch.options import NAME, batch_options, has_storage, need_storage
-from speech_adapters.backends.batch.results import JobFailedError, read_job
+from speech_adapters.backends.batch.progress import BatchProgress, dump_progress, load_progress
+from speech_adapters.backends.batch.results import JobFailedError, fetch_transcript
 from speech_adapters.backends.batch.storage import Storage
-from speech_adapters.config import Settings
-from speech_adapters.contract import (
-    Capabilities,
-    JobState,
-    MeetingRequest,
-    MeetingStatus,
-    Session,
-)
-from speech_adapters.errors import (
-    MeetingBusyError,
-    MeetingFailedError,
-    MeetingNotFoundError,
-)
-from speech_adapters.meetings import Meetings
-from speech_adapters.store import Recording
+from speech_adapters.backends.batch.upload import Uploader
+from speech_adapters.capabilities import Capabilities
+from speech_adapters.contract import JobState, MeetingRequest, MeetingStatus, Session
+from speech_adapters.errors import MeetingBusyError, MeetingFailedError, MeetingNotFoundError
+from speech_adapters.recording.backend import Host, RecordingBackend
+from speech_adapters.recording.session import RecordingOwner
+from speech_adapters.store import Recording, Store
 from speech_adapters.transcript import Provenance, Transcript
 
 __all__ = ["BatchBackend"]
 
+_STATES = {"Succeeded": JobState.COMPLETED, "Failed": JobState.FAILED}
+_logger = logging.getLogger("speech_adapters")
 
-class BatchBackend:
-    """See :class:`speech_adapters.contract.Backend`.
 
-    A meeting that is not in the store of this machine is looked for at the service,
-    by its id.
+@attrs.frozen
+class _Connections:
+    """The connections to the service and to its storage account.
+
+    Attributes:
+        client: the service.
+        storage: the container for audio, or ``None`` if the options name no account.
+        runner: processes recordings with both.
+    """
+
+    client: BatchClient
+    storage: Storage | None
+    runner: JobRunner
+
+
+class BatchBackend(RecordingBackend):
+    """Uploads recordings and has the service transcribe them.
+
+    A meeting that is not in the store of this machine is looked up at the service, where
+    the display name of its job is the meeting's id.
+
+    Args:
+        host: settings and store.
 
     Raises:
         ConfigurationError: an option is wrong or missing.
     """
 
-    name = NAME
-
-    def __init__(self, settings: Settings) -> None:
-        check_downmix(settings.downmix)
-        self._options = batch_options(settings)
-        self._settings = settings
-        self._meetings = Meetings(settings.state_dir, NAME, self._process)
-        self._lock = threading.Lock()
-        self._opened: tuple[BatchClient, Storage | None] | None = None
+    def __init__(self, host: Host) -> None:
+        check_downmix(host.settings.downmix)
+        self._options = batch_options(host.settings)
+        # Opened in a worker thread by the first call that needs them: packages are
+        # imported, and a finished meeting needs neither network nor credential.
+        self._opening = threading.Lock()
+        self._connections: _Connections | None = None
+        super().__init__(host, NAME)
 
     @property
     def capabilities(self) -> Capabilities:
@@ -67,6 +80,7 @@ class BatchBackend:
             stored=True,
             max_speakers_hint=True,
             word_timestamps=True,
+            # Channels that are not mixed down are sent as one mono file each.
             max_channels=1 if self._options.channels == "mix" else None,
             most_speakers=MOST_SPEAKERS,
             addresses=True,
@@ -77,151 +91,146 @@ class BatchBackend:
         """The service and its version."""
         return Provenance(NAME, f"Azure batch transcription {self._options.api_version}")
 
-    async def open_session(self, request: MeetingRequest) -> Session:
-        """Begin a meeting; an earlier recording of it that was cut off is ended first.
+    def check(self, request: MeetingRequest) -> None:
+        """Check the addresses of a request, or that there is a storage account for its audio.
 
         Raises:
-            ConfigurationError: there is no storage account for audio that is pushed.
-            AudioError: the addresses are none.
+            ConfigurationError: audio is pushed, and no storage account is named.
+            AudioError: the addresses cannot be addresses of audio.
         """
         if request.addresses:
             check_addresses(request.addresses)
-            return await run_sync(self._open_addresses, request)
-        self.need_storage()
-        return await run_sync(self._meetings.record, request)
+        else:
+            need_storage(self._options)
 
-    def need_storage(self) -> None:
-        """Check that there is a storage account for audio.
+    async def open_recording(
+        self, request: MeetingRequest, recording: Recording, owner: RecordingOwner
+    ) -> Session:
+        """Start to record; audio at addresses only needs to be submitted."""
+        if not request.addresses:
+            return await super().open_recording(request, recording, owner)
+        progress = BatchProgress(addresses=request.addresses)
+        await self._host.store.run(_close_without_audio, recording.id, progress)
+        return AddressSession(owner)
 
-        Raises:
-            ConfigurationError: none is named.
-        """
-        need_storage(self._options)
+    async def process(self, recording: Recording) -> None:
+        """Upload and submit a recording, or ask the service about its job."""
+        await (await self._connect()).runner.step(recording)
 
-    def keeps_apart(self, request: MeetingRequest) -> bool:
-        """Whether a meeting's channels are transcribed each by itself."""
-        return keeps_apart(request, self._options)
+    async def discard(self, recording: Recording) -> float | None:
+        """Delete blobs and jobs of a deleted recording, as far as is possible now."""
+        if load_progress(recording) == BatchProgress():
+            return None  # the service never received anything
+        discarded = await (await self._connect()).runner.discard(recording)
+        return None if discarded else self._options.poll_seconds
+
+    def can_resume(self, recording: Recording) -> bool:
+        """Whether there is audio, or a job that was left at the service by the deadline."""
+        return bool(load_progress(recording).job_url) or super().can_resume(recording)
 
     async def status(self, meeting_id: str) -> MeetingStatus:
-        """Tell what became of a meeting; moves it on."""
-        await self._delete_later()
-        if await run_sync(self._meetings.newest, meeting_id) is None:
-            return _status(meeting_id, await self._remote_job(meeting_id))
-        return (await run_sync(self._meetings.advance, meeting_id)).status()
+        """Return the status of the newest job of a meeting.
+
+        Raises:
+            MeetingNotFoundError: the service has no job of that display name.
+        """
+        job = await self._newest_job(meeting_id)
+        # All other names are of jobs that are not final.
+        state = _STATES.get(job.status, JobState.PROCESSING)
+        return MeetingStatus(meeting_id, state, job.failure)
 
     async def resume(self, meeting_id: str) -> MeetingStatus:
-        """Take up a meeting again that has failed."""
-        if await run_sync(self._meetings.newest, meeting_id) is None:
-            return await self.status(meeting_id)
-        return (await run_sync(self._meetings.resume, meeting_id)).status()
+        """Return the status: a job cannot be retried without the audio of its recording."""
+        return await self.status(meeting_id)
 
     async def transcript(self, meeting_id: str) -> Transcript:
-        """Give the transcript of a meeting."""
-        if await run_sync(self._meetings.newest, meeting_id) is not None:
-            return await run_sync(self._meetings.transcript, meeting_id)
-        job = await self._remote_job(meeting_id)
+        """Return the transcript of the newest job of a meeting."""
+        job = await self._newest_job(meeting_id)
         if not job.final:
             raise MeetingBusyError(f"Meeting {meeting_id!r} is not finished yet: ask again later.")
+        client = (await self._connect()).client
         try:
-            return await read_job(self._client, job, meeting_id, self.provenance)
+            return await fetch_transcript(client, job, meeting_id, self.provenance)
         except JobFailedError as error:
+            # The same error as for a failed meeting in the store.
             raise MeetingFailedError(f"Meeting {meeting_id!r} failed: {error}") from None
 
     async def delete(self, meeting_id: str) -> None:
-        """Delete all recordings of a meeting, and its jobs at the service.
+        """Delete the jobs of a meeting at the service.
 
-        A job that runs cannot be deleted: that is done later, when somebody asks about
-        any meeting, or by the service itself after the option ``ttl_hours``.
+        A running job cannot be deleted.  If its recording is in this store, the job is
+        deleted later with it, otherwise by the service after the option ``ttl_hours``.
         """
-        jobs = await self._client.named(meeting_id)
-        if not jobs or await run_sync(self._meetings.newest, meeting_id) is not None:
-            await run_sync(self._delete, meeting_id, bool(jobs))
+        client = (await self._connect()).client
+        jobs = await client.find(meeting_id)
+        if not jobs:
+            raise self._unknown(meeting_id)
+        # Jobs of earlier attempts and of other machines too: the meeting is deleted for all.
         for job in jobs:
-            if not await self._client.delete(job.url) and RECORDING in job.custom:
-                await run_sync(self._note_undeleted, job.custom[RECORDING], job.url)
+            if not await client.delete(job.url) and not await self._is_recorded_here(job):
+                _logger.warning(
+                    "A job of meeting %r is running and cannot be deleted now. The service"
+                    " deletes it %d hours after its end; or delete the meeting again then.",
+                    meeting_id,
+                    self._options.ttl_hours,
+                )
 
     async def aclose(self) -> None:
-        """Close store and connections; the service goes on without it."""
-        with self._lock:
-            opened, self._opened = self._opened, None
-        if opened is not None:
-            client, storage = opened
-            await client.aclose()
-            if storage is not None:
-                await run_sync(storage.close)
-        await run_sync(self._meetings.close)
+        """Close the connections; the jobs continue at the service."""
+        with self._opening:
+            connections, self._connections = self._connections, None
+        if connections is not None:
+            await connections.client.aclose()
+            if connections.storage is not None:
+                await connections.storage.aclose()
+        await super().aclose()
 
-    @property
-    def _client(self) -> BatchClient:
-        return self._open()[0]
+    async def _connect(self) -> _Connections:
+        # The usual case, without a worker thread.
+        if self._connections is not None:
+            return self._connections
+        return await threads.COMPUTE.run(self._open, threads.TRANSFER.limiter)
 
-    def _open(self) -> tuple[BatchClient, Storage | None]:
-        with self._lock:
-            if self._opened is None:
-                credential = credential_of(self._options, self._settings.service)
-                service = service_client(self._options, credential)
-                client = BatchClient(service, Api(self._options.api_version))
-                there = has_storage(self._options)
-                self._opened = (client, Storage(self._options, credential) if there else None)
-            return self._opened
+    def _open(self, limiter: CapacityLimiter) -> _Connections:
+        with self._opening:
+            if self._connections is None:
+                options, settings = self._options, self._host.settings
+                credentials = choose_credentials(NAME, options, settings.service)
+                service = service_client(options, credentials, limiter)
+                client = BatchClient(service, Api(options.api_version))
+                # Audio at addresses of the program needs no storage account.
+                storage = None
+                if has_storage(options):
+                    storage = Storage(options, storage_credential(options, settings.service))
+                uploader = Uploader(self._host.store, storage, options, settings.downmix)
+                runner = JobRunner(self._host.store, client, uploader, options, self.provenance)
+                self._connections = _Connections(client, storage, runner)
+            return self._connections
 
-    def _open_addresses(self, request: MeetingRequest) -> Session:
-        recording, keeper = self._meetings.begin(request)
-        store = self._meetings.store
-        store.note(recording.id, **{ADDRESSES: json.dumps(request.addresses)})
-        store.close_audio(recording.id, 0)
-        return AddressSession(keeper)
-
-    def _process(self, recording: Recording) -> None:
-        """Move a recording on; called in worker threads of the loop."""
-        if recording.state is JobState.PROCESSING:
-            journey = Journey(
-                self._meetings.store,
-                *self._open(),
-                self._options,
-                self._settings.downmix,
-                self.provenance,
-            )
-            anyio.from_thread.run(journey.advance, recording)
-
-    def _note_undeleted(self, recording_id: str, url: str) -> None:
-        with suppress(MeetingNotFoundError):  # recorded on another machine
-            after = str(time.time() + self._options.poll_seconds)
-            self._meetings.store.note(recording_id, undeleted=url, ask_after=after)
-
-    async def _delete_later(self) -> None:
-        """Delete the jobs that could not be deleted while they ran."""
-        store = await run_sync(lambda: self._meetings.store)
-        for recording in await run_sync(store.noting, "undeleted"):
-            url = recording.details["undeleted"]
-            if time.time() >= float(recording.details.get("ask_after", 0)):
-                done = await self._client.delete(url)
-                await run_sync(self._note_undeleted, recording.id, "" if done else url)
-
-    async def _remote_job(self, meeting_id: str) -> Job:
-        jobs = await self._client.named(meeting_id)
+    async def _newest_job(self, meeting_id: str) -> Job:
+        jobs = await (await self._connect()).client.find(meeting_id)
         if not jobs:
-            raise MeetingNotFoundError(
-                f"There is no meeting {meeting_id!r}, neither in {self._settings.state_dir} nor"
-                " at the service: check the id, the region and the key."
-            )
+            raise self._unknown(meeting_id)
         return jobs[0]
 
-    def _delete(self, meeting_id: str, elsewhere: bool) -> None:
-        """Delete what is here; where there is something elsewhere too, nothing here will do."""
+    async def _is_recorded_here(self, job: Job) -> bool:
+        # The tag is the recording's id, with the number of the attempt from the second on.
+        recording_id = job.custom.get(RECORDING, "").partition(".")[0]
         try:
-            found = self._meetings.delete(meeting_id)
+            # Deleted recordings are found too, with their pending cleanup.
+            await self._host.store.run(Store.get, recording_id)
         except MeetingNotFoundError:
-            if not elsewhere:
-                raise
-            return
-        for recording in found:
-            storage = self._open()[1]
-            for name in blob_names(recording):
-                if storage is not None:
-                    storage.delete(name)
+            return False
+        return True
+
+    def _unknown(self, meeting_id: str) -> MeetingNotFoundError:
+        return MeetingNotFoundError(
+            f"There is no meeting {meeting_id!r}, neither in {self._host.store.directory} nor at"
+            " the service: check the id, the region and the key."
+        )
 
 
-def _status(meeting_id: str, job: Job) -> MeetingStatus:
-    states = {"Succeeded": JobState.COMPLETED, "Failed": JobState.FAILED}
-    return MeetingStatus(meeting_id, states.get(job.status, JobState.PROCESSING), job.failure)
+def _close_without_audio(store: Store, recording_id: str, progress: BatchProgress) -> None:
+    """Store the addresses, then end the recording: from then on any process may submit it."""
+    store.update(recording_id, backend_state=dump_progress(progress))
+    store.close_audio(recording_id, 0)

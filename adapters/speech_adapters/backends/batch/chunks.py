@@ -1,9 +1,9 @@
-"""Recordings in parts: what the service takes is mono, and not longer than it can tell apart.
+"""Recordings in chunks: the service transcribes mono files of a limited length.
 
-A long recording is cut where it is quiet, one of several channels may be taken apart,
-and the transcripts of the parts are put together again.  Where a part belongs stands in
-the name of its audio, which the service repeats in the result: so the transcript can be
-put together by whoever finds the job, without anything of this machine.
+A long recording is cut where it is quiet, its channels may be sent separately, and the
+transcripts of the chunks are merged.  The name of a chunk's blob states its place in the
+recording, and the service repeats that name in the result.  So any process that finds the
+job can merge its results without the state of the machine that recorded the meeting.
 """
 
 from __future__ import annotations
@@ -20,143 +20,170 @@ from speech_adapters.audio import PcmFormat, quietest_frame
 from speech_adapters.azure.results import utterance_id
 from speech_adapters.transcript import Provenance, Transcript, Utterance
 
-__all__ = ["Part", "Piece", "joined", "part_name", "parts_of"]
+__all__ = ["Chunk", "ChunkTranscript", "blob_name", "cut", "merge"]
 
-# How much of the end of a part is searched for a quiet place.
+# How much of the end of a chunk is searched for a quiet place.
 _SEARCHED_SECONDS: Final = 600
-_NAME: Final = re.compile(r"[0-9a-f]{32}\.(?P<start>\d+)\.(?P<channel>\d+|all)\.wav")
-# The service's names for results of listed files (docs/protocol/batch-and-fast-rest.md, 2.6).
-_GIVEN: Final = re.compile(r"contenturl_(?P<number>\d+)\.json")
-_APART_IN_TIME: Final = (
+_BLOB_NAME: Final = re.compile(r"[0-9a-f]{32}\.(?P<start>\d+)\.(?P<channel>\d+|all)\.wav")
+# Names of results of files submitted as a list (docs/protocol/batch-and-fast-rest.md, 2.6).
+_RESULT_NAME: Final = re.compile(r"contenturl_(?P<number>\d+)\.json")
+_CUT_IN_TIME: Final = (
     "The recording was sent in {} parts, cut where it was quiet: each part has speakers of its own."
 )
-_APART_BY_CHANNEL: Final = (
+_SPLIT_BY_CHANNEL: Final = (
     "Each of {} channels was transcribed by itself: a voice on two channels is two speakers."
 )
 _CHANNEL_IS_SPEAKER: Final = "Each audio channel is taken for a speaker."
 
 
 @attrs.frozen
-class Part:
-    """A piece of a recording: first frame, frames, and its only channel or ``None`` for all."""
+class Chunk:
+    """A part of a recording that is sent as one file.
+
+    Attributes:
+        start: the first sample frame.
+        frames: the number of frames.
+        channel: the only channel that is sent, or ``None`` for a downmix of all.
+    """
 
     start: int
     frames: int
     channel: int | None = None
 
     def downmix(self, policy: str) -> str:
-        """Give how the channels become one: by ``policy`` unless there is but one."""
+        """Return the policy that makes this chunk mono; ``policy`` mixes several channels."""
         return policy if self.channel is None else f"channel:{self.channel}"
 
 
 @attrs.frozen
-class Piece:
-    """The transcript of one audio file, its address or path, and its result's name."""
+class ChunkTranscript:
+    """The transcript of one audio file.
+
+    Attributes:
+        source: address or path of the audio; it may be signed.
+        transcript: the transcript, with offsets from the start of the file.
+        name: the name of the result file at the service.
+    """
 
     source: str
     transcript: Transcript
     name: str = ""
 
 
-def parts_of(
+def cut(
     audio: Path, frames: int, pcm: PcmFormat, *, longest: int, policy: str, by_channel: bool
-) -> list[Part]:
-    """Cut the first ``frames`` of a spool file into parts of at most ``longest`` frames."""
+) -> tuple[Chunk, ...]:
+    """Cut the first ``frames`` of a spool file into chunks of at most ``longest`` frames.
+
+    Reads the audio around each cut, so it blocks.
+
+    Args:
+        audio: the spool file.
+        frames: how many frames it has.
+        pcm: its format.
+        longest: the largest number of frames of a chunk.
+        policy: the downmix, because the quiet place must be quiet in the audio that is sent.
+        by_channel: whether each channel becomes a chunk of its own.
+    """
     starts = [0]
     while frames - starts[-1] > longest:
         last = starts[-1] + longest
+        # At most half of a chunk, so that every cut advances.
         searched = min(_SEARCHED_SECONDS * pcm.sample_rate, longest // 2)
         starts.append(quietest_frame(audio, last - searched, last, pcm, policy))
     channels = range(pcm.channels) if by_channel and pcm.channels > 1 else (None,)
     ends = (*starts[1:], frames)
-    return [
-        Part(start, end - start, channel)
+    return tuple(
+        Chunk(start, end - start, channel)
         for start, end in zip(starts, ends, strict=True)
         for channel in channels
-    ]
+    )
 
 
-def part_name(recording_id: str, part: Part, pcm: PcmFormat) -> str:
-    """Give the name of a part's audio."""
-    start = pcm.ticks(part.start * pcm.frame_bytes)
-    return f"{recording_id}.{start}.{'all' if part.channel is None else part.channel}.wav"
+def blob_name(recording_id: str, chunk: Chunk, pcm: PcmFormat) -> str:
+    """Return the name of a chunk's blob: recording, start in ticks, and channel."""
+    start = pcm.ticks(chunk.start * pcm.frame_bytes)
+    return f"{recording_id}.{start}.{'all' if chunk.channel is None else chunk.channel}.wav"
 
 
-def joined(pieces: Sequence[Piece], meeting_id: str, origin: Provenance) -> Transcript:
-    """Put the transcripts of a job's files together.
+def merge(parts: Sequence[ChunkTranscript], meeting_id: str, provenance: Provenance) -> Transcript:
+    """Merge the transcripts of a job's files into one.
 
-    Files that are no parts of a recording are taken to follow one another as they were
-    given, which the names of results tell, or in the order of their names.  Speakers are
-    told apart within a file only, so those of different files have different numbers, by
-    first appearance.
+    Files that are no chunks of a recording follow one another in the order in which they
+    were submitted, which the names of their results state, or else in the order of their
+    own names.  The service distinguishes speakers within a file only.  Therefore speakers
+    of different files get different numbers, by first appearance.
     """
-    if len(pieces) == 1 and _place(pieces[0].source) in (None, (0, None)):
-        return pieces[0].transcript
-    placed = _placed(pieces)
+    if len(parts) == 1 and _place_of(parts[0].source) in (None, (0, None)):
+        return parts[0].transcript
+    placed = _place(parts)
     by_channel = _channels_are_speakers(placed)
-    said = sorted(
-        (item for piece in placed for item in _shifted(*piece)),
+    shifted = sorted(
+        (item for part in placed for item in _shift(*part)),
         key=lambda item: (item[1].offset, item[1].channel or 0),
     )
     numbers: dict[object, int] = {}
     utterances = tuple(
         attrs.evolve(
             utterance,
+            # The ids of different files are equal, because each file counts from zero.
             id=utterance_id(meeting_id, index),
             speaker=_number(numbers, start, utterance, by_channel),
         )
-        for index, (start, utterance) in enumerate(said)
+        for index, (start, utterance) in enumerate(shifted)
     )
-    length = max(start + transcript.duration for start, _, transcript in placed)
+    duration = max(start + transcript.duration for start, _, transcript in placed)
     emulated = tuple(_emulated(placed, by_channel))
-    return Transcript(meeting_id, utterances, length, attrs.evolve(origin, emulated=emulated))
+    return Transcript(meeting_id, utterances, duration, attrs.evolve(provenance, emulated=emulated))
 
 
+# Start in ticks, channel, and the transcript.
 _Placed = tuple[int, int | None, Transcript]
 
 
-def _placed(pieces: Sequence[Piece]) -> list[_Placed]:
-    """Give start in ticks, channel and transcript of each."""
-    places = [_place(piece.source) for piece in pieces]
+def _place(parts: Sequence[ChunkTranscript]) -> list[_Placed]:
+    places = [_place_of(part.source) for part in parts]
     found = [
-        (*place, piece.transcript)
-        for place, piece in zip(places, pieces, strict=True)
+        (*place, part.transcript)
+        for place, part in zip(places, parts, strict=True)
         if place is not None
     ]
-    if len(found) == len(pieces):
-        return sorted(found, key=lambda piece: (piece[0], piece[1] or 0))
+    if len(found) == len(parts):
+        return sorted(found, key=lambda part: (part[0], part[1] or 0))
     start, following = 0, list[_Placed]()
-    for piece in sorted(pieces, key=_turn):
-        following.append((start, None, piece.transcript))
-        start += piece.transcript.duration
+    for part in sorted(parts, key=_order):
+        following.append((start, None, part.transcript))
+        start += part.transcript.duration
     return following
 
 
-def _turn(piece: Piece) -> tuple[int, str]:
-    match = _GIVEN.fullmatch(piece.name)
-    return int(match["number"]) if match else 0, urlsplit(piece.source).path
+def _order(part: ChunkTranscript) -> tuple[int, str]:
+    match = _RESULT_NAME.fullmatch(part.name)
+    return int(match["number"]) if match else 0, urlsplit(part.source).path
 
 
-def _place(source: str) -> tuple[int, int | None] | None:
-    match = _NAME.fullmatch(unquote(urlsplit(source).path).rsplit("/", 1)[-1])
+def _place_of(source: str) -> tuple[int, int | None] | None:
+    """Return start and channel of a chunk's blob, or ``None`` for audio of the program."""
+    match = _BLOB_NAME.fullmatch(unquote(urlsplit(source).path).rsplit("/", 1)[-1])
     if match is None:
         return None
     return int(match["start"]), None if match["channel"] == "all" else int(match["channel"])
 
 
-def _shifted(
+def _shift(
     start: int, channel: int | None, transcript: Transcript
 ) -> Iterator[tuple[int, Utterance]]:
+    """Yield the utterances with offsets from the start of the recording."""
     for utterance in transcript.utterances:
         words = tuple(attrs.evolve(word, offset=word.offset + start) for word in utterance.words)
-        heard_on = utterance.channel if channel is None else channel
+        own_channel = utterance.channel if channel is None else channel
         offset = utterance.offset + start
-        yield start, attrs.evolve(utterance, offset=offset, channel=heard_on, words=words)
+        yield start, attrs.evolve(utterance, offset=offset, channel=own_channel, words=words)
 
 
 def _channels_are_speakers(placed: Sequence[_Placed]) -> bool:
-    apart = any(transcript.speakers for _, _, transcript in placed)
-    return not apart and len({channel for _, channel, _ in placed}) > 1
+    diarized = any(transcript.speakers for _, _, transcript in placed)
+    return not diarized and len({channel for _, channel, _ in placed}) > 1
 
 
 def _number(
@@ -166,6 +193,7 @@ def _number(
         return utterance.channel
     if utterance.speaker is None:
         return None
+    # The service's number means nothing outside of its file.
     return numbers.setdefault((start, utterance.channel, utterance.speaker), len(numbers))
 
 
@@ -175,6 +203,6 @@ def _emulated(placed: Sequence[_Placed], by_channel: bool) -> Iterator[str]:
     if by_channel:
         yield _CHANNEL_IS_SPEAKER
     elif len(channels) > 1:
-        yield _APART_BY_CHANNEL.format(len(channels))
+        yield _SPLIT_BY_CHANNEL.format(len(channels))
     if len(starts) > 1 and not by_channel:
-        yield _APART_IN_TIME.format(len(starts))
+        yield _CUT_IN_TIME.format(len(starts))

@@ -25,24 +25,29 @@ ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
 class BatchClient:
-    """Makes, finds, reads and deletes jobs; raises the errors of :class:`ServiceClient`."""
+    """Creates, finds, reads and deletes jobs; raises the errors of :class:`ServiceClient`.
+
+    Args:
+        service: the HTTP client.
+        api: paths and bodies of the service's version.
+    """
 
     def __init__(self, service: ServiceClient, api: Api) -> None:
         self._service = service
         self._api = api
 
     async def submit(self, submission: Submission) -> Job:
-        """Make a job, in one attempt: a second might make another."""
+        """Create a job, in one attempt: a second one might create another job."""
         body = self._api.body(submission)
         found, _ = await self._service.document(
             "POST", self._api.submit, params=self._api.params, json=body, once=True
         )
-        return _read(Job, found)
+        return _parse(Job, found)
 
     async def get(self, url: str) -> tuple[Job | None, float]:
-        """Give a job as it is now, or ``None`` when it is gone.
+        """Return a job, or ``None`` if it does not exist any more.
 
-        Beside it stands how many seconds the service wants not to be asked again.
+        The second value is the pause in seconds that the service requests.
         """
         try:
             found, response = await self._service.document("GET", url)
@@ -50,51 +55,51 @@ class BatchClient:
             if error.status == _GONE:
                 return None, 0.0
             raise
-        return _read(Job, found), retry_after(response) or 0.0
+        return _parse(Job, found), retry_after(response) or 0.0
 
-    async def named(self, name: str) -> list[Job]:
-        """Give the jobs of a display name, the newest first.
-
-        How a filter escapes quotes is not documented
-        (docs/protocol/batch-and-fast-rest.md, 2.3): if it is refused, all jobs are searched.
-        """
+    async def find(self, name: str) -> list[Job]:
+        """Return the jobs of a display name, the newest first."""
         try:
             found = [job async for job in self._jobs(self._api.named(name))]
         except RejectedError as error:
             if error.status != _REFUSED_FILTER or error.code not in _FILTER_CODES:
                 raise
+            # How a filter escapes quotes is not documented, so a name with quotes may be
+            # refused (docs/protocol/batch-and-fast-rest.md, 2.3).
             found = [job async for job in self._jobs(self._api.params)]
+        # Compared again: an unknown filter may also have been ignored.
         same = [job for job in found if job.display_name == name]
         return sorted(same, key=lambda job: str(job.created or ""), reverse=True)
 
-    async def every(self) -> tuple[list[Job], float]:
-        """Give all jobs, and how many seconds the service wants not to be asked again."""
+    async def list_all(self) -> tuple[list[Job], float]:
+        """Return all jobs, and the longest pause in seconds that the service requests."""
         pauses = [0.0]
         items = self._items(self._api.collection, self._api.params, pauses.append)
-        return [_read(Job, item) async for item in items], max(pauses)
+        return [_parse(Job, item) async for item in items], max(pauses)
 
     async def files(self, job: Job) -> list[ResultFile]:
-        """Give the files of a job."""
-        return [_read(ResultFile, item) async for item in self._items(job.links.files, {})]
+        """Return the files of a job."""
+        return [_parse(ResultFile, item) async for item in self._items(job.links.files, {})]
 
     async def report(self, files: list[ResultFile]) -> Report:
-        """Give the report among a job's files, an empty one where there is none."""
+        """Return the report among a job's files; an empty one if there is none."""
         address = next((file.links.content for file in files if file.kind == _REPORT), "")
         if not address:
             return Report()
         found, _ = await self._service.document("GET", address, signed=True)
-        return _read(Report, found)
+        return _parse(Report, found)
 
     async def results(self, files: list[ResultFile], folder: Path) -> dict[Path, str]:
-        """Write the results among a job's files into ``folder``; gives their paths and names."""
+        """Write the results among a job's files into ``folder``; return names by path."""
         found = [file for file in files if file.kind == _RESULT and file.links.content]
+        # Not under the service's names, which might point out of the folder.
         names = {folder / f"{number}.json": file.name for number, file in enumerate(found)}
         for file, path in zip(found, names, strict=True):
             await self._service.download(file.links.content, path)
         return names
 
     async def delete(self, url: str) -> bool:
-        """Delete a job; gives whether it could be: one that runs cannot."""
+        """Delete a job; return whether it is gone.  A running job cannot be deleted."""
         try:
             await self._service.request("DELETE", url)
         except RejectedError as error:
@@ -111,27 +116,38 @@ class BatchClient:
 
     async def _jobs(self, params: dict[str, str]) -> AsyncIterator[Job]:
         async for item in self._items(self._api.collection, params):
-            yield _read(Job, item)
+            yield _parse(Job, item)
 
     async def _items(
-        self, url: str, params: dict[str, str], paused: Callable[[float], None] = lambda _: None
+        self,
+        url: str,
+        params: dict[str, str],
+        on_retry_after: Callable[[float], None] = lambda _: None,
     ) -> AsyncIterator[Any]:
-        """Give the items of all pages; ``paused`` is told what the service asks for."""
+        """Yield the items of all pages.
+
+        Args:
+            url: address of the first page.
+            params: query of the first page.
+            on_retry_after: called with the pause in seconds that each answer requests.
+        """
         following: str | None = url
         while following:
             page, response = await self._service.document("GET", following, params=params or None)
             if not isinstance(page, dict):
-                raise BackendError("The service answered with a list that is none.")
-            paused(retry_after(response) or 0.0)
+                raise BackendError("The service answered a list request with something else.")
+            on_retry_after(retry_after(response) or 0.0)
             for item in page.get("values") or ():
                 yield item
+            # The address of the next page has its query already.
             following, params = page.get("@nextLink"), {}
 
 
-def _read(model: type[ModelT], data: Any) -> ModelT:
+def _parse(model: type[ModelT], data: Any) -> ModelT:
     try:
         return model.model_validate(data)
     except ValidationError as error:
+        # Without the values: they may be signed addresses.
         where = ", ".join(".".join(map(str, e["loc"])) for e in error.errors(include_input=False))
         raise BackendError(
             f"The service answered with a {model.__name__.lower()} that cannot be read ({where})."

@@ -1,295 +1,262 @@
-"""The way of a recording through the service, from any point where it was left.
+"""Recordings as jobs of the service, from any step at which a process stopped.
 
-Every step is noted in the meeting store before the next, so whoever asks goes on where
-another process died::
+Every step is stored before the next one starts, so any process can continue::
 
-    (nothing) ──upload──▶ "uploaded" ──note "submitting"──submit──▶ "job" ──poll──▶ final
+    RECORDED ──upload──▶ UPLOADED ──▶ SUBMITTING ──submit──▶ SUBMITTED ──poll──▶ final state
+        └──(audio at addresses)───────────▲                      │ job failed or is gone
+        ▲                                                        ▼
+        └──────────────────────resume──────────────────────── Failed
 
-Between the note "submitting" and the job's address the service may have made a job that
-nobody knows of: it is looked for by the recording's id before another is made.
+A process that stops in the stage SUBMITTING may have created a job whose address was never
+stored.  The job is found by its tag, the recording's id, before another one is created:
+each job is billed.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 import time
-from functools import partial
 from typing import Final
 
 import attrs
-from anyio.to_thread import run_sync
 
+from speech_adapters import threads
 from speech_adapters.backends.batch.api import RECORDING, Job, Submission, job_id
-from speech_adapters.backends.batch.chunks import Part, part_name, parts_of
 from speech_adapters.backends.batch.client import BatchClient
 from speech_adapters.backends.batch.options import NAME, BatchOptions
-from speech_adapters.backends.batch.results import JobFailedError, read_job
-from speech_adapters.backends.batch.storage import Storage
-from speech_adapters.contract import JobState, MeetingRequest
-from speech_adapters.errors import MeetingBusyError, UnavailableError
-from speech_adapters.store import Recording, Store
+from speech_adapters.backends.batch.progress import (
+    BatchProgress,
+    BatchStage,
+    dump_progress,
+    load_progress,
+    save_progress,
+)
+from speech_adapters.backends.batch.results import JobFailedError, store_job
+from speech_adapters.backends.batch.upload import Uploader, diarizes
+from speech_adapters.errors import UnavailableError
+from speech_adapters.store import AsyncStore, Recording, Store
 from speech_adapters.transcript import Provenance
 
-__all__ = ["ADDRESSES", "Journey", "blob_names", "keeps_apart"]
+__all__ = ["JobRunner"]
 
-# The detail that holds the addresses of audio that is not uploaded from here.
-ADDRESSES: Final = "addresses"
-# Limits of one audio file, the length with diarization (docs/protocol/batch-and-fast-rest.md, 2.5).
-_LONGEST_SECONDS: Final = 240 * 60
-_LARGEST_BYTES: Final = 1_000_000_000
 _HOUR: Final = 3600
-_STEP_SECONDS: Final = 2.0
-_FORGOTTEN: Final = {
-    "job": "",
-    "files": "",
-    "submitting": "",
-    "uploaded": "",
-    "sent": "",
-    "since": "",
-}
 _logger = logging.getLogger("speech_adapters")
 
 
-class Journey:
-    """Moves recordings on; all its calls may raise the errors of service and storage."""
+class JobRunner:
+    """Processes recordings; the caller holds the lock of each.
+
+    All calls may raise the errors of service, storage and store.
+
+    Args:
+        store: the meeting store.
+        client: the service.
+        uploader: the container for audio.
+        options: the backend's options.
+        provenance: the origin of its transcripts.
+    """
 
     def __init__(
         self,
-        store: Store,
+        store: AsyncStore,
         client: BatchClient,
-        storage: Storage | None,
+        uploader: Uploader,
         options: BatchOptions,
-        downmix: str,
-        origin: Provenance,
+        provenance: Provenance,
     ) -> None:
         self._store = store
         self._client = client
-        self._storage = storage
+        self._uploader = uploader
         self._options = options
-        self._downmix = downmix
-        self._origin = origin
+        self._provenance = provenance
+        # The final jobs of the last list, by id.  They do not change any more, so one list
+        # serves all meetings that end together, instead of one list for each.
+        self._final_jobs: dict[str, Job] = {}
 
-    async def advance(self, recording: Recording) -> None:
-        """Move a recording on by one step; does nothing while somebody else does."""
-        try:
-            hold = self._store.hold_recording(recording.id)
-        except MeetingBusyError:
-            return
-        with hold:
-            recording = self._store.get(recording.id)
-            if recording.state is not JobState.PROCESSING:
+    async def step(self, recording: Recording) -> None:
+        """Process a recording by one step: submit its job, or ask about the job once."""
+        progress = load_progress(recording)
+        if progress.stage is not BatchStage.SUBMITTED:
+            await self._submit(recording, progress)
+        elif time.time() >= recording.next_poll:
+            await self._poll(recording, progress)
+
+    async def discard(self, recording: Recording) -> bool:
+        """Delete blobs and jobs of a deleted recording.
+
+        Returns:
+            Whether all are deleted: the service does not delete a job that is running.
+        """
+        progress = load_progress(recording)
+        urls = {*progress.undeleted, progress.job_url} - {""}
+        if progress.stage is BatchStage.SUBMITTING:
+            job = await self._find_own_job(recording, progress)
+            urls |= {job.url} if job is not None else set()
+        # A list, so that all are tried even if one is still running.
+        deleted = [await self._client.delete(url) for url in urls]
+        await self._uploader.delete(recording, progress)
+        return all(deleted)
+
+    async def _submit(self, recording: Recording, progress: BatchProgress) -> None:
+        job = None
+        if progress.stage is BatchStage.SUBMITTING:
+            job = await self._find_own_job(recording, progress)
+        elif progress.stage is BatchStage.RECORDED and not progress.addresses:
+            uploaded = await self._uploader.upload(recording, progress)
+            if uploaded is None:
                 return
-            if recording.details.get("job"):
-                await self._poll(recording)
-            else:
-                await self._submit(recording)
-
-    async def _submit(self, recording: Recording) -> None:
-        job = await self._own_job(recording) if recording.details.get("submitting") else None
+            progress = uploaded
         if job is None:
-            await run_sync(self._upload, recording)
-            self._store.note(recording.id, submitting="yes")
-            job = await self._make_job(recording)
-        now = str(time.time())
-        # The addresses may be signed, and are not needed any more.
-        done = {ADDRESSES: ""} if recording.details.get(ADDRESSES) else {}
-        self._store.note(
-            recording.id, job=job.url, files=job.links.files, since=now, step="sent", **done
+            progress = attrs.evolve(progress, stage=BatchStage.SUBMITTING)
+            # A deleted meeting must not be transcribed.
+            if not await self._save(recording, progress):
+                return
+            job = await self._create_job(recording, progress)
+        progress = attrs.evolve(
+            progress,
+            stage=BatchStage.SUBMITTED,
+            job_url=job.url,
+            submitted_at=time.time(),
+            addresses=(),
         )
+        await self._save(recording, progress, "submitted to the service")
 
-    def _upload(self, recording: Recording) -> None:
-        if recording.details.get("uploaded") or recording.details.get(ADDRESSES):
-            return
-        parts = self._parts(recording)
-        sent = int(recording.details.get("sent") or 0)
-        meter = _Meter(self._store, recording.id)
-        for number, part in enumerate(parts[sent:], sent):
-            self._to_storage().upload(
-                part_name(recording.id, part, recording.request.audio),
-                recording.audio_path,
-                part,
-                recording.request.audio,
-                self._downmix,
-                partial(meter, number, len(parts)),
-            )
-            self._store.note(recording.id, sent=str(number + 1))
-        self._store.note(recording.id, uploaded="yes")
-
-    def _to_storage(self) -> Storage:
-        assert self._storage is not None, "the options of the storage are checked before"
-        return self._storage
-
-    def _parts(self, recording: Recording) -> list[Part]:
-        """Cut the recording, or tell how it was cut before: an upload may be under way."""
-        noted = recording.details.get("parts")
-        if noted:
-            return [Part(*values) for values in json.loads(noted)]
-        request = recording.request
-        pcm = request.audio
-        longest = _LARGEST_BYTES // 2
-        if self._diarizes(request):
-            longest = min(longest, _LONGEST_SECONDS * pcm.sample_rate)
-        parts = parts_of(
-            recording.audio_path,
-            (recording.audio_bytes or 0) // pcm.frame_bytes,
-            pcm,
-            longest=longest,
-            policy=self._downmix,
-            by_channel=keeps_apart(request, self._options),
-        )
-        self._store.note(recording.id, parts=json.dumps([attrs.astuple(part) for part in parts]))
-        return parts
-
-    async def _make_job(self, recording: Recording) -> Job:
+    async def _create_job(self, recording: Recording, progress: BatchProgress) -> Job:
         request = recording.request
         speakers = request.max_speakers or self._options.max_speakers
         submission = Submission(
             meeting_id=recording.meeting_id,
-            recording=_own_mark(recording),
-            audio_urls=await run_sync(self._addresses, recording),
+            recording=_job_tag(recording, progress),
+            audio_urls=progress.addresses or await self._uploader.addresses(recording, progress),
             locale=request.language,
-            max_speakers=speakers if self._diarizes(request) else None,
+            max_speakers=speakers if diarizes(request, self._options) else None,
             words=request.word_timestamps,
             ttl_hours=self._options.ttl_hours,
         )
         try:
             return await self._client.submit(submission)
         except UnavailableError:
-            # It may have been made all the same.
-            job = await self._own_job(recording)
+            # The answer may have been lost after the service had created the job.
+            job = await self._find_own_job(recording, progress)
             if job is None:
                 raise
             return job
 
-    def _diarizes(self, request: MeetingRequest) -> bool:
-        """Whether the service tells speakers apart; not where a channel is a speaker."""
-        by_channel = keeps_apart(request, self._options) and self._options.channels == "speakers"
-        return request.differentiate_speakers and not by_channel
+    async def _find_own_job(self, recording: Recording, progress: BatchProgress) -> Job | None:
+        tag = _job_tag(recording, progress)
+        jobs = await self._client.find(recording.meeting_id)
+        return next((job for job in jobs if job.custom.get(RECORDING) == tag), None)
 
-    def _addresses(self, recording: Recording) -> tuple[str, ...]:
-        given = recording.details.get(ADDRESSES)
-        if given:
-            return tuple(json.loads(given))
-        fresh = self._store.get(recording.id)  # with the parts noted
-        return tuple(self._to_storage().address(name) for name in blob_names(fresh))
-
-    async def _own_job(self, recording: Recording) -> Job | None:
-        jobs = await self._client.named(recording.meeting_id)
-        own = _own_mark(recording)
-        return next((job for job in jobs if job.custom.get(RECORDING) == own), None)
-
-    async def _poll(self, recording: Recording) -> None:
-        if time.time() < float(recording.details.get("ask_after", 0)):
-            return
-        job = await self._look(recording)
+    async def _poll(self, recording: Recording, progress: BatchProgress) -> None:
+        job = await self._query(recording, progress)
         if job is None:
-            self._give_up(recording, "The service knows the job no more: it was deleted.")
+            reason = "The job no longer exists at the service; it was deleted there."
+            await self._give_up(recording, progress, reason)
         elif job.final:
-            await self._finish(recording, job)
+            await self._finish(recording, progress, job)
         else:
-            self._wait(recording, job)
+            await self._wait(recording, progress, job)
 
-    async def _look(self, recording: Recording) -> Job | None:
-        """Ask about this job, or about all at once where several are open."""
-        url = recording.details["job"]
-        others = [other for other in self._open() if other.id != recording.id]
+    async def _query(self, recording: Recording, progress: BatchProgress) -> Job | None:
+        """Return the job now; if several jobs are open, one list is read for all of them."""
+        key = job_id(progress.job_url)
+        known = self._final_jobs.pop(key, None)
+        if known is not None:
+            return known
+        jobs = await self._store.run(_open_jobs)
+        others = {other: job for other, job in jobs.items() if other != recording.id}
         if not others:
-            job, pause = await self._client.get(url)
-            self._ask_later(recording, pause)
+            job, pause = await self._client.get(progress.job_url)
+            await self._poll_later([recording.id], pause)
             return job
-        found, pause = await self._client.every()
-        jobs = {job_id(job.url): job for job in found}
-        for other in (recording, *others):
-            known = jobs.get(job_id(other.details["job"]))
-            if known is None or not known.final or other.id == recording.id:
-                self._ask_later(other, pause)
-        return jobs.get(job_id(url)) or (await self._client.get(url))[0]
+        listed, pause = await self._client.list_all()
+        found = {job_id(job.url): job for job in listed}
+        self._final_jobs = {
+            other: found[other]
+            for other in others.values()
+            if other in found and found[other].final
+        }
+        # The next status query of a meeting whose job is final must not be postponed.
+        waiting = [other for other, job in others.items() if job not in self._final_jobs]
+        await self._poll_later([recording.id, *waiting], pause)
+        # A new job may be missing in the list.
+        return found.get(key) or (await self._client.get(progress.job_url))[0]
 
-    def _ask_later(self, recording: Recording, pause: float) -> None:
+    async def _poll_later(self, recording_ids: list[str], pause: float) -> None:
         after = time.time() + max(self._options.poll_seconds, pause)
-        self._store.note(recording.id, ask_after=str(after))
+        await self._store.run(Store.poll_later, recording_ids, after)
 
-    def _open(self) -> list[Recording]:
-        return [
-            recording
-            for recording in self._store.noting("job")
-            if recording.backend == NAME and recording.state is JobState.PROCESSING
-        ]
-
-    def _wait(self, recording: Recording, job: Job) -> None:
-        """Say how it stands; warn of a job that takes long, and end one that takes too long."""
-        age = time.time() - float(recording.details.get("since") or time.time())
+    async def _wait(self, recording: Recording, progress: BatchProgress, job: Job) -> None:
+        """Store the step; warn about a job that takes long, and fail one that takes too long."""
+        now = time.time()
+        progress = attrs.evolve(progress, submitted_at=progress.submitted_at or now)
+        age = now - progress.submitted_at
+        deadline = self._options.deadline_hours * _HOUR
+        if deadline and age > deadline:
+            await self._miss_deadline(recording, progress)
+            return
         doing = "being transcribed" if job.status == "Running" else "waiting in the queue"
-        hours = f"{age / _HOUR:.1f} h" if age > _HOUR else f"{age / 60:.0f} min"
-        self._store.note(recording.id, step=f"{doing} at the service for {hours}")
-        deadline = self._options.deadline_hours
-        if deadline and age > deadline * _HOUR:
-            self._store.note(recording.id, since="")
-            self._store.fail(
-                recording.id,
-                f"The service has not finished it in {deadline:g} hours (deadline_hours). The job"
-                " was left there, and may still be finished: resume the meeting to go on waiting.",
-            )
-        elif age > self._options.warn_hours * _HOUR and not recording.details.get("warned"):
-            self._store.note(recording.id, warned="yes")
+        duration = f"{age / _HOUR:.1f} h" if age > _HOUR else f"{age / 60:.0f} min"
+        warn = age > self._options.warn_hours * _HOUR and not progress.warned
+        progress = attrs.evolve(progress, warned=progress.warned or warn)
+        await self._save(recording, progress, f"{doing} at the service for {duration}")
+        if warn:
             _logger.warning(
                 "Meeting %r is %s at the service for %s; most take less than 6 h, some 24 h.",
                 recording.meeting_id,
                 doing,
-                hours,
+                duration,
             )
 
-    async def _finish(self, recording: Recording, job: Job) -> None:
-        notes = recording.request.notes + recording.notes
-        origin = attrs.evolve(self._origin, notes=notes)
+    async def _miss_deadline(self, recording: Recording, progress: BatchProgress) -> None:
+        reason = (
+            f"The service has not finished it in {self._options.deadline_hours:g} hours"
+            " (deadline_hours). The job was left there, and may still be finished: resume the"
+            " meeting to go on waiting."
+        )
+        # A resumed meeting has the whole time again.
+        progress = attrs.evolve(progress, submitted_at=0.0)
+        await self._fail(recording, progress, reason)
+
+    async def _finish(self, recording: Recording, progress: BatchProgress, job: Job) -> None:
+        notes = recording.provenance_notes
+        provenance = attrs.evolve(self._provenance, notes=notes)
         try:
-            transcript = await read_job(self._client, job, recording.meeting_id, origin)
+            completed = await store_job(
+                self._store, recording.id, self._client, job, recording.meeting_id, provenance
+            )
         except JobFailedError as error:
-            self._give_up(recording, str(error))
+            await self._give_up(recording, progress, str(error))
             return
-        if self._store.complete(recording.id, transcript):
-            recording.audio_path.unlink(missing_ok=True)
+        if completed:
+            await threads.STORE.run(recording.audio_path.unlink, missing_ok=True)
         if not self._options.keep_audio:
-            for name in blob_names(recording):
-                await run_sync(self._to_storage().delete, name)
+            await self._uploader.delete(recording, progress)
+            # The deletion of the meeting then needs no storage account.
+            await self._save(recording, attrs.evolve(progress, chunks=()))
 
-    def _give_up(self, recording: Recording, reason: str) -> None:
-        """End it, so that it begins anew with a job of its own when it is resumed."""
-        again = str(int(recording.details.get("again") or 0) + 1)
-        self._store.note(recording.id, again=again, **_FORGOTTEN)
-        self._store.fail(recording.id, reason)
+    async def _give_up(self, recording: Recording, progress: BatchProgress, reason: str) -> None:
+        # With a new attempt the job gets another tag, so that a resumed recording does not
+        # find the failed job.  The blobs are uploaded again: they may be the reason.
+        restart = BatchProgress(chunks=progress.chunks, attempt=progress.attempt + 1)
+        await self._fail(recording, restart, reason)
 
+    async def _fail(self, recording: Recording, progress: BatchProgress, reason: str) -> None:
+        state = dump_progress(progress)
+        await self._store.run(Store.fail, recording.id, reason, backend_state=state)
 
-class _Meter:
-    """Notes how far an upload has come, every few seconds."""
-
-    def __init__(self, store: Store, recording_id: str) -> None:
-        self._store = store
-        self._id = recording_id
-        self._noted = 0.0
-
-    def __call__(self, number: int, parts: int, share: float) -> None:
-        """Part ``number`` of so many ``parts`` is there to a ``share`` of 0 to 1."""
-        if time.monotonic() - self._noted >= _STEP_SECONDS:
-            self._noted = time.monotonic()
-            self._store.note(self._id, step=f"uploading, {(number + share) / parts:.0%}")
+    async def _save(
+        self, recording: Recording, progress: BatchProgress, step: str | None = None
+    ) -> bool:
+        return await self._store.run(save_progress, recording.id, progress, step)
 
 
-def blob_names(recording: Recording) -> tuple[str, ...]:
-    """Give the names of a recording's audio in the container; none where it is elsewhere."""
-    parts = json.loads(recording.details.get("parts") or "[]")
-    pcm = recording.request.audio
-    return tuple(part_name(recording.id, Part(*values), pcm) for values in parts)
+def _open_jobs(store: Store) -> dict[str, str]:
+    """Return the ids of all submitted jobs that are not final here, by recording."""
+    progress = {found.id: load_progress(found) for found in store.open_recordings(NAME)}
+    return {key: job_id(found.job_url) for key, found in progress.items() if found.job_url}
 
 
-def keeps_apart(request: MeetingRequest, options: BatchOptions) -> bool:
-    """Whether a meeting's channels are transcribed each by itself."""
-    several = request.audio.channels > 1 and request.differentiate_speakers
-    return several and options.channels != "mix"
-
-
-def _own_mark(recording: Recording) -> str:
-    """Give what marks the job of a recording, and of its present attempt, as its own."""
-    again = recording.details.get("again")
-    return f"{recording.id}.{again}" if again else recording.id
+def _job_tag(recording: Recording, progress: BatchProgress) -> str:
+    """Return the tag by which the recording's job of the present attempt is found."""
+    return f"{recording.id}.{progress.attempt}" if progress.attempt else recording.id

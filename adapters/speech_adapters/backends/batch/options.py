@@ -7,7 +7,8 @@ from typing import Final, Literal
 from pydantic import Field, SecretStr
 
 from speech_adapters.azure.endpoint import ServiceOptions, missing, service_options
-from speech_adapters.config import Settings
+from speech_adapters.config import Service, Settings
+from speech_adapters.errors import ConfigurationError
 
 __all__ = ["NAME", "BatchOptions", "batch_options", "has_storage", "need_storage"]
 
@@ -19,22 +20,22 @@ class BatchOptions(ServiceOptions):
 
     Attributes:
         api_version: ``2025-10-15``, ``2024-11-15`` or ``v3.2``.
-        storage_connection_string: of the storage account that audio is uploaded to; or
+        storage_connection_string: of the storage account for uploaded audio; or
         storage_account_url: ``https://NAME.blob.core.windows.net``, with the credential.
-        storage_container: made when missing.
-        channels: of several, ``mix`` makes one (setting ``downmix``); ``split`` has each
-            transcribed by itself, speakers told apart within it; ``speakers`` takes each
-            for one speaker.
-        audio_access: ``sas`` signs the audio's address; ``plain`` leaves it to the Speech
-            resource's own identity (trusted service).
-        sas_hours: how long the service may read the audio: a day at least, which its
-            queue may take, and 7 days at most, as a signature by an identity can last.
-        keep_audio: leave the audio in the storage account after the result.
+        storage_container: created if it is missing.
+        channels: what happens to several channels: ``mix`` downmixes them (setting
+            ``downmix``), ``split`` transcribes each separately and distinguishes speakers
+            within it, ``speakers`` transcribes each as one speaker.
+        audio_access: ``sas`` signs the audio's address; ``plain`` needs a Speech resource
+            whose own identity may read the container (trusted service).
+        sas_hours: how long the service may read the audio.  A job may wait in the queue
+            for a day, and a signature by an identity lasts 7 days at most.
+        keep_audio: whether the audio stays in the storage account after the result.
         ttl_hours: how long the service keeps job and result, 6 hours to 31 days.
-        poll_seconds: shortest time between two questions about a job.
-        warn_hours: a job that takes longer is warned about in the log, once.
-        deadline_hours: a meeting that takes longer has failed, until it is resumed; 0
-            for none.
+        poll_seconds: shortest time between two queries of a job, in seconds.
+        warn_hours: a job that takes longer causes one warning in the log.
+        deadline_hours: a job that takes longer fails its meeting, which can be resumed; 0
+            for no deadline.
     """
 
     api_version: Literal["2025-10-15", "2024-11-15", "v3.2"] = "2025-10-15"
@@ -52,16 +53,18 @@ class BatchOptions(ServiceOptions):
 
 
 def batch_options(settings: Settings) -> BatchOptions:
-    """Take this backend's options from the settings.
+    """Return this backend's options from the settings.
 
     Raises:
         ConfigurationError: an option is wrong, or one that is needed is missing.
     """
-    return service_options(BatchOptions, NAME, settings)
+    options = service_options(BatchOptions, NAME, settings)
+    _check_storage_credential(options, settings.service)
+    return options
 
 
 def has_storage(options: BatchOptions) -> bool:
-    """Whether a storage account is named."""
+    """Return whether a storage account is named."""
     return bool(options.storage_connection_string.get_secret_value() or options.storage_account_url)
 
 
@@ -69,11 +72,23 @@ def need_storage(options: BatchOptions) -> None:
     """Check that a storage account is named.
 
     Raises:
-        ConfigurationError: none is.
+        ConfigurationError: no storage account is named.
     """
     if not has_storage(options):
         raise missing(
             NAME,
             "storage_connection_string or storage_account_url",
             "of a storage account, where the service reads the audio",
+        )
+
+
+def _check_storage_credential(options: BatchOptions, service: Service) -> None:
+    """Refuse a storage account that no credential opens: the Speech resource's key does not."""
+    if options.storage_connection_string.get_secret_value() or not options.storage_account_url:
+        return
+    if not options.credential and service.credential is None:
+        raise ConfigurationError(
+            "backends.batch.storage_account_url needs an azure-identity credential, because Blob"
+            " Storage accepts neither the key nor the token of the Speech resource: set"
+            ' backends.batch.credential to "default", or use storage_connection_string instead.'
         )

@@ -1,17 +1,17 @@
 """Audio in Blob Storage, where the service can read it.
 
-A recording goes up as one mono WAV, in blocks of the same size at the same places each
-time: what was sent before a crash is not sent again.
+A chunk of a recording is uploaded as one mono WAV file in blocks.  Each block has the same
+id and content in every attempt, so blocks that were sent before a crash are not sent again.
 """
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from azure.core.exceptions import (
     AzureError,
@@ -28,22 +28,38 @@ from azure.storage.blob import (
     generate_blob_sas,
 )
 
+from speech_adapters import threads
 from speech_adapters.audio import PcmFormat, mix_down
 from speech_adapters.audio.wav import wav_header
-from speech_adapters.backends.batch.chunks import Part
+from speech_adapters.backends.batch.chunks import Chunk
 from speech_adapters.backends.batch.options import BatchOptions
-from speech_adapters.errors import AuthenticationError, BackendError, UnavailableError
+from speech_adapters.errors import (
+    AudioError,
+    AuthenticationError,
+    BackendError,
+    ConfigurationError,
+    UnavailableError,
+)
 
 __all__ = ["Storage", "wav_blocks"]
 
+T = TypeVar("T")
+
 _BLOCK_BYTES: Final = 4 * 1024 * 1024
 _FORBIDDEN: Final = 403
-# Clocks differ; a signature that begins in the future is refused.
+# Clocks differ, and a signature that starts in the future is refused.
 _SKEW: Final = timedelta(minutes=15)
 
 
 class Storage:
-    """One container of one storage account; blocking, so to be used in worker threads.
+    """One container of one storage account.
+
+    Creating it blocks.  The other calls are coroutines whose blocking parts run in the
+    threads for transfers, one block at a time, so that many uploads share few threads.
+
+    Args:
+        options: account, container and signatures.
+        credential: an azure-identity credential, or ``None`` with a connection string.
 
     Raises:
         ConfigurationError: the connection string or address cannot be used.
@@ -52,62 +68,81 @@ class Storage:
 
     def __init__(self, options: BatchOptions, credential: Any) -> None:
         self._options = options
-        with _errors(options.storage_container):
-            secret = options.storage_connection_string.get_secret_value()
+        secret = options.storage_connection_string.get_secret_value()
+        try:
             self._service = (
                 BlobServiceClient.from_connection_string(secret)
                 if secret
                 else BlobServiceClient(options.storage_account_url, credential=credential)
             )
-            self._container = self._service.get_container_client(options.storage_container)
+        except ValueError:  # its text may quote the connection string, which has a key
+            name = "storage_connection_string" if secret else "storage_account_url"
+            raise ConfigurationError(
+                f"backends.batch.{name} cannot be used: copy it again from the storage account."
+            ) from None
+        self._container = self._service.get_container_client(options.storage_container)
 
-    def upload(
-        self,
-        name: str,
-        audio: Path,
-        part: Part,
-        pcm: PcmFormat,
-        downmix: str,
-        told: Callable[[float], None] = lambda _: None,
-    ) -> None:
-        """Send a part of a spool file as the blob ``name``, in mono.
+    async def upload(
+        self, name: str, audio: Path, chunk: Chunk, pcm: PcmFormat, downmix: str
+    ) -> AsyncGenerator[float, None]:
+        """Upload a chunk of a spool file as the blob ``name``.
 
-        ``told`` is called with the share that is there, 0 to 1, after every block.
+        Yields the uploaded share, 0 to 1, after every block.  The caller may stop in
+        between; then the blob does not exist yet, and a later call continues.
+
+        Raises:
+            AudioError: the spool file cannot be read.
         """
-        with _errors(self._options.storage_container):
-            with suppress(ResourceExistsError):
-                self._container.create_container()
-            blob = self._container.get_blob_client(name)
-            there = _uncommitted(blob)
-            ids = []
-            count = len(_places(part))
-            for block_id, data in wav_blocks(audio, part, pcm, downmix, there):
-                ids.append(block_id)
-                if data is not None:
-                    blob.stage_block(block_id, data)
-                told(len(ids) / count)
-            blob.commit_block_list([BlobBlock(block_id) for block_id in ids])
+        blob = self._container.get_blob_client(name)
+        blocks = wav_blocks(audio, chunk, pcm, downmix, await self._run(self._prepare, blob))
+        sent: list[str] = []
+        while block_id := await self._run(_send_next, blob, blocks):
+            sent.append(block_id)
+            yield len(sent) / len(_starts(chunk))
+        await self._run(blob.commit_block_list, [BlobBlock(block_id) for block_id in sent])
 
-    def address(self, name: str) -> str:
-        """Give the address at which the service reads a blob."""
+    async def address(self, name: str) -> str:
+        """Return the address at which the service reads a blob."""
         blob = self._container.get_blob_client(name)
         if self._options.audio_access == "plain":
             return str(blob.url)
-        with _errors(self._options.storage_container):
-            return f"{blob.url}?{self._signature(name)}"
+        return f"{blob.url}?{await self._run(self._signature, name)}"
 
-    def delete(self, name: str) -> None:
-        """Delete a blob; one that is not there is no error."""
-        with _errors(self._options.storage_container), suppress(ResourceNotFoundError):
-            self._container.delete_blob(name)
+    async def delete(self, name: str) -> None:
+        """Delete a blob; a missing one is no error."""
 
-    def close(self) -> None:
+        def delete() -> None:
+            with suppress(ResourceNotFoundError):
+                self._container.delete_blob(name)
+
+        await self._run(delete)
+
+    async def aclose(self) -> None:
         """Close all connections.  Idempotent."""
-        self._service.close()
+        await threads.TRANSFER.run(self._service.close)
+
+    async def _run(self, function: Callable[..., T], *args: Any) -> T:
+        def call() -> T:
+            with _mapped_errors(self._options.storage_container):
+                return function(*args)
+
+        return await threads.TRANSFER.run(call)
+
+    def _prepare(self, blob: Any) -> frozenset[str]:
+        """Create the container if it is missing; return the ids of the staged blocks."""
+        with suppress(ResourceExistsError):
+            self._container.create_container()
+        try:
+            _, blocks = blob.get_block_list("uncommitted")
+        except ResourceNotFoundError:  # nothing was ever staged
+            return frozenset()
+        return frozenset(str(block.id) for block in blocks)
 
     def _signature(self, name: str) -> str:
         now = datetime.now(UTC)
         until = now + timedelta(hours=self._options.sas_hours)
+        # With an account key the signature needs no request; an identity needs a key that
+        # the service delegates to it.
         key = getattr(self._service.credential, "account_key", None)
         delegated = None if key else self._service.get_user_delegation_key(now - _SKEW, until)
         return generate_blob_sas(
@@ -123,41 +158,42 @@ class Storage:
 
 
 def wav_blocks(
-    audio: Path, part: Part, pcm: PcmFormat, downmix: str, there: frozenset[str] = frozenset()
+    audio: Path, chunk: Chunk, pcm: PcmFormat, downmix: str, staged: frozenset[str] = frozenset()
 ) -> Iterator[tuple[str, bytes | None]]:
-    """Give id and content of each block of a mono WAV; ``None`` for one that is there.
+    """Yield id and content of each block of a mono WAV file.
 
-    Every block holds the same part of the recording each time.
+    The content is ``None`` for blocks that are already uploaded (``staged``).
     """
-    policy = part.downmix(downmix)
+    policy = chunk.downmix(downmix)
     with audio.open("rb") as file:
-        for number, first in enumerate(_places(part)):
+        for number, first in enumerate(_starts(chunk)):
+            # All ids of a blob must have the same length.
             block_id = base64.b64encode(f"{number:08}".encode()).decode()
-            if block_id in there:
+            if block_id in staged:
                 yield block_id, None
                 continue
-            file.seek((part.start + first) * pcm.frame_bytes)
-            frames = min(_BLOCK_BYTES // 2, part.frames - first)
+            file.seek((chunk.start + first) * pcm.frame_bytes)
+            frames = min(_BLOCK_BYTES // 2, chunk.frames - first)
             mono = mix_down(file.read(frames * pcm.frame_bytes), pcm.channels, policy)
-            header = b"" if number else wav_header(part.frames * 2, pcm.sample_rate)
+            header = b"" if number else wav_header(chunk.frames * 2, pcm.sample_rate)
             yield block_id, header + mono
 
 
-def _places(part: Part) -> range:
-    """Give the first frame of each block."""
-    return range(0, max(part.frames, 1), _BLOCK_BYTES // 2)
+def _starts(chunk: Chunk) -> range:
+    """Return the first frame of each block; an empty chunk has one block with the header."""
+    return range(0, max(chunk.frames, 1), _BLOCK_BYTES // 2)
 
 
-def _uncommitted(blob: Any) -> frozenset[str]:
-    try:
-        _, blocks = blob.get_block_list("uncommitted")
-    except ResourceNotFoundError:
-        return frozenset()
-    return frozenset(str(block.id) for block in blocks)
+def _send_next(blob: Any, blocks: Iterator[tuple[str, bytes | None]]) -> str:
+    """Upload the next block, if it is missing; return its id, or an empty text at the end."""
+    block_id, data = next(blocks, ("", None))
+    if data is not None:
+        blob.stage_block(block_id, data)
+    return block_id
 
 
 @contextmanager
-def _errors(container: str) -> Iterator[None]:
+def _mapped_errors(container: str) -> Iterator[None]:
     what = f"The audio cannot be put into the storage container {container!r}"
     try:
         yield
@@ -167,16 +203,20 @@ def _errors(container: str) -> Iterator[None]:
             " ask again later."
         ) from error
     except (ClientAuthenticationError, HttpResponseError) as error:
+        # Not chained: the text of the original error quotes addresses with signatures.
         raise _refusal(what, error) from None
     except (AzureError, ValueError) as error:
         raise BackendError(f"{what}: {type(error).__name__}. Check the storage options.") from error
+    except OSError as error:
+        raise AudioError(f"{what}: the recording cannot be read ({error.strerror}).") from error
 
 
 def _refusal(what: str, error: HttpResponseError) -> BackendError:
     code = getattr(error, "error_code", None) or error.reason or "refused"
     headers = getattr(error.response, "headers", {}) or {}
-    found = headers.get("x-ms-request-id", "")
-    text = f"{what}: {code} ({error.status_code}{f', request id {found}' if found else ''})."
+    request_id = headers.get("x-ms-request-id", "")
+    details = f"{error.status_code}{f', request id {request_id}' if request_id else ''}"
+    text = f"{what}: {code} ({details})."
     if isinstance(error, ClientAuthenticationError) or error.status_code == _FORBIDDEN:
         return AuthenticationError(f"{text} Check its key or the identity's roles.")
     return BackendError(f"{text} Check the storage options.")

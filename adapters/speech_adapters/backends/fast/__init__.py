@@ -1,19 +1,20 @@
 """Azure's fast transcription with diarization: one request with the audio, one answer.
 
-For stored meetings that are short enough for the service (its limits changed from 2 to
-5 hours and from 200 to 500 MB; it says so itself when a file is too long for it).
+For stored meetings that are short enough for the service.  Its limits have changed from 2
+to 5 hours and from 200 to 500 MB; it refuses a file that is too long or too large.
 """
 
 from __future__ import annotations
 
 from speech_adapters.config import Settings
 from speech_adapters.contract import Backend
+from speech_adapters.recording.backend import Host
 
 __all__ = ["create"]
 
 
-def create(settings: Settings) -> Backend:
-    """Make the backend.
+def create(settings: Settings, host: Host) -> Backend:  # noqa: ARG001
+    """Create the backend.
 
     Raises:
         MissingExtraError: a package of the extra ``batch`` is not installed.
@@ -22,6 +23,7 @@ def create(settings: Settings) -> Backend:
     from speech_adapters.azure.endpoint import need_packages
 
     need_packages("httpx", "tenacity")
+    # Imported only here, after the check: it imports these packages.
     from speech_adapters.backends.fast.backend import FastBackend
 
-    return FastBackend(settings)
+    return FastBackend(host)

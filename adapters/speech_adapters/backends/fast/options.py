@@ -23,7 +23,7 @@ class FastOptions(ServiceOptions):
 
 
 def fast_options(settings: Settings) -> FastOptions:
-    """Take this backend's options from the settings.
+    """Return this backend's options from the settings.
 
     Raises:
         ConfigurationError: an option is wrong, or one that is needed is missing.

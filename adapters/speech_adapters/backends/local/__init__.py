@@ -6,24 +6,30 @@
        ▲                                          │      │
        └───────────── live events ────────────────┘      └─▶ meeting store
 
-Nothing here opens a network connection.
+No module of this folder opens a network connection.
 """
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from speech_adapters.config import Settings
 from speech_adapters.contract import Backend
+
+if TYPE_CHECKING:
+    from speech_adapters.recording.backend import Host
 
 __all__ = ["create"]
 
 
-def create(settings: Settings) -> Backend:
-    """Make the backend.
+def create(settings: Settings, host: Host) -> Backend:
+    """Create the backend.
 
     Raises:
         MissingExtraError: the engine's package is not installed.
         ConfigurationError: an option is wrong.
     """
+    # Imported late, so that the list of backends costs no imports.
     from speech_adapters.backends.local.backend import LocalBackend
 
-    return LocalBackend(settings)
+    return LocalBackend(settings, host)

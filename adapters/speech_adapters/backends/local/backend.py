@@ -1,54 +1,55 @@
-"""The local backend: meetings on this machine, offline."""
+"""The local backend: transcribes meetings on this machine, offline."""
 
 from __future__ import annotations
 
 import tempfile
-from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from anyio.to_thread import run_sync
-
+from speech_adapters import threads
 from speech_adapters.audio import check_downmix
-from speech_adapters.backends.local.job import Job
-from speech_adapters.backends.local.launch import spawn_detached
-from speech_adapters.backends.local.options import NAME, local_options, origin
+from speech_adapters.backends.local.job import TranscriptionJob, spawn_detached
+from speech_adapters.backends.local.options import NAME, local_options, provenance
 from speech_adapters.backends.local.session import LocalSession
+from speech_adapters.capabilities import Capabilities
 from speech_adapters.config import Settings
-from speech_adapters.contract import (
-    Capabilities,
-    JobState,
-    MeetingRequest,
-    MeetingStatus,
-    Mode,
-    Session,
-)
-from speech_adapters.meetings import Meetings
-from speech_adapters.recording.session import FolderKeeper, SpoolSession, in_hand
+from speech_adapters.contract import MeetingRequest, Session
+from speech_adapters.recording.backend import Host, RecordingBackend
+from speech_adapters.recording.session import RecordingOwner, TemporaryRecording
 from speech_adapters.recording.workers import log_path
 from speech_adapters.store import Recording
-from speech_adapters.transcript import Provenance, Transcript
+from speech_adapters.transcript import Provenance
 
 __all__ = ["LocalBackend"]
 
 _AUDIO_FILE: Final = "meeting.pcm"
+_LOG_RETRY_SECONDS: Final = 60.0
 
 
-class LocalBackend:
-    """See :class:`speech_adapters.contract.Backend`.
+class LocalBackend(RecordingBackend):
+    """Transcribes with the embedded engine; see :class:`speech_adapters.contract.Backend`.
+
+    Every recording is transcribed by a worker process.  The engine is native code: if it
+    crashes, the program continues, and another worker retries a stored meeting.
+
+    Args:
+        settings: the options of this backend, and how channels are mixed down.
+        host: the meeting service.
 
     Raises:
         MissingExtraError: the engine's package is not installed.
         ConfigurationError: an option is wrong.
     """
 
-    name = NAME
+    offline = True
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, host: Host) -> None:
+        # Checked before any audio is recorded: the worker would find the error afterwards.
         check_downmix(settings.downmix)
         self._options = local_options(settings)
-        self._meetings = Meetings(settings.state_dir, NAME, self._process, at_once=True)
         self._downmix = settings.downmix
+        # Last: a constructor that raises must leave no object that has to be closed.
+        super().__init__(host, NAME)
 
     @property
     def capabilities(self) -> Capabilities:
@@ -60,56 +61,46 @@ class LocalBackend:
     @property
     def provenance(self) -> Provenance:
         """The engine's package and its version."""
-        return origin()
+        return provenance()
 
     async def open_session(self, request: MeetingRequest) -> Session:
-        """Begin a meeting; an earlier recording of it that was cut off is taken up first."""
-        return await run_sync(self._open_session, request)
+        """Start a meeting that is only live; its audio is in a temporary folder."""
+        folder = Path(await threads.AUDIO.run(tempfile.mkdtemp, prefix="speech-compat-"))
+        job = self._job(request, folder / _AUDIO_FILE, live=True)
+        return LocalSession(job, TemporaryRecording(folder))
 
-    async def status(self, meeting_id: str) -> MeetingStatus:
-        """Tell what became of a meeting; starts processing again where nobody is at it."""
-        return (await run_sync(self._meetings.advance, meeting_id)).status()
+    async def open_recording(
+        self, request: MeetingRequest, recording: Recording, owner: RecordingOwner
+    ) -> Session:
+        """Start to record; with live events, the session's worker stores the transcript."""
+        if not request.mode.live:
+            return await super().open_recording(request, recording, owner)
+        return LocalSession(self._stored_job(recording, live=True), owner)
 
-    async def resume(self, meeting_id: str) -> MeetingStatus:
-        """Take up a meeting again that has failed."""
-        return (await run_sync(self._meetings.resume, meeting_id)).status()
+    async def process(self, recording: Recording) -> None:
+        """Start a worker, which waits until the service releases the recording's lock.
 
-    async def transcript(self, meeting_id: str) -> Transcript:
-        """Give the transcript of a meeting."""
-        return await run_sync(self._meetings.transcript, meeting_id)
+        Raises:
+            BackendError: the worker cannot be started.
+        """
+        job = self._stored_job(recording, live=False)
+        await threads.COMPUTE.run(spawn_detached, job, log_path(recording))
 
-    async def delete(self, meeting_id: str) -> None:
-        """Delete all recordings of a meeting."""
-        for recording in await run_sync(self._meetings.delete, meeting_id):
-            with suppress(OSError):
-                log_path(recording).unlink(missing_ok=True)
+    async def discard(self, recording: Recording) -> float | None:
+        """Remove the worker's log file."""
+        try:
+            await threads.STORE.run(log_path(recording).unlink, missing_ok=True)
+        except OSError:
+            # Some systems do not remove a file that a worker still writes.
+            return _LOG_RETRY_SECONDS
+        return None
 
-    async def aclose(self) -> None:
-        """Close the store; processing goes on without it."""
-        await run_sync(self._meetings.close)
-
-    def _open_session(self, request: MeetingRequest) -> Session:
-        if request.mode is Mode.LIVE:
-            folder = Path(tempfile.mkdtemp(prefix="speech-compat-"))
-            job = self._job(request, folder / _AUDIO_FILE, live=True)
-            return LocalSession(job, FolderKeeper(folder))
-        live = request.mode.live
-        recording, keeper = self._meetings.begin(request, live=live)
-        if not live:
-            return SpoolSession(recording.audio_path, keeper)
-        return LocalSession(self._stored_job(recording, live=True), keeper)
-
-    def _process(self, recording: Recording) -> None:
-        """Start the worker on a recording that waits for one."""
-        if recording.state is JobState.PROCESSING and not in_hand(self._meetings.store, recording):
-            spawn_detached(self._stored_job(recording), log_path(recording))
-
-    def _stored_job(self, recording: Recording, *, live: bool = False) -> Job:
+    def _stored_job(self, recording: Recording, *, live: bool) -> TranscriptionJob:
         return self._job(
             recording.request,
             recording.audio_path,
             live=live,
-            store=self._meetings.store.directory,
+            store=self._host.store.directory,
             recording=recording.id,
         )
 
@@ -118,11 +109,11 @@ class LocalBackend:
         request: MeetingRequest,
         audio: Path,
         *,
-        live: bool = False,
+        live: bool,
         store: Path | None = None,
         recording: str = "",
-    ) -> Job:
-        return Job(
+    ) -> TranscriptionJob:
+        return TranscriptionJob(
             audio=audio,
             pcm=request.audio,
             options=self._options,

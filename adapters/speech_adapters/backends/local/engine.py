@@ -1,9 +1,9 @@
-"""The speech engine, and nothing but it: audio in, lines of text with speaker spans out.
+"""The speech engine: PCM in, lines of text with speaker spans out.
 
-Two habits of the engine shape this module.  Every look at a stream returns all of
-its lines, so only those that can still change are read: who spoke may be revised
-for two minutes, after that a line is settled.  And an interval of several seconds
-between looks makes it lose segments, so half a second is kept.
+Two properties of the engine shape this module.  Each update of a stream returns all of its
+lines, so only those are read that can still change: the engine revises the speakers of a
+line for two minutes, then they are final.  And with several seconds between updates it
+loses segments, so the interval is half a second.
 """
 
 from __future__ import annotations
@@ -17,23 +17,24 @@ from moonshine_voice.moonshine_api import ModelArch, Transcript
 from moonshine_voice.transcriber import Error, Transcriber
 
 from speech_adapters.backends.local.options import LocalOptions, model_folder
-from speech_adapters.backends.local.utterances import Line, Span
+from speech_adapters.backends.local.utterances import EngineLine, Span
 from speech_adapters.closeable import Closeable
 from speech_adapters.errors import BackendError, ConfigurationError
 
 __all__ = ["Engine"]
 
-_LOOK_SECONDS: Final = 0.5
-_SETTLED_SECONDS: Final = 150.0  # the engine revises speakers within 120 s
+_UPDATE_SECONDS: Final = 0.5
+# The engine revises speakers within 120 s; the rest is a margin.
+_FINAL_SECONDS: Final = 150.0
 
 
 class Engine(Closeable):
-    """One stream through the engine.  A context manager.
+    """One stream through the engine.
 
     Args:
-        options: model and cadence.
-        sample_rate: samples per second of the audio fed.
-        diarize: whether to tell speakers apart.
+        options: model and cadence of the diarization.
+        sample_rate: samples per second of the audio.
+        diarize: whether speakers are separated.
 
     Raises:
         ConfigurationError: the model cannot be loaded.
@@ -42,13 +43,13 @@ class Engine(Closeable):
     def __init__(self, options: LocalOptions, sample_rate: int, diarize: bool) -> None:
         self._sample_rate = sample_rate
         self._transcriber = _load(options, diarize)
-        self._stream = self._transcriber.create_stream(update_interval=_LOOK_SECONDS)
+        self._stream = self._transcriber.create_stream(update_interval=_UPDATE_SECONDS)
         self._failure: Exception | None = None
-        self._stream.add_listener(self._listen)
+        self._stream.add_listener(self._on_event)
         self._stream.start()
 
-    def feed(self, pcm: bytes) -> list[Line]:
-        """Take mono 16-bit PCM; gives the lines that are new or changed, oldest first.
+    def add_audio(self, pcm: bytes) -> list[EngineLine]:
+        """Process mono 16-bit PCM; return the new and changed lines, in time order.
 
         Raises:
             BackendError: the engine failed.
@@ -58,10 +59,10 @@ class Engine(Closeable):
             self._stream.add_audio(samples.tolist(), self._sample_rate)
         except MoonshineError as error:
             raise BackendError(f"The speech engine failed: {error}.") from error
-        return self._transcriber.take_changed()
+        return self._transcriber.pop_changed()
 
-    def finish(self) -> list[Line]:
-        """No more audio: gives the lines that are new or changed since.
+    def finish(self) -> list[EngineLine]:
+        """End the audio; return the lines that are new or changed since the last call.
 
         Raises:
             BackendError: the engine failed.
@@ -72,30 +73,39 @@ class Engine(Closeable):
             raise BackendError(f"The speech engine failed: {error}.") from error
         if self._failure is not None:
             raise BackendError(f"The speech engine failed at the end: {self._failure}.")
-        return self._transcriber.take_changed()
+        return self._transcriber.pop_changed()
 
     def close(self) -> None:
         """Free the engine.  Idempotent."""
         self._stream.close()
         self._transcriber.close()
 
-    def _listen(self, event: object) -> None:
-        # The engine swallows what goes wrong while stopping and only tells here.
+    def _on_event(self, event: object) -> None:
+        # While it stops, the engine raises no error but only reports it to listeners.
         if isinstance(event, Error):
             self._failure = event.error
 
 
 class _Transcriber(Transcriber):  # type: ignore[misc]
-    """Reads only the lines that can still change, and none of their audio."""
+    """Reads only the lines that can still change, and none of their audio.
 
-    _first = 0
-    _changed: dict[int, Line] = {}  # noqa: RUF012
+    The package's own parser reads all lines at each update, which takes longer and longer
+    as a meeting goes on.
+    """
 
-    def take_changed(self) -> list[Line]:
+    def __init__(self, folder: str, arch: ModelArch, options: dict[str, str]) -> None:
+        # The index of the first line that can still change.
+        self._first = 0
+        # The lines that changed since the last call of pop_changed, by id.
+        self._changed: dict[int, EngineLine] = {}
+        super().__init__(folder, arch, options=options)
+
+    def pop_changed(self) -> list[EngineLine]:
         changed, self._changed = self._changed, {}
         return list(changed.values())
 
     def _parse_transcript(self, transcript_ptr: Any) -> Transcript:
+        # Called by the base class at each update.
         if transcript_ptr:
             found = transcript_ptr.contents
             self._read([found.lines[i] for i in range(self._first, found.line_count)])
@@ -106,17 +116,17 @@ class _Transcriber(Transcriber):  # type: ignore[misc]
         for raw in lines:
             if raw.is_new or raw.is_updated or raw.has_text_changed or raw.have_speakers_changed:
                 line = _line(raw)
-                self._changed = {**self._changed, line.id: line}
+                self._changed[line.id] = line
         for raw in lines:
-            if not raw.is_complete or raw.start_time + raw.duration > now - _SETTLED_SECONDS:
+            if not raw.is_complete or raw.start_time + raw.duration > now - _FINAL_SECONDS:
                 break
             self._first += 1
 
 
-def _line(raw: Any) -> Line:
+def _line(raw: Any) -> EngineLine:
     text = ctypes.string_at(raw.text).decode("utf-8", "replace") if raw.text else ""
     spans = (raw.speaker_spans[i] for i in range(raw.speaker_span_count))
-    return Line(
+    return EngineLine(
         raw.id,
         text.strip(),
         raw.start_time,
@@ -140,7 +150,7 @@ def _load(options: LocalOptions, diarize: bool) -> _Transcriber:
         wanted["identify_speakers"] = "true"
         wanted["diarization_analyze_cadence"] = str(options.diarization_cadence)
     try:
-        return _Transcriber(str(folder), arch, options=wanted)
+        return _Transcriber(str(folder), arch, wanted)
     except MoonshineError as error:
         raise ConfigurationError(
             f"The model in {folder} cannot be loaded as {options.model_arch!r}: {error}."

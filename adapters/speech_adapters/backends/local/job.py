@@ -1,8 +1,9 @@
-"""What the worker is to do, as it is handed over on its command line."""
+"""The order for a worker process, and how the worker is started with it."""
 
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,25 +11,26 @@ import attrs
 
 from speech_adapters.audio import PcmFormat
 from speech_adapters.backends.local.options import LocalOptions
+from speech_adapters.recording import workers
 
-__all__ = ["Job"]
+__all__ = ["TranscriptionJob", "command", "spawn_detached"]
 
 
 @attrs.frozen
-class Job:
+class TranscriptionJob:
     """One recording to transcribe.
 
     Attributes:
-        audio: the file of 16-bit PCM.
-        pcm: its format.
+        audio: path of the file of 16-bit PCM.
+        pcm: the format of the file.
         options: the backend's options.
-        downmix: how its channels become one.
-        language: language of the utterances.
-        diarize: whether to tell speakers apart.
-        meeting_id: id that goes into the transcript.
-        live: whether events are wanted on standard output while the file grows.
-        store: folder of the meeting store, when the transcript goes there.
-        recording: the recording's id in the store.
+        downmix: how its channels become one, see :func:`speech_adapters.audio.mix_down`.
+        language: BCP-47 tag that the utterances carry.
+        diarize: whether speakers are separated.
+        meeting_id: the transcript's meeting id.
+        live: whether the worker sends events to a session while the file grows.
+        store: folder of the meeting store that receives the transcript, or ``None``.
+        recording: the recording's id in the store; empty without a store.
     """
 
     audio: Path
@@ -43,7 +45,7 @@ class Job:
     recording: str = ""
 
     def dump(self) -> str:
-        """Write it as one argument."""
+        """Return the job as one line of ASCII, for a command line."""
         data = attrs.asdict(self, recurse=False)
         plain: dict[str, Any] = {
             "audio": str(self.audio),
@@ -51,11 +53,12 @@ class Job:
             "options": self.options.model_dump(mode="json"),
             "store": str(self.store) if self.store else None,
         }
+        # Not msgspec, which refuses the lone surrogates that a meeting id may hold.
         return json.dumps({**data, **plain})
 
     @classmethod
-    def load(cls, text: str) -> Job:
-        """Read what :meth:`dump` wrote."""
+    def load(cls, text: str) -> TranscriptionJob:
+        """Read the text that :meth:`dump` returned."""
         data = json.loads(text)
         typed = {
             "audio": Path(data["audio"]),
@@ -64,3 +67,18 @@ class Job:
             "store": Path(data["store"]) if data["store"] else None,
         }
         return cls(**{**data, **typed})
+
+
+def command(job: TranscriptionJob) -> list[str]:
+    """Return the worker's command line."""
+    # -P: a file in the working directory must not replace a module of the worker.
+    return [sys.executable, "-P", "-m", "speech_adapters.backends.local.worker", job.dump()]
+
+
+def spawn_detached(job: TranscriptionJob, log: Path) -> None:
+    """Start a worker that outlives this process; its error output goes to ``log``.
+
+    Raises:
+        BackendError: the worker cannot be started.
+    """
+    workers.spawn(command(job), job.recording, log)

@@ -1,4 +1,4 @@
-"""The options of the local backend, and the model they name."""
+"""The options of the local backend, and the model that they name."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from speech_adapters.config import Options, Settings, parse_options
 from speech_adapters.errors import ConfigurationError, MissingExtraError
 from speech_adapters.transcript import Provenance
 
-__all__ = ["NAME", "LocalOptions", "local_options", "model_folder", "origin"]
+__all__ = ["NAME", "LocalOptions", "local_options", "model_folder", "provenance"]
 
 NAME = "local"
 _PACKAGE: Final = "moonshine_voice"
@@ -24,12 +24,12 @@ class LocalOptions(Options):
     """Options of ``backends.local``.
 
     Attributes:
-        model_path: folder of another model; the one the package ships if unset.
+        model_path: folder of another model; by default the one in the engine's package.
         model_arch: the model's architecture: ``tiny``, ``base``, ``tiny_streaming``,
             ``base_streaming``, ``small_streaming`` or ``medium_streaming``.
-        language: the language the model understands, as a subtag (``en``).
-        diarization_cadence: seconds between looks at who is speaking, 1 to 10: more
-            often is more accurate and slower.
+        language: the language that the model recognizes, as a subtag (``en``).
+        diarization_cadence: seconds between two analyses of the speakers, 1 to 10.  A
+            smaller value is more accurate and slower.
     """
 
     model_path: Path | None = None
@@ -39,11 +39,11 @@ class LocalOptions(Options):
 
 
 def local_options(settings: Settings) -> LocalOptions:
-    """Take this backend's options from the settings.
+    """Return this backend's options from the settings.
 
     Raises:
         MissingExtraError: the engine's package is not installed.
-        ConfigurationError: an option is wrong, or the model is not there.
+        ConfigurationError: an option is wrong, or the model's folder does not exist.
     """
     options = parse_options(LocalOptions, NAME, settings.backends.get(NAME, {}))
     model_folder(options)
@@ -51,7 +51,12 @@ def local_options(settings: Settings) -> LocalOptions:
 
 
 def model_folder(options: LocalOptions) -> Path:
-    """Give the folder of the model; its existence is checked."""
+    """Return the folder of the model.
+
+    Raises:
+        MissingExtraError: the engine's package is not installed.
+        ConfigurationError: the folder does not exist.
+    """
     folder = options.model_path or _shipped_model()
     if not folder.is_dir():
         raise ConfigurationError(
@@ -61,13 +66,13 @@ def model_folder(options: LocalOptions) -> Path:
     return folder
 
 
-def origin() -> Provenance:
-    """Give the provenance of what the engine transcribes."""
+def provenance() -> Provenance:
+    """Return the provenance of the engine's transcripts."""
     return Provenance(NAME, f"moonshine-voice {version('moonshine-voice')}", emulated=(_SPLIT,))
 
 
 def _shipped_model() -> Path:
-    # Found without importing it, which would load the native library.
+    # Found without an import, which would load the native library into the program.
     spec = importlib.util.find_spec(_PACKAGE)
     if spec is None or spec.origin is None:
         raise MissingExtraError(

@@ -1,9 +1,15 @@
 """The process that runs the engine: ``python -P -m speech_adapters.backends.local.worker JOB``.
 
-It reads a recording's audio from its file.  For a live meeting it follows the file
-while it grows and says events on its standard output (see :mod:`.wire`); for a
-stored one it puts the transcript into the store.  A crash of the engine ends this
-process only, and a stored meeting does not need the program that recorded it.
+It reads a recording's audio from its file.  For a live meeting it follows the file while it
+grows, and sends events to the session (see :mod:`.protocol`).  For a stored one it puts the
+transcript into the store, and does not need the program that recorded it::
+
+    job.live  job.store
+       yes      no       events only; ends with the session
+       yes      yes      events and transcript; holds the recording's lock while it runs
+       no       yes      transcript only; holds the recording's lock while it runs
+
+A crash of the engine ends this process only.
 """
 
 from __future__ import annotations
@@ -11,24 +17,26 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import nullcontext, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from speech_adapters.backends.local.job import Job
-from speech_adapters.backends.local.options import origin
-from speech_adapters.backends.local.protocol import Done, Failed, Idle, Said, encode
-from speech_adapters.backends.local.reader import Feed
-from speech_adapters.backends.local.utterances import Conversation
-from speech_adapters.contract import Progress, SessionEvent, SpeechEnded
+from speech_adapters.backends.local.channel import AbandonedError, SessionChannel
+from speech_adapters.backends.local.job import TranscriptionJob
+from speech_adapters.backends.local.options import NAME, provenance
+from speech_adapters.backends.local.protocol import Failed, Finished, WorkerMessage
+from speech_adapters.backends.local.reader import BlockReader
+from speech_adapters.backends.local.utterances import UtteranceBuilder
+from speech_adapters.contract import JobState, Progress, SpeechEnded
 from speech_adapters.errors import BackendError, SpeechError
-from speech_adapters.recording.session import CUT_SHORT
+from speech_adapters.recording.slots import worker_slot
 from speech_adapters.recording.spool import SpoolReader
-from speech_adapters.recording.workers import hold_patiently, log_path, take
-from speech_adapters.store import Recording, Store
+from speech_adapters.recording.workers import log_path, process_exclusively
+from speech_adapters.store import Recording, Store, acquire_with_retry
+from speech_adapters.store.recovery import close_abandoned
 from speech_adapters.transcript import Transcript, ticks
 
 if TYPE_CHECKING:
@@ -36,57 +44,78 @@ if TYPE_CHECKING:
 
 __all__ = ["MAX_ATTEMPTS", "main"]
 
+# An engine that dies this often on a recording will die again: the meeting fails.
 MAX_ATTEMPTS: Final = 3
-_REPORT_SECONDS: Final = 2.0
+# Each report costs a write to disk, so it depends on the time and not on the audio.
+_CHECKPOINT_SECONDS: Final = 2.0
+# An engine keeps a processor busy.
+_ENGINES: Final = os.cpu_count() or 1
 
-_Say = Callable[[Said], None]
+_Send = Callable[[WorkerMessage], None]
 _Checkpoint = Callable[[float], None]
 
 
-class _AbandonedError(Exception):
-    """The meeting was deleted meanwhile, or nobody listens any more."""
-
-
 def main(arguments: list[str]) -> int:
-    """Do the job in ``arguments``; gives the exit code."""
-    job = Job.load(arguments[0])
-    with suppress(_AbandonedError):
-        return _live(job) if job.live else _stored(job)
+    """Do the job in ``arguments`` and return the exit code."""
+    job = TranscriptionJob.load(arguments[0])
+    with suppress(AbandonedError):
+        return _run_live(job) if job.live else _run_stored(job)
     return 0
 
 
-def _live(job: Job) -> int:
-    voice = _Voice(job)
+def _run_live(job: TranscriptionJob) -> int:
+    channel = SessionChannel(job.audio, required=job.store is None)
     try:
         if job.store is None:
-            _transcribe(job, voice.say, voice.wait_for_more, _nothing)
+            _transcribe(job, channel.send, channel.wait_for_audio, _ignore)
         else:
-            _both(job, voice)
+            _run_live_and_store(job, channel)
     except SpeechError as error:
-        voice.say(Failed(str(error)))
+        channel.send(Failed(str(error)))
         return 1
-    voice.say(Done())
+    channel.send(Finished())
     return 0
 
 
-def _both(job: Job, voice: _Voice) -> None:
-    assert job.store is not None
-    with Store.open(job.store) as store, hold_patiently(store, job.recording) or nullcontext():
-        store.begin_attempt(job.recording)
-        transcript = _transcribe(job, voice.say, voice.wait_for_more, _nothing)
-        if voice.orphaned:
-            store.close_audio(job.recording, voice.size, (CUT_SHORT,))
-        _finish(store, store.get(job.recording), transcript)
-
-
-def _stored(job: Job) -> int:
+def _run_live_and_store(job: TranscriptionJob, channel: SessionChannel) -> None:
     assert job.store is not None
     with Store.open(job.store) as store:
-        take(store, job.recording, partial(_process, job, store))
+        lock = acquire_with_retry(lambda: store.lock_recording(job.recording))
+        if lock is None:
+            # Another worker processes the recording already, since its audio has ended.
+            _transcribe(job, channel.send, channel.wait_for_audio, _ignore)
+            return
+        with lock:
+            store.begin_attempt(job.recording)
+            checkpoint = partial(_check_wanted, store, job.recording)
+            try:
+                transcript = _transcribe(job, channel.send, channel.wait_for_audio, checkpoint)
+                if channel.cut_short:
+                    # The program died, so this worker ends the recording in its place.
+                    close_abandoned(store, store.get(job.recording))
+                _complete(store, job.recording, transcript)
+            finally:
+                _clean_if_deleted(store, job.recording)
+
+
+def _run_stored(job: TranscriptionJob) -> int:
+    assert job.store is not None
+    with Store.open(job.store) as store:
+        process_exclusively(store, job.recording, partial(_process, job, store))
     return 0
 
 
-def _process(job: Job, store: Store, recording: Recording) -> None:
+def _process(job: TranscriptionJob, store: Store, recording: Recording) -> None:
+    try:
+        with worker_slot(store, recording.id, NAME, _ENGINES) as granted:
+            if granted:
+                _transcribe_stored(job, store, recording)
+    finally:
+        _clean_if_deleted(store, recording.id)
+
+
+def _transcribe_stored(job: TranscriptionJob, store: Store, recording: Recording) -> None:
+    # Counted before the engine starts: one that crashes leaves no time to count.
     if store.begin_attempt(recording.id) > MAX_ATTEMPTS:
         store.fail(
             recording.id,
@@ -97,131 +126,119 @@ def _process(job: Job, store: Store, recording: Recording) -> None:
     size = recording.audio_bytes or 0
 
     def checkpoint(seconds: float) -> None:
-        if store.get(recording.id).state.final:
-            raise _AbandonedError
-        store.report(recording.id, seconds * job.pcm.bytes_per_second / max(size, 1))
+        _check_wanted(store, recording.id)
+        share = seconds * job.pcm.bytes_per_second / max(size, 1)
+        store.update(recording.id, progress=share)
 
     try:
-        transcript = _transcribe(job, _nothing, lambda _: size, checkpoint)
+        transcript = _transcribe(job, _ignore, lambda _: size, checkpoint)
     except SpeechError as error:
         store.fail(recording.id, str(error))
     else:
-        _finish(store, recording, transcript)
+        _complete(store, recording.id, transcript)
 
 
-def _finish(store: Store, recording: Recording, transcript: Transcript) -> None:
-    notes = recording.request.notes + recording.notes
+def _check_wanted(store: Store, recording_id: str, _seconds: float = 0.0) -> None:
+    """Raise AbandonedError if the meeting was deleted: deletion does not wait for the lock."""
+    if store.get(recording_id).state.final:
+        raise AbandonedError
+
+
+def _complete(store: Store, recording_id: str, transcript: Transcript) -> None:
+    """Store the transcript, and remove the files that are no longer needed."""
+    recording = store.get(recording_id)
+    notes = recording.provenance_notes
     noted = attrs.evolve(transcript, provenance=attrs.evolve(transcript.provenance, notes=notes))
-    if store.complete(recording.id, noted):
-        with suppress(OSError):  # a file that is open cannot be removed everywhere
+    if store.complete(recording_id, noted):
+        with suppress(OSError):  # some systems do not remove a file that is open
             recording.audio_path.unlink(missing_ok=True)
             log_path(recording).unlink(missing_ok=True)
 
 
+def _clean_if_deleted(store: Store, recording_id: str) -> None:
+    """Remove the log of a deleted recording, which the service leaves to the lock's holder."""
+    recording = store.get(recording_id)
+    if recording.state is JobState.DELETED:
+        with suppress(OSError):  # then the cleanup stays due, and the service retries it
+            log_path(recording).unlink(missing_ok=True)
+            store.cleaned(recording_id)
+
+
 def _transcribe(
-    job: Job, say: _Say, wait: Callable[[int], int | None], checkpoint: _Checkpoint
+    job: TranscriptionJob,
+    send: _Send,
+    wait_for_audio: Callable[[int], int | None],
+    checkpoint: _Checkpoint,
 ) -> Transcript:
-    conversation = Conversation(job.language, job.diarize)
-    pulse = _Pulse(say, checkpoint)
-    with (
-        SpoolReader(job.audio) as spool,
-        _engine(job) as engine,
-    ):
+    """Run a recording through the engine, to its end.
+
+    Args:
+        job: the recording.
+        send: receives the events.
+        wait_for_audio: see :class:`.reader.BlockReader`.
+        checkpoint: called every two seconds of work with the seconds of audio transcribed.
+    """
+    builder = UtteranceBuilder(job.language, job.diarize)
+    pulse = _Pulse(send, checkpoint)
+    with SpoolReader(job.audio) as spool, _load_engine(job) as engine:
         if job.live and job.store is None:
-            _hide(job)
-        feed = Feed(spool, job.pcm, job.downmix, wait)
-        for block in feed:
-            _say_all(say, conversation.take(engine.feed(block), feed.seconds))
-            pulse.beat(feed.seconds)
-        _say_all(say, conversation.take(engine.finish(), feed.seconds))
-    _say_all(say, conversation.end())
-    spoken = conversation.utterances
-    if spoken:
-        say(SpeechEnded(max(utterance.end for utterance in spoken)))
-    return Transcript(job.meeting_id, spoken, ticks(feed.seconds), origin())
+            _unlink_temporary(job)
+        reader = BlockReader(spool, job.pcm, job.downmix, wait_for_audio)
+        for block in reader:
+            for event in builder.update(engine.add_audio(block), reader.seconds):
+                send(event)
+            pulse.beat(reader.seconds)
+        for event in builder.update(engine.finish(), reader.seconds):
+            send(event)
+    for event in builder.finish():
+        send(event)
+    utterances = builder.utterances
+    if utterances:
+        send(SpeechEnded(max(utterance.end for utterance in utterances)))
+    return Transcript(job.meeting_id, utterances, ticks(reader.seconds), provenance())
 
 
-def _engine(job: Job) -> Engine:
+def _load_engine(job: TranscriptionJob) -> Engine:
     try:
+        # Imported late: the import loads the native library, and its failure must reach
+        # the session or the store.
         from speech_adapters.backends.local.engine import Engine
-    except (ImportError, OSError) as error:  # its native library lacks something
+    except (ImportError, OSError) as error:
         raise BackendError(f"The speech engine cannot be loaded: {error}.") from error
     return Engine(job.options, job.pcm.sample_rate, job.diarize)
 
 
-def _say_all(say: _Say, events: Iterator[SessionEvent]) -> None:
-    for event in events:
-        say(event)
-
-
-def _hide(job: Job) -> None:
-    """Take the temporary audio off the disk's index while it is open, where that works."""
-    with suppress(OSError):
+def _unlink_temporary(job: TranscriptionJob) -> None:
+    """Remove the name of a temporary file that is open, so that no crash leaves audio behind."""
+    with suppress(OSError):  # not every system can
         job.audio.unlink()
 
 
-def _nothing(_: object) -> None:
-    """Say nothing, or check nothing."""
+def _ignore(_: object) -> None:
+    """Send nothing, or check nothing."""
 
 
 class _Pulse:
-    """Says progress every second of audio, and looks up every two seconds of work."""
+    """Sends progress every second of audio, and calls the checkpoint every few of work."""
 
-    def __init__(self, say: _Say, checkpoint: _Checkpoint) -> None:
-        self._say = say
+    def __init__(self, send: _Send, checkpoint: _Checkpoint) -> None:
+        self._send = send
         self._checkpoint = checkpoint
-        self._said = 0.0
-        self._looked = time.monotonic()
+        self._sent_at = 0.0  # seconds of audio
+        self._checked_at = time.monotonic()
 
     def beat(self, seconds: float) -> None:
-        if seconds - self._said >= 1.0:
-            self._said = seconds
-            self._say(Progress(ticks(seconds)))
-        if time.monotonic() - self._looked >= _REPORT_SECONDS:
-            self._looked = time.monotonic()
+        """Do what is due after ``seconds`` of audio."""
+        if seconds - self._sent_at >= 1.0:
+            self._sent_at = seconds
+            self._send(Progress(ticks(seconds)))
+        if time.monotonic() - self._checked_at >= _CHECKPOINT_SECONDS:
+            self._checked_at = time.monotonic()
             self._checkpoint(seconds)
-
-
-class _Voice:
-    """Standard input and output, shared with the session."""
-
-    def __init__(self, job: Job) -> None:
-        self._audio = job.audio
-        self._needs_listener = job.store is None
-        self._deaf = False
-        self.orphaned = False
-        self.size = 0
-
-    def say(self, said: Said) -> None:
-        """Say it; with nobody listening go on only where the store wants the result."""
-        if self._deaf:
-            return
-        try:
-            sys.stdout.write(encode(said))
-            sys.stdout.flush()
-        except OSError:
-            self._deaf = True
-            if self._needs_listener:
-                raise _AbandonedError from None
-
-    def wait_for_more(self, size: int) -> int | None:
-        """Wait until there is more than ``size`` bytes; gives the whole size once known."""
-        self.say(Idle(size))
-        word, _, rest = sys.stdin.readline().partition(" ")
-        if word == "end":
-            self.size = int(rest)
-            return self.size
-        if not word:
-            if self._needs_listener:
-                raise _AbandonedError
-            # What came in after the last look was never announced, but is on disk.
-            self.orphaned, self.size = True, self._audio.stat().st_size
-            return self.size
-        return None
 
 
 if __name__ == "__main__":
     status = main(sys.argv[1:])
-    # Standard output may be a pipe that nobody reads any more: no complaint at exit.
+    # Standard output may be a pipe that is no longer read: its flush at exit must not fail.
     sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123
     sys.exit(status)

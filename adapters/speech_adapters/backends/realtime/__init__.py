@@ -2,20 +2,25 @@
 
 ::
 
-    session ──▶ spool file ──driver (a thread)──▶ Speech SDK ──▶ narrator ──▶ events
-                                                                    └──▶ journal, store
+    session ──▶ spool file ──feeder (a thread)──▶ Speech SDK ──▶ normalizer ──▶ events
+                                                                     └──▶ journal, store
 """
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from speech_adapters.config import Settings
 from speech_adapters.contract import Backend
+
+if TYPE_CHECKING:
+    from speech_adapters.recording.backend import Host
 
 __all__ = ["create"]
 
 
-def create(settings: Settings) -> Backend:
-    """Make the backend.
+def create(settings: Settings, host: Host) -> Backend:
+    """Create the backend; the SDK itself is imported with the first meeting.
 
     Raises:
         MissingExtraError: the Speech SDK is not installed.
@@ -26,4 +31,4 @@ def create(settings: Settings) -> Backend:
     need_sdk()
     from speech_adapters.backends.realtime.backend import RealtimeBackend
 
-    return RealtimeBackend(settings)
+    return RealtimeBackend(settings, host)

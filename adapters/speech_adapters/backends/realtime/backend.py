@@ -1,258 +1,242 @@
-"""The realtime backend: meetings recognised while they are held."""
+"""The realtime backend: meetings recognized while they are held."""
 
 from __future__ import annotations
 
 import sys
 import tempfile
 from collections.abc import Callable
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Final
 
-import anyio.from_thread
-from anyio.to_thread import run_sync
 from pydantic import SecretStr
 
+from speech_adapters import threads
 from speech_adapters.audio import check_downmix
-from speech_adapters.backends.realtime.feeder import Driver
+from speech_adapters.backends.realtime.completion import complete_async, remove_files
+from speech_adapters.backends.realtime.feeder import Feeder, RecognizerProtocol
 from speech_adapters.backends.realtime.journal import Journal, journal_path
-from speech_adapters.backends.realtime.normalizer import Narrator
-from speech_adapters.backends.realtime.options import NAME, access_of, realtime_options
-from speech_adapters.backends.realtime.origin import origin
+from speech_adapters.backends.realtime.messages import RecognizerMessage
+from speech_adapters.backends.realtime.normalizer import EventNormalizer
+from speech_adapters.backends.realtime.options import (
+    NAME,
+    access_of,
+    provenance,
+    realtime_options,
+)
 from speech_adapters.backends.realtime.session import RealtimeSession
-from speech_adapters.backends.realtime.worker import Order, finish
+from speech_adapters.backends.realtime.worker import WorkerOrder
+from speech_adapters.capabilities import Capabilities
 from speech_adapters.config import Settings
-from speech_adapters.contract import (
-    SETTINGS,
-    Backend,
-    Capabilities,
-    JobState,
-    MeetingRequest,
-    MeetingStatus,
-    Mode,
-    Session,
-    SessionEvent,
-)
+from speech_adapters.contract import Session, SessionEvent
 from speech_adapters.errors import ConfigurationError
-from speech_adapters.meetings import Meetings
-from speech_adapters.recording.session import (
-    FolderKeeper,
-    Keeper,
-    SpoolSession,
-    StoreKeeper,
-    in_hand,
-)
+from speech_adapters.recording.backend import Host, RecordingBackend
+from speech_adapters.recording.session import RecordingOwner, TemporaryRecording
 from speech_adapters.recording.workers import log_path, spawn
-from speech_adapters.registry import create_backend
-from speech_adapters.store import Hold, Recording
-from speech_adapters.transcript import Provenance, Transcript
+from speech_adapters.request import SETTINGS, MeetingRequest, Mode
+from speech_adapters.store import Lock, Recording, Store
+from speech_adapters.transcript import Provenance
 
 __all__ = ["RealtimeBackend"]
 
 _AUDIO_FILE: Final = "meeting.pcm"
+# Until the next attempt to remove the files of a deleted recording.
+_DISCARD_SECONDS: Final = 60.0
 
 
-class RealtimeBackend:
-    """See :class:`speech_adapters.contract.Backend`.
+class RealtimeBackend(RecordingBackend):
+    """Recognizes meetings while they are held; see :class:`.contract.Backend`.
+
+    A meeting that was cut off, or is only stored, is recognized by a worker process or by
+    the backend that the option ``final`` names.
+
+    Args:
+        settings: the options of this backend, and how channels are mixed down.
+        host: the meeting service.
 
     Raises:
         ConfigurationError: an option is wrong or missing.
     """
 
-    name = NAME
-    capabilities = Capabilities(
-        live=True,
-        stored=True,
-        word_timestamps=True,
-        phrases=True,
-        detects_languages=True,
-        settings=frozenset(SETTINGS),
-    )
-
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, host: Host) -> None:
         check_downmix(settings.downmix)
         self._settings = settings
         self._options = realtime_options(settings)
         self._access = access_of(self._options, settings)
-        self._meetings = Meetings(settings.state_dir, NAME, self._process)
-        self._final: Backend | None = None
+        # Last: a constructor that raises must leave no object that has to be closed.
+        super().__init__(host, NAME)
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the service and the SDK can do."""
+        return Capabilities(
+            live=True,
+            stored=True,
+            word_timestamps=True,
+            phrases=True,
+            detects_languages=True,
+            settings=frozenset(SETTINGS),
+        )
 
     @property
     def provenance(self) -> Provenance:
         """The service and the SDK's version."""
-        return origin()
+        return provenance()
 
-    async def open_session(self, request: MeetingRequest) -> Session:
-        """Begin a meeting.
+    def check(self, request: MeetingRequest) -> None:  # noqa: ARG002
+        """Check that the recording can be processed if this program dies.  Blocks.
 
         Raises:
-            ConfigurationError: the backend that is to transcribe a stored meeting cannot be
-                had, or its worker could not sign in.
+            ConfigurationError: the backend ``final`` cannot be created, or a worker process
+                could not sign in.
         """
-        if request.mode.stored:
-            self._check_final()
-        return await run_sync(self._open_session, request)
+        if self._options.final != NAME:
+            self._host.backend(self._options.final)
+        else:
+            self._check_worker()
 
-    async def status(self, meeting_id: str) -> MeetingStatus:
-        """Tell what became of a meeting; has it recognised where nobody is at it."""
-        newest = await run_sync(self._meetings.newest, meeting_id)
-        if newest is None or newest.backend == NAME:
-            newest = await run_sync(self._meetings.advance, meeting_id)
-        if newest.backend == NAME:
-            return newest.status()
-        return await self._other(newest.backend).status(meeting_id)
+    async def open_session(self, request: MeetingRequest) -> RealtimeSession:
+        """Start a meeting that is only live; its audio is kept until it ends."""
+        made = await threads.AUDIO.run(tempfile.mkdtemp, prefix="speech-compat-")
+        folder = Path(made)
+        audio = folder / _AUDIO_FILE
+        make_feeder = partial(self._feeder, request, audio, self._normalizer(request))
+        return RealtimeSession(audio, TemporaryRecording(folder), None, make_feeder, _nothing_left)
 
-    async def resume(self, meeting_id: str) -> MeetingStatus:
-        """Take up a meeting again that has failed."""
-        other = await self._owner(meeting_id)
-        if other is not None:
-            return await other.resume(meeting_id)
-        return (await run_sync(self._meetings.resume, meeting_id)).status()
+    async def open_recording(
+        self, request: MeetingRequest, recording: Recording, owner: RecordingOwner
+    ) -> Session:
+        """Start a stored meeting.
 
-    async def transcript(self, meeting_id: str) -> Transcript:
-        """Give the transcript of a meeting."""
-        return await run_sync(self._meetings.transcript, meeting_id)
-
-    async def delete(self, meeting_id: str) -> None:
-        """Delete all recordings of a meeting."""
-        other = await self._owner(meeting_id)
-        if other is not None:
-            await other.delete(meeting_id)
-            return
-        for recording in await run_sync(self._meetings.delete, meeting_id):
-            with suppress(OSError):
-                log_path(recording).unlink(missing_ok=True)
-                journal_path(recording).unlink(missing_ok=True)
-
-    async def aclose(self) -> None:
-        """Close store and connections; workers go on."""
-        final, self._final = self._final, None
-        if final is not None:
-            await final.aclose()
-        await run_sync(self._meetings.close)
-
-    def _open_session(self, request: MeetingRequest) -> Session:
-        if request.mode is Mode.LIVE:
-            folder = Path(tempfile.mkdtemp(prefix="speech-compat-"))
-            audio = folder / _AUDIO_FILE
-            narrator = Narrator.of(request, self._options.backfill_seconds)
-            return RealtimeSession(
-                audio,
-                FolderKeeper(folder),
-                None,
-                partial(self._driver, request, audio, narrator),
-                lambda: True,
-            )
-        recording, keeper = self._meetings.begin(request, live=request.mode.live)
+        With live events it is recognized at once.  The recording stays locked meanwhile, so
+        that a status query starts no worker for the same audio.
+        """
         if request.mode is Mode.STORED:
-            return SpoolSession(recording.audio_path, keeper)
-        return self._open_both(recording, keeper)
-
-    def _open_both(self, recording: Recording, keeper: StoreKeeper) -> Session:
-        """Recognise live; the hold keeps others from recognising the same meanwhile."""
-        store, request = self._meetings.store, recording.request
-        hold = store.hold_recording(recording.id)
-        narrator = Narrator.of(request, self._options.backfill_seconds)
-
-        def complete() -> bool:
-            if self._options.final != NAME:
-                return False
-            return finish(store, store.get(recording.id), narrator)
-
+            return await super().open_recording(request, recording, owner)
+        lock = await self._host.store.run(Store.lock_recording, recording.id)
+        normalizer = self._normalizer(request)
         return RealtimeSession(
             recording.audio_path,
-            _Holding(keeper, hold),
+            _LockedRecording(owner, lock),
             Journal(journal_path(recording)),
-            partial(self._driver, request, recording.audio_path, narrator),
-            complete,
+            partial(self._feeder, request, recording.audio_path, normalizer),
+            partial(self._complete, recording, normalizer),
         )
 
-    def _driver(
+    async def process(self, recording: Recording) -> None:
+        """Start a worker process, or assign the recording to the backend ``final``.
+
+        Raises:
+            ConfigurationError: a worker process could not sign in.
+            AuthenticationError: the program returns no token.
+            BackendError: the worker process cannot be started.
+        """
+        if self._options.final == NAME:
+            # Again: the recording may be of a program with another configuration.
+            self._check_worker()
+            # In a thread: the program's token function may block.
+            await threads.TRANSFER.run(self._spawn, recording)
+            return
+        # The other backend transcribes all of the audio; what was recognized is of no use.
+        await threads.STORE.run(_discard, recording)
+        await self._host.store.run(Store.assign, recording.id, self._options.final)
+
+    async def discard(self, recording: Recording) -> float | None:
+        """Remove the journal and the log of the worker."""
+        return await threads.STORE.run(_discard, recording)
+
+    def _normalizer(self, request: MeetingRequest) -> EventNormalizer:
+        return EventNormalizer.of(request, self._options.backfill_seconds)
+
+    def _feeder(
         self,
         request: MeetingRequest,
         audio: Path,
-        narrator: Narrator,
-        tell: Callable[[SessionEvent], None],
+        normalizer: EventNormalizer,
+        emit: Callable[[SessionEvent], None],
         backlog: Callable[[], int],
-    ) -> Driver:
-        from speech_adapters.backends.realtime.recognizer import connect
+    ) -> Feeder:
+        def connect(on_message: Callable[[RecognizerMessage], None]) -> RecognizerProtocol:
+            # Imported on the feeder's thread, because it loads the SDK.
+            from speech_adapters.backends.realtime.recognizer import connect
 
-        return Driver(
+            return connect(request, self._access, self._options.pace, on_message)
+
+        return Feeder(
             audio,
             request.audio,
             self._settings.downmix,
             self._options,
-            lambda told: connect(request, self._access, self._options.pace, told),
-            narrator,
-            tell,
+            connect,
+            normalizer,
+            emit,
             backlog,
         )
 
-    def _process(self, recording: Recording) -> None:
-        """Give a recording to whom it is for; called in worker threads of the loop."""
-        store = self._meetings.store
-        if recording.state is not JobState.PROCESSING or in_hand(store, recording):
-            return
-        if self._options.final == NAME:
-            told = self._order(recording).model_dump_json().encode()
-            command = [sys.executable, "-P", "-m", "speech_adapters.backends.realtime.worker"]
-            spawn(command, recording.id, log_path(recording), told)
-            return
-        store.assign(recording.id, self._options.final)
-        journal_path(recording).unlink(missing_ok=True)
-        anyio.from_thread.run(self._other(self._options.final).status, recording.meeting_id)
+    async def _complete(self, recording: Recording, normalizer: EventNormalizer) -> bool:
+        """Store the transcript, unless the backend ``final`` makes another one."""
+        if self._options.final != NAME:
+            return False
+        return await complete_async(self._host.store, recording, normalizer.emulated)
 
-    def _order(self, recording: Recording) -> Order:
+    def _check_worker(self) -> None:
+        if self._access.credential is not None and not self._options.credential:
+            raise ConfigurationError(
+                "A stored meeting may have to be recognized by a process of its own, which the"
+                " program's credential cannot be passed to: set backends.realtime.credential to"
+                ' "default", set a key, or choose another backend for it'
+                " (backends.realtime.final)."
+            )
+
+    def _spawn(self, recording: Recording) -> None:
+        command = [sys.executable, "-P", "-m", "speech_adapters.backends.realtime.worker"]
+        order = self._order(recording).model_dump_json().encode()
+        spawn(command, recording.id, log_path(recording), order)
+
+    def _order(self, recording: Recording) -> WorkerOrder:
         access = self._access
-        return Order(
-            state_dir=self._meetings.store.directory,
+        # The worker creates its own default credential, which renews its tokens.
+        own_credential = access.credential is not None
+        return WorkerOrder(
+            state_dir=self._host.store.directory,
             recording=recording.id,
             downmix=self._settings.downmix,
+            # JSON holds asterisks in place of a secret; the chosen key is passed as text below.
             options=self._options.model_copy(update={"key": SecretStr("")}),
             region=access.region,
             endpoint=access.endpoint,
             key=access.key,
-            token=str(access.token()) if access.token is not None else "",
+            token="" if own_credential else access.token_provider().token(),
             resource_id=access.resource_id,
-            default_credential=bool(self._options.credential),
+            default_credential=own_credential,
         )
 
-    def _check_final(self) -> None:
-        if self._options.final != NAME:
-            self._other(self._options.final)
-        elif self._access.credential is not None and not self._options.credential:
-            raise ConfigurationError(
-                "A stored meeting may have to be recognised by a process of its own, which the"
-                " program's credential cannot be given to: set backends.realtime.credential to"
-                ' "default" or give a key, or let another backend do it (backends.realtime.final).'
-            )
 
-    async def _owner(self, meeting_id: str) -> Backend | None:
-        """Give the backend that a meeting was given to, or ``None`` where it is this one's."""
-        newest = await run_sync(self._meetings.newest, meeting_id)
-        if newest is None or newest.backend == NAME:
-            return None
-        return self._other(newest.backend)
+class _LockedRecording:
+    """The owner of a recording that is locked until its session ends."""
 
-    def _other(self, name: str) -> Backend:
-        if self._final is None or self._final.name != name:
-            self._final = create_backend(self._settings, name)
-        return self._final
+    def __init__(self, owner: RecordingOwner, lock: Lock) -> None:
+        self._owner = owner
+        self._lock = lock
+
+    async def hand_over(self, size: int | None) -> None:
+        """Accept the end of the audio."""
+        await self._owner.hand_over(size)
+
+    async def release(self, completed: bool) -> None:
+        """Unlock the recording first: its owner may have it processed."""
+        await threads.STORE.run(self._lock.release)
+        await self._owner.release(completed)
 
 
-class _Holding:
-    """A keeper that lets go of the recording before its meeting."""
+def _discard(recording: Recording) -> float | None:
+    try:
+        remove_files(recording)
+    except OSError:
+        return _DISCARD_SECONDS
+    return None
 
-    def __init__(self, keeper: Keeper, hold: Hold) -> None:
-        self._keeper = keeper
-        self._hold = hold
 
-    def hand_over(self, size: int) -> None:
-        """The audio has ended."""
-        self._keeper.hand_over(size)
-
-    def release(self, served: bool) -> None:
-        """Let others recognise what was left undone."""
-        self._hold.release()
-        self._keeper.release(served)
+async def _nothing_left() -> bool:
+    """Return that a meeting without a transcript is complete after its last event."""
+    return True

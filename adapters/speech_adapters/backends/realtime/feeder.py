@@ -1,11 +1,8 @@
-"""The thread that takes a recording through recognisers until all of it was recognised.
+"""The thread that sends a recording through recognizers until all of it is recognized.
 
-It reads the audio from the spool, so a program's audio is never held in memory, and gives
-it to the SDK no faster than results come back: where nothing was heard of the last seconds
-that the SDK was given, more goes at the speed of speech only.  It is not held back for
-good, since the service may have acknowledged silence in ways that the SDK does not tell;
-where it has not, the SDK gives up by itself.  A recogniser that ends early is followed by
-another one, from the end of the last result on.
+It reads the audio from the spool, so a program's audio is never held in memory, and sends
+it no faster than results return (:mod:`speech_adapters.backends.realtime.throttle`).  A
+recognizer that ends early is followed by another one, from the end of the last result on.
 """
 
 from __future__ import annotations
@@ -13,47 +10,57 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable
+from enum import Enum, auto
 from pathlib import Path
 from typing import Final, Protocol
 
 from speech_adapters.audio import PcmFormat, mix_down
-from speech_adapters.backends.realtime.messages import Broken, Said, Stopped
-from speech_adapters.backends.realtime.normalizer import Narrator
+from speech_adapters.backends.realtime.messages import (
+    Completed,
+    Failed,
+    FinalResult,
+    PartialResult,
+    RecognizerMessage,
+    SpeechBoundary,
+)
+from speech_adapters.backends.realtime.normalizer import EventNormalizer
 from speech_adapters.backends.realtime.options import RealtimeOptions
+from speech_adapters.backends.realtime.throttle import Throttle
 from speech_adapters.contract import SessionEvent
 from speech_adapters.errors import BackendError, SpeechError, StoreError, TimedOutError
 from speech_adapters.recording.spool import SpoolReader
 from speech_adapters.transcript import TICKS_PER_SECOND
 
-__all__ = ["Driver", "Ear"]
+__all__ = ["Feeder", "RecognizerProtocol", "State"]
 
 _BLOCKS_PER_SECOND: Final = 5
-# The SDK may take ten seconds where the service is silent; nobody need wait for that.
-_STOP_SECONDS: Final = 2.0
+# The SDK may need ten seconds when the service is silent; no caller has to wait for that.
+_RELEASE_SECONDS: Final = 2.0
 _REFRESH_SECONDS: Final = 10.0
-_GLANCE_SECONDS: Final = 1.0
-_PACED_SECONDS: Final = 0.1
-# Events that nobody has taken yet; more, and no more audio is sent.
-_BACKLOG: Final = 1_000
+# Longest sleeps: neither the backlog nor the clock of the throttle wakes the thread.
+_WAKE_SECONDS: Final = 1.0
+_THROTTLED_WAKE_SECONDS: Final = 0.1
+# Events that the consumer has not read; with more of them no audio is sent.
+_MAX_BACKLOG: Final = 1_000
 
 
-class Ear(Protocol):
-    """What recognises; see :class:`speech_adapters.backends.realtime.recognizer.Recogniser`."""
+class RecognizerProtocol(Protocol):
+    """A recognizer, such as :class:`.recognizer.Recognizer`; it sends messages to a callback."""
 
     def start(self) -> None:
-        """Begin."""
+        """Start to recognize."""
         ...
 
     def write(self, pcm: bytes) -> None:
-        """Give mono audio."""
+        """Send mono audio."""
         ...
 
     def end(self) -> None:
-        """Say that no more will come."""
+        """End the audio."""
         ...
 
     def refresh(self) -> None:
-        """Renew what expires."""
+        """Renew an access token that expires."""
         ...
 
     def stop(self) -> None:
@@ -61,23 +68,47 @@ class Ear(Protocol):
         ...
 
     def wait_stopped(self, seconds: float) -> None:
-        """Wait until everything is released, or so many seconds have passed."""
+        """Wait until everything is released, at most ``seconds``."""
         ...
 
 
-class Driver:
-    """Takes one recording through recognisers.
+class State(Enum):
+    """The state of a :class:`Feeder`."""
+
+    IDLE = auto()
+    FEEDING = auto()
+    DRAINING = auto()
+    ENDED = auto()
+    CLOSED = auto()
+
+
+class Feeder:
+    """Sends one recording through recognizers, one after the other.
+
+    ::
+
+        IDLE ──connected──▶ FEEDING ──all audio sent──▶ DRAINING
+         ▲                     │                           │
+         │                last message                last message
+         │                     ▼                           ▼
+         └──next attempt──── ENDED ◀───────────────────────┘
+
+        close() leads from each state to CLOSED, which is final.
+
+    :meth:`run` and :meth:`release` belong to one thread; the other methods may be called on
+    any thread, and messages of recognizers come on threads of the SDK.  ``_changed`` guards
+    all attributes below it; it is held while events are emitted, so they stay in order.
 
     Args:
-        audio: the spool file.
-        pcm: its format.
-        downmix: how its channels become one.
-        options: of the backend.
-        connect: makes a recogniser that says what it hears to the function given.
-        narrator: makes events of what is said.
-        tell: takes the events, in order, on any thread; not called any more after
-            :meth:`close`.
-        backlog: how many events nobody has taken yet.
+        audio: the path of the spool file.
+        pcm: the format of its audio.
+        downmix: how its channels are mixed to one.
+        options: the options of the backend.
+        connect: creates a recognizer that sends its messages to the function given.
+        normalizer: makes events of the messages.
+        emit: receives the events in order, on any thread; not called after :meth:`close`.
+            What it raises ends the recognition, and :meth:`run` raises it.
+        backlog: returns the number of events that the consumer has not read.
     """
 
     def __init__(
@@ -86,9 +117,9 @@ class Driver:
         pcm: PcmFormat,
         downmix: str,
         options: RealtimeOptions,
-        connect: Callable[[Callable[[Said], None]], Ear],
-        narrator: Narrator,
-        tell: Callable[[SessionEvent], None],
+        connect: Callable[[Callable[[RecognizerMessage], None]], RecognizerProtocol],
+        normalizer: EventNormalizer,
+        emit: Callable[[SessionEvent], None],
         backlog: Callable[[], int] = lambda: 0,
     ) -> None:
         self._audio = audio
@@ -96,177 +127,214 @@ class Driver:
         self._downmix = downmix
         self._options = options
         self._connect = connect
-        self._narrator = narrator
-        self._tell = tell
+        self._normalizer = normalizer
+        self._emit = emit
         self._backlog = backlog
+        self._stopping: list[RecognizerProtocol] = []  # recognizers that are being released
         self._changed = threading.Condition()
-        self._size = 0
-        self._ended = False
-        self._closed = False
-        self._stopping: list[Ear] = []
-        self._ending: Said | None = None
-        self._generation = 0
-        self._owed_since: float | None = None
-        # Since when, and from which byte on, audio goes at the speed of speech only.
-        self._paced: tuple[float, int] | None = None
+        self._state = State.IDLE
+        self._size = 0  # bytes in the spool
+        self._audio_ended = False  # whether the spool grows no more
+        self._position = 0  # end of the audio sent to the present recognizer, bytes
+        self._recognizers = 0  # number of the present recognizer, from 1
+        self._failure: Exception | None = None  # why the present recognizer ended early
+        self._waiting_since: float | None = None  # since when the service owes an answer
+        self._throttle = Throttle(pcm, options.ahead_seconds)
 
     def grow(self, size: int, *, ended: bool = False) -> None:
-        """Say that the spool holds ``size`` bytes, and whether that is all."""
+        """Announce that the spool holds ``size`` bytes, and whether that is all."""
         with self._changed:
-            self._size, self._ended = size, self._ended or ended
+            self._size, self._audio_ended = size, self._audio_ended or ended
             self._changed.notify_all()
 
     def close(self) -> None:
-        """End :meth:`run` as soon as can be.  Idempotent."""
+        """End :meth:`run` as soon as possible.  Idempotent."""
         with self._changed:
-            self._closed = True
+            self._state = State.CLOSED
             self._changed.notify_all()
 
-    def release(self) -> None:
-        """Wait until what was begun is released, in bounded time; after :meth:`run`."""
-        deadline = time.monotonic() + _STOP_SECONDS
-        while self._stopping:
-            self._stopping.pop().wait_stopped(max(deadline - time.monotonic(), 0.0))
-
     def run(self) -> bool:
-        """Recognise; returns whether all was, or it was closed before.
+        """Recognize to the end of the audio.  Returns False if closed first.
 
         Raises:
-            SpeechError: it cannot be gone on with; all that was told before stays true.
+            SpeechError: recognition failed; the events before remain valid.
         """
-        attempt = 0
+        failures = 0
         while not self._closed:
-            reached = self._narrator.reached
+            reached = self._normalizer.reached
             try:
                 return self._attempt()
             except SpeechError as error:
-                attempt = 1 if self._narrator.reached > reached else attempt + 1
-                if not error.retryable or attempt >= self._options.attempts:
+                # Progress shows that the service works, so the count starts again.
+                failures = 1 if self._normalizer.reached > reached else failures + 1
+                if not error.retryable or failures >= self._options.attempts:
                     raise
-                self._rest(self._options.retry_seconds * 2 ** (attempt - 1))
+                self._pause(self._options.retry_seconds * 2 ** (failures - 1))
         return False
 
-    def _attempt(self) -> bool:
-        """Take what is left through one recogniser."""
-        frame = self._narrator.reached * self._pcm.sample_rate // TICKS_PER_SECOND
-        fed = frame * self._pcm.frame_bytes
-        with self._changed:
-            self._ending = None
-            self._generation += 1
-            self._owed_since = self._paced = None
-            self._narrator.begin(self._pcm.ticks(fed))
-        ear = self._connect(self._listener(self._generation))
-        try:
-            ear.start()
-            with SpoolReader(self._audio, fed) as spool:
-                finished = self._feed(ear, spool, fed)
-            if finished:
-                self._say(self._narrator.end())
-            return finished
-        finally:
-            with self._changed:
-                self._generation += 1  # what it still says is not listened to
-            ear.stop()
-            self._stopping.append(ear)
-
-    def _feed(self, ear: Ear, spool: SpoolReader, fed: int) -> bool:
-        told_end = False
-        refreshed = time.monotonic()
-        while True:
-            room = self._await_room(fed, told_end)
-            if room is None:
-                return not self._closed
-            if time.monotonic() - refreshed > _REFRESH_SECONDS:
-                refreshed = time.monotonic()
-                ear.refresh()
-            if room:
-                block = spool.read(min(room, self._block))
-                if not block:
-                    raise StoreError(f"The audio file {self._audio} is shorter than it was.")
-                ear.write(mix_down(block, self._pcm.channels, self._downmix))
-                fed += len(block)
-            elif self._ended and fed >= self._size and not told_end:
-                told_end = True
-                ear.end()
+    def release(self) -> None:
+        """Wait until the recognizers are released, in bounded time; after :meth:`run`."""
+        deadline = time.monotonic() + _RELEASE_SECONDS
+        while self._stopping:
+            self._stopping.pop().wait_stopped(max(deadline - time.monotonic(), 0.0))
 
     @property
-    def _block(self) -> int:
-        return self._pcm.sample_rate // _BLOCKS_PER_SECOND * self._pcm.frame_bytes
+    def _closed(self) -> bool:
+        return self._state is State.CLOSED
 
-    def _await_room(self, fed: int, told_end: bool) -> int | None:
-        """Give how many bytes may be given now, or ``None`` at the end.
+    def _attempt(self) -> bool:
+        """Send the remaining audio through one recognizer.  Returns False if closed first."""
+        position = self._bytes(self._normalizer.reached)
+        number = self._recognizers + 1
+        recognizer = self._connect(lambda message: self._receive(number, message))
+        self._begin(number, position)
+        try:
+            recognizer.start()
+            with SpoolReader(self._audio, position) as spool:
+                self._feed(recognizer, spool)
+            with self._changed:
+                if not self._closed:
+                    self._emit_all(self._normalizer.finish())
+            return not self._closed
+        finally:
+            # From now on its late messages are ignored: the next one recognizes that audio.
+            self._change({State.FEEDING, State.DRAINING, State.ENDED}, State.IDLE)
+            recognizer.stop()
+            self._stopping.append(recognizer)
+
+    def _begin(self, number: int, position: int) -> None:
+        with self._changed:
+            self._recognizers = number
+            self._position = position
+            self._failure = self._waiting_since = None
+            self._throttle.reset()
+            self._normalizer.begin(self._pcm.ticks(position))
+            self._change({State.IDLE}, State.FEEDING)
+
+    def _feed(self, recognizer: RecognizerProtocol, spool: SpoolReader) -> None:
+        """Send audio until the recognizer has ended, or the feeder is closed."""
+        refreshed = time.monotonic()
+        while (room := self._await_room()) is not None:
+            if time.monotonic() - refreshed > _REFRESH_SECONDS:
+                refreshed = time.monotonic()
+                recognizer.refresh()
+            if room:
+                self._send(recognizer, spool, room)
+            elif self._is_sent() and self._change({State.FEEDING}, State.DRAINING):
+                # After the change of state: the last message may come at once.
+                recognizer.end()
+
+    def _send(self, recognizer: RecognizerProtocol, spool: SpoolReader, room: int) -> None:
+        block = self._pcm.sample_rate // _BLOCKS_PER_SECOND * self._pcm.frame_bytes
+        audio = spool.read(min(room, block))
+        if not audio:
+            raise StoreError(
+                f"The audio file {self._audio} is shorter than it was: another program changed"
+                " it. The rest of the recording is lost."
+            )
+        recognizer.write(mix_down(audio, self._pcm.channels, self._downmix))
+        with self._changed:
+            self._position += len(audio)
+
+    def _await_room(self) -> int | None:
+        """Wait for something to do; return how many bytes may be sent, or ``None`` at the end.
 
         Raises:
-            SpeechError: the recogniser has ended early, or is silent for too long.
+            SpeechError: the recognizer failed, or the service is silent for too long.
         """
         with self._changed:
-            glance = _GLANCE_SECONDS if self._paced is None else _PACED_SECONDS
-            self._changed.wait_for(lambda: self._due(fed, told_end), glance)
-            if isinstance(self._ending, Broken):
-                raise self._ending.error
-            if self._closed or self._ending is not None:
-                if not told_end and not self._closed:
-                    raise BackendError("The service ended the transcription before the audio did.")
+            longest = _THROTTLED_WAKE_SECONDS if self._throttle.active else _WAKE_SECONDS
+            self._changed.wait_for(self._is_due, longest)
+            if self._closed:
                 return None
-            self._check_patience(told_end)
-            return max(min(self._room(fed), self._size - fed), 0)
+            if self._failure is not None:
+                raise self._failure
+            if self._state is State.ENDED:
+                return None
+            self._check_silence()
+            return self._room() if self._state is State.FEEDING else 0
 
-    def _check_patience(self, owed: bool) -> None:
-        """Notice since when the service owes an answer."""
-        now = time.monotonic()
-        if not owed or self._backlog() > _BACKLOG:
-            self._owed_since = None
+    def _is_due(self) -> bool:
+        """Whether :meth:`_feed` has something to do."""
+        if self._state is State.FEEDING:
+            return self._is_sent() or self._room() > 0
+        return self._state is not State.DRAINING
+
+    def _is_sent(self) -> bool:
+        return self._audio_ended and self._position >= self._size
+
+    def _room(self) -> int:
+        """Return how many bytes of the spool may be sent now."""
+        if self._backlog() > _MAX_BACKLOG:
+            return 0
+        room = self._throttle.room(self._position, self._bytes(self._normalizer.reached))
+        return max(min(room, self._size - self._position), 0)
+
+    def _check_silence(self) -> None:
+        """Raise if the service is silent for too long after all audio was sent."""
+        # With a backlog the results wait in this process, not at the service.
+        if self._state is not State.DRAINING or self._backlog() > _MAX_BACKLOG:
+            self._waiting_since = None
             return
-        self._owed_since = self._owed_since or now
+        now = time.monotonic()
+        self._waiting_since = self._waiting_since or now
         patience = self._options.patience_seconds
-        if now - self._owed_since > patience:
+        if now - self._waiting_since > patience:
             raise TimedOutError(
                 f"The service was silent for {patience:g} s while it owed an answer. Nothing is"
                 " lost: ask again later."
             )
 
-    def _due(self, fed: int, told_end: bool) -> bool:
-        if self._closed or self._ending is not None:
-            return True
-        if told_end:
-            return False
-        return (self._ended and fed >= self._size) or min(self._room(fed), self._size - fed) > 0
+    def _receive(self, number: int, message: RecognizerMessage) -> None:
+        """Process a message of recognizer ``number``; called on threads of the SDK."""
+        with self._changed:
+            running = self._state in (State.FEEDING, State.DRAINING)
+            if not running or number != self._recognizers:
+                return  # of a recognizer that was stopped, and still has messages queued
+            self._waiting_since = None
+            match message:
+                case Failed(error):
+                    self._end(error)
+                case Completed():
+                    self._end(None if self._state is State.DRAINING else _ended_early())
+                case _:
+                    self._normalize(message)
+            self._changed.notify_all()
 
-    def _room(self, fed: int) -> int:
-        """Give how many bytes more may be given now; none while events pile up."""
-        if self._backlog() > _BACKLOG:
-            return 0
-        ahead = round(self._options.ahead_seconds * self._pcm.sample_rate) * self._pcm.frame_bytes
-        frame = self._narrator.reached * self._pcm.sample_rate // TICKS_PER_SECOND
-        room = frame * self._pcm.frame_bytes + ahead - fed
-        if room > 0:
-            self._paced = None
-            return room
-        since, start = self._paced = self._paced or (time.monotonic(), fed)
-        spoken = int((time.monotonic() - since) * self._pcm.sample_rate) * self._pcm.frame_bytes
-        return start + spoken - fed
+    def _normalize(self, message: FinalResult | PartialResult | SpeechBoundary) -> None:
+        try:
+            self._emit_all(self._normalizer.process(message))
+        except Exception as error:
+            # On a thread of the SDK it would be lost; run() raises it on its own thread.
+            self._end(error)
 
-    def _listener(self, generation: int) -> Callable[[Said], None]:
-        def hear(said: Said) -> None:
-            with self._changed:
-                if self._closed or generation != self._generation or self._ending is not None:
-                    return
-                self._owed_since = None
-                if isinstance(said, Stopped | Broken):
-                    self._ending = said
-                else:
-                    try:
-                        self._say(self._narrator.hear(said))
-                    except SpeechError as error:  # on the SDK's threads nobody would see it
-                        self._ending = Broken(error)
-                self._changed.notify_all()
-
-        return hear
-
-    def _say(self, events: Iterable[SessionEvent]) -> None:
+    def _emit_all(self, events: Iterable[SessionEvent]) -> None:
         for event in events:
-            self._tell(event)
+            self._emit(event)
 
-    def _rest(self, seconds: float) -> None:
+    def _end(self, failure: Exception | None) -> None:
+        self._failure = failure
+        self._state = State.ENDED
+
+    def _change(self, before: set[State], after: State) -> bool:
+        """Change the state, unless it is another one meanwhile; return whether it did."""
+        with self._changed:
+            changes = self._state in before
+            if changes:
+                self._state = after
+            return changes
+
+    def _pause(self, seconds: float) -> None:
         with self._changed:
             self._changed.wait_for(lambda: self._closed, seconds)
+
+    def _bytes(self, ticks: int) -> int:
+        """Return the position in the spool of a time, in whole frames."""
+        return ticks * self._pcm.sample_rate // TICKS_PER_SECOND * self._pcm.frame_bytes
+
+
+def _ended_early() -> BackendError:
+    return BackendError(
+        "The service ended the transcription before the audio did. Ask again later, or choose"
+        " another backend."
+    )

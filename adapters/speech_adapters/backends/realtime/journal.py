@@ -1,69 +1,96 @@
-"""What was said in a meeting so far, on disk next to its audio.
+"""The journal of a recording: its utterances so far, on disk next to its audio.
 
-One line of JSON for each utterance, and another for each correction of its speaker: the
-last one of an id holds.  A line that was cut off by a crash is not counted.
+One line of JSON for each utterance, and another one for each correction of its speaker; the
+last line of an id counts.  A process that continues a recording reads the journal first, so
+that nothing is recognized twice.
 """
 
 from __future__ import annotations
 
-import json
 from contextlib import suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, Final
 
-import attrs
+import msgspec
 
+from speech_adapters.closeable import Closeable
 from speech_adapters.errors import StoreError
 from speech_adapters.recording.spool import private_opener
 from speech_adapters.store import Recording
-from speech_adapters.transcript import Utterance, Word
+from speech_adapters.transcript import Utterance
 
 __all__ = ["Journal", "journal_path", "read_journal"]
 
+# Recordings in flight have journals of this name, so it stays.
+_SUFFIX: Final = ".said"
+_encode: Final = msgspec.json.Encoder().encode
+_decode: Final = msgspec.json.Decoder(Utterance).decode
+
 
 def journal_path(recording: Recording) -> Path:
-    """Give the file of a recording's journal."""
-    return recording.audio_path.with_suffix(".said")
+    """Return the path of a recording's journal."""
+    return recording.audio_path.with_suffix(_SUFFIX)
 
 
 def read_journal(path: Path) -> list[Utterance]:
-    """Give the utterances in the order in which they were said first."""
-    said: dict[str, Utterance] = {}
-    with suppress(FileNotFoundError), path.open(encoding="utf-8") as file:
-        for line in file:
-            with suppress(ValueError, KeyError, TypeError):
-                data = json.loads(line)
-                words = tuple(Word(**word) for word in data["words"])
-                said[data["id"]] = Utterance(**{**data, "words": words})
-    return list(said.values())
+    """Return the utterances in the order of their first lines; none if there is no file.
+
+    Raises:
+        StoreError: the file cannot be read.
+    """
+    utterances: dict[str, Utterance] = {}
+    try:
+        with path.open("rb") as file:
+            for line in file:
+                try:
+                    utterance = _decode(line)
+                except (msgspec.MsgspecError, UnicodeDecodeError):
+                    # An empty line, or one that was cut off when its process died; its
+                    # utterance is recognized again.
+                    continue
+                utterances[utterance.id] = utterance
+    except FileNotFoundError:
+        pass  # nothing was recognized yet
+    except OSError as error:
+        raise _failed("read", path, error) from error
+    return list(utterances.values())
 
 
-class Journal:
-    """Writes a journal, after what is there already."""
+class Journal(Closeable):
+    """Appends to the journal file, which is created with the first utterance.
+
+    To be used by one thread at a time.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._file: IO[str] | None = None
+        self._file: IO[bytes] | None = None
 
     def add(self, utterance: Utterance) -> None:
-        """Note an utterance.
+        """Append an utterance; it survives the death of this process.
 
         Raises:
             StoreError: it cannot be written.
         """
         try:
             if self._file is None:
-                self._file = open(self._path, "a", encoding="utf-8", opener=private_opener)  # noqa: SIM115
-            # A line that was cut off must not swallow this one.
-            self._file.write("\n" + json.dumps(attrs.asdict(utterance)))
+                self._file = open(self._path, "ab", opener=private_opener)  # noqa: SIM115
+            # The newline comes first: a line that was cut off must not swallow this one.
+            self._file.write(b"\n" + _encode(utterance))
             self._file.flush()
         except OSError as error:
-            raise StoreError(
-                f"What was said cannot be written to {self._path}: {error.strerror or error}."
-            ) from error
+            raise _failed("written", self._path, error) from error
 
     def close(self) -> None:
         """Close the file.  Idempotent."""
         file, self._file = self._file, None
         if file is not None:
-            file.close()
+            with suppress(OSError):  # each line is flushed already, or its error was raised
+                file.close()
+
+
+def _failed(action: str, path: Path, error: OSError) -> StoreError:
+    return StoreError(
+        f"What was said cannot be {action} to {path}: {error.strerror or error}. Check its disk"
+        ' and permissions, or set "state_dir" to another folder.'
+    )

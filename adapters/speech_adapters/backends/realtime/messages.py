@@ -1,4 +1,9 @@
-"""What the Speech SDK says, without the SDK's own types."""
+"""The messages of a recognizer, without the SDK's own types.
+
+Offsets and durations are ticks.  Offsets count from the first audio that this recognizer
+received; :mod:`speech_adapters.backends.realtime.normalizer` makes them offsets of the
+recording.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +12,27 @@ import attrs
 from speech_adapters.errors import SpeechError
 from speech_adapters.transcript import Word
 
-__all__ = ["Broken", "Final", "Guess", "Said", "SpeechEdge", "Stopped"]
+__all__ = [
+    "Completed",
+    "Failed",
+    "FinalResult",
+    "PartialResult",
+    "RecognizerMessage",
+    "SpeechBoundary",
+]
 
 
 @attrs.frozen
-class Final:
-    """A final result; ``text`` is empty where nothing was understood.
+class FinalResult:
+    """A final result; ``text`` is empty when nothing was understood.
 
-    Offsets are ticks from the first audio that this recogniser was given.
+    Attributes:
+        text: display text.
+        offset: start.
+        duration: length.
+        label: the service's label of the speaker, such as ``Guest-1``; may be empty.
+        language: BCP-47 tag, or empty when the service did not detect it.
+        words: word timings, if requested.
     """
 
     text: str
@@ -26,13 +44,13 @@ class Final:
 
     @property
     def end(self) -> int:
-        """Where it ends."""
+        """End of the result."""
         return self.offset + self.duration
 
 
 @attrs.frozen
-class Guess:
-    """What was understood so far."""
+class PartialResult:
+    """An utterance that is still being spoken; see :class:`FinalResult`."""
 
     text: str
     offset: int
@@ -41,23 +59,23 @@ class Guess:
 
 
 @attrs.frozen
-class SpeechEdge:
-    """Speech begins (``started``) or ends at ``offset``."""
+class SpeechBoundary:
+    """Speech starts (``started``) or ends at ``offset``."""
 
     started: bool
     offset: int
 
 
 @attrs.frozen
-class Stopped:
-    """All that was given has been recognised."""
+class Completed:
+    """All audio that was sent has been recognized; the last message."""
 
 
 @attrs.frozen
-class Broken:
-    """It ended before that."""
+class Failed:
+    """Recognition failed before the end of the audio; the last message."""
 
     error: SpeechError
 
 
-Said = Final | Guess | SpeechEdge | Stopped | Broken
+RecognizerMessage = FinalResult | PartialResult | SpeechBoundary | Completed | Failed

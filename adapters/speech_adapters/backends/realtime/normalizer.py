@@ -1,10 +1,7 @@
-"""From what recognisers say to the events of a session.
+"""Normalizes the messages of recognizers to the events of a session.
 
-Offsets become offsets of the recording, labels numbers, and what is said twice is told
-once.  The service knows a speaker only after it has heard some seconds of the voice: where
-a new speaker appears right after utterances of nobody known, those are taken to be the
-beginning of what the new one says, and are told again as corrections.  A speaker known
-before would have been known then too, so nobody else is guessed.
+Offsets become offsets of the recording, labels become numbers, and results that a
+recognizer repeats are dropped.
 """
 
 from __future__ import annotations
@@ -12,12 +9,17 @@ from __future__ import annotations
 import hashlib
 from collections import deque
 from collections.abc import Iterable, Iterator
+from enum import Enum, auto
 from typing import Final, Self
 
 import attrs
 
-from speech_adapters.backends.realtime.messages import Final as FinalResult
-from speech_adapters.backends.realtime.messages import Guess, SpeechEdge
+from speech_adapters.backends.realtime.messages import (
+    FinalResult,
+    PartialResult,
+    SpeechBoundary,
+)
+from speech_adapters.backends.realtime.speakers import SpeakerBackfill, SpeakerNumbers
 from speech_adapters.contract import (
     Hypothesis,
     MeetingRequest,
@@ -27,9 +29,9 @@ from speech_adapters.contract import (
     SpeechEnded,
     SpeechStarted,
 )
-from speech_adapters.transcript import LabelStyle, Utterance, ticks
+from speech_adapters.transcript import Utterance, Word, ticks
 
-__all__ = ["BACKFILLED", "RECONNECTED", "Narrator"]
+__all__ = ["BACKFILLED", "RECONNECTED", "EventNormalizer", "State"]
 
 BACKFILLED: Final = (
     "The service did not know who spoke {} time(s): the new speaker right after it was taken."
@@ -37,19 +39,34 @@ BACKFILLED: Final = (
 RECONNECTED: Final = (
     "The connection had to be made anew {} time(s): speakers have new numbers from there on."
 )
-# How far back a result that comes again is recognised, and an unknown speaker made known.
+# Results among which a repeated one is recognized.
 _REMEMBERED: Final = 64
 
 
-class Narrator:
-    """Tells one recording, over one or more recognisers.
+class State(Enum):
+    """Whether speech has started that has not ended."""
+
+    SILENT = auto()
+    SPEAKING = auto()
+
+
+class EventNormalizer:
+    """Makes the events of one recording from the messages of one or more recognizers.
+
+    ::
+
+        SILENT ──speech starts──▶ SPEAKING
+           ▲                          │
+           └──speech ends, finish()───┘
+
+    To be called by one thread at a time.
 
     Args:
-        meeting_id: goes into the ids of utterances.
-        language: of utterances where the service does not say.
-        apart: whether speakers are told apart.
-        backfill: ticks after an unknown speaker within which a new one must appear.
-        known: what was told before, by another process.
+        meeting_id: part of the ids of utterances.
+        language: language of utterances for which the service names none.
+        separate: whether speakers are separated.
+        backfill: largest distance in ticks between an unknown speaker and the new one.
+        known: the utterances that another process recognized before.
     """
 
     def __init__(
@@ -57,149 +74,118 @@ class Narrator:
         meeting_id: str,
         language: str,
         *,
-        apart: bool = True,
+        separate: bool = True,
         backfill: int = 0,
         known: Iterable[Utterance] = (),
     ) -> None:
         self._meeting_id = meeting_id
         self._language = language
-        self._apart = apart
-        self._backfill = backfill
-        self._base = 0
+        self._separate = separate
+        self._numbers = SpeakerNumbers()  # labels of speakers to numbers
+        self._backfill = SpeakerBackfill(backfill if separate else 0)
+        self._offset = 0  # start of the present recognizer's audio, ticks of the recording
+        self._reached = 0  # end of the last final result, ticks of the recording
+        self._count = 0  # final utterances so far
+        self._recognizers = 0  # recognizers so far
+        self._state = State.SILENT
+        # A reconnect of the SDK sends audio again (docs/protocol/speech-websocket.md, 4.2),
+        # for which the service may return a final result that it returned before.
         self._recent: deque[FinalResult] = deque(maxlen=_REMEMBERED)
-        self._unknown: deque[Utterance] = deque(maxlen=_REMEMBERED)
-        self._odd: dict[str, int] = {}
-        self._heard: set[int] = set()
-        self._first = 0
-        self._next = 0
-        self._begun = 0
-        self._filled = 0
-        self._reached = 0
-        self._spoke = False
-        self._count = 0
         for utterance in known:
             self._count += 1
             self._reached = max(self._reached, utterance.end)
-            self._number_up(utterance.speaker)
-            self._heard |= {utterance.speaker} if utterance.speaker is not None else set()
+            self._numbers.reserve(utterance.speaker)
+            self._backfill.add_known(utterance.speaker)
 
     @classmethod
     def of(
         cls, request: MeetingRequest, backfill_seconds: float, known: Iterable[Utterance] = ()
     ) -> Self:
-        """Make the narrator of a request."""
+        """Create the normalizer for a request."""
         return cls(
             request.meeting_id,
             request.language,
-            apart=request.differentiate_speakers,
+            separate=request.differentiate_speakers,
             backfill=ticks(backfill_seconds),
             known=known,
         )
 
     @property
     def reached(self) -> int:
-        """Ticks of the recording up to which everything was told."""
+        """Ticks of the recording up to which everything was recognized."""
         return self._reached
 
     @property
     def emulated(self) -> tuple[str, ...]:
-        """What was estimated."""
-        filled = (BACKFILLED.format(self._filled),) if self._filled else ()
-        return filled + ((RECONNECTED.format(self._begun - 1),) if self._begun > 1 else ())
+        """What was estimated, one sentence each; part of the provenance."""
+        filled, anew = self._backfill.count, self._recognizers - 1
+        notes = (BACKFILLED.format(filled),) if filled else ()
+        return (*notes, RECONNECTED.format(anew)) if anew > 0 else notes
 
-    def begin(self, base: int) -> None:
-        """Another recogniser begins, with the audio at ``base`` ticks.
-
-        It counts speakers from the first again, and nothing says who is whom: they get
-        numbers of their own.
-        """
-        self._base = base
-        self._begun += 1
-        self._first = self._next
-        self._odd = {}
+    def begin(self, offset: int) -> None:
+        """Start with another recognizer, whose audio begins at ``offset`` ticks."""
+        self._offset = offset
+        self._recognizers += 1
+        self._numbers.begin()
+        # Offsets have another base now: equal results are different utterances.
         self._recent.clear()
 
-    def hear(self, said: FinalResult | Guess | SpeechEdge) -> Iterator[SessionEvent]:
-        """Give the events of something said."""
-        if isinstance(said, SpeechEdge):
-            yield from self._edge(said)
-        elif isinstance(said, Guess):
-            if said.text:
-                yield Hypothesis(self._utterance(said.text, said.offset, said.duration, said.label))
-        elif said not in self._recent:
-            self._recent.append(said)
-            yield from self._final(said)
+    def process(
+        self, message: FinalResult | PartialResult | SpeechBoundary
+    ) -> Iterator[SessionEvent]:
+        """Yield the events of a message."""
+        if isinstance(message, SpeechBoundary):
+            yield from self._boundary(message)
+        elif isinstance(message, PartialResult):
+            if message.text:
+                yield Hypothesis(self._utterance(message))
+        elif message not in self._recent:
+            self._recent.append(message)
+            yield from self._final(message)
 
-    def end(self) -> Iterator[SessionEvent]:
-        """Give what comes after the last result."""
-        if self._spoke:
-            self._spoke = False
+    def finish(self) -> Iterator[SessionEvent]:
+        """Yield the events after the last message."""
+        if self._state is State.SPEAKING:
+            self._state = State.SILENT
             yield SpeechEnded(self._reached)
 
-    def _edge(self, said: SpeechEdge) -> Iterator[SessionEvent]:
-        """Tell only what changes: a recogniser that begins says so again."""
-        if said.started and not self._spoke:
-            self._spoke = True
-            yield SpeechStarted(self._base + said.offset)
-        elif not said.started and self._spoke:
-            self._spoke = False
-            yield SpeechEnded(self._base + said.offset)
+    def _boundary(self, message: SpeechBoundary) -> Iterator[SessionEvent]:
+        after = State.SPEAKING if message.started else State.SILENT
+        # A recognizer that continues in the middle of speech reports its start again.
+        if after is not self._state:
+            self._state = after
+            event = SpeechStarted if message.started else SpeechEnded
+            yield event(self._offset + message.offset)
 
-    def _final(self, said: FinalResult) -> Iterator[SessionEvent]:
-        self._reached = max(self._reached, self._base + said.end)
-        if said.text:
-            utterance = self._utterance(said.text, said.offset, said.duration, said.label, said)
+    def _final(self, result: FinalResult) -> Iterator[SessionEvent]:
+        # In crosstalk a result may end before the one that was sent before it.
+        self._reached = max(self._reached, self._offset + result.end)
+        if result.text:
+            utterance = self._utterance(result, result.language, result.words)
             self._count += 1
-            yield from self._corrections(utterance)
+            for corrected in self._backfill.assign(utterance):
+                yield Recognized(corrected, correction=True)
             yield Recognized(utterance)
+        # Without a text too: what was not understood was recognized all the same.
         yield Progress(self._reached)
 
-    def _corrections(self, utterance: Utterance) -> Iterator[SessionEvent]:
-        """Give unknown speakers of just before the one who goes on."""
-        waiting, self._unknown = self._unknown, deque(maxlen=_REMEMBERED)
-        if not self._apart or not self._backfill:
-            return
-        follows = bool(waiting) and utterance.offset - waiting[-1].end <= self._backfill
-        if utterance.speaker is None:
-            self._unknown.extend(waiting if follows else ())
-            self._unknown.append(utterance)
-        elif utterance.speaker not in self._heard:
-            self._heard.add(utterance.speaker)
-            for before in waiting if follows else ():
-                self._filled += 1
-                corrected = attrs.evolve(before, speaker=utterance.speaker)
-                yield Recognized(corrected, correction=True)
-
     def _utterance(
-        self, text: str, offset: int, duration: int, label: str, final: FinalResult | None = None
+        self,
+        result: FinalResult | PartialResult,
+        language: str = "",
+        words: Iterable[Word] = (),
     ) -> Utterance:
-        words = final.words if final is not None else ()
         return Utterance(
             id=self._id(),
-            text=text,
-            offset=self._base + offset,
-            duration=duration,
-            speaker=self._speaker(label) if self._apart else None,
-            language=(final.language if final is not None else "") or self._language,
-            words=tuple(attrs.evolve(word, offset=self._base + word.offset) for word in words),
+            text=result.text,
+            offset=self._offset + result.offset,
+            duration=result.duration,
+            speaker=self._numbers.number(result.label) if self._separate else None,
+            language=language or self._language,
+            words=tuple(attrs.evolve(word, offset=self._offset + word.offset) for word in words),
         )
 
     def _id(self) -> str:
-        """Give the id of the utterance that is being said: hypotheses share the final's."""
+        """Return the id of the present utterance: hypotheses share it with the final one."""
         name = f"{self._meeting_id}:{self._count}"
         return hashlib.md5(name.encode(), usedforsecurity=False).hexdigest()
-
-    def _speaker(self, label: str) -> int | None:
-        """Read a label; one of no known form is numbered by its first appearance."""
-        style = LabelStyle.DIARIZATION
-        if label in ("", style.label(None)):
-            return None
-        number = style.speaker(label)
-        if number is None:
-            number = self._odd.setdefault(label, self._next - self._first)
-        self._number_up(self._first + number)
-        return self._first + number
-
-    def _number_up(self, speaker: int | None) -> None:
-        if speaker is not None:
-            self._next = max(self._next, speaker + 1)

@@ -1,18 +1,33 @@
-"""The options of the realtime backend, and whom it connects to."""
+"""The options of the realtime backend, and the endpoint and credentials it uses."""
 
 from __future__ import annotations
 
-from typing import Any, Final, Literal
+from importlib.metadata import version
+from typing import Final, Literal
 from urllib.parse import urlsplit
 
 import attrs
 from pydantic import Field, SecretStr
 
-from speech_adapters.azure.endpoint import default_credential, is_installed
+from speech_adapters.azure.credentials import (
+    Credentials,
+    TokenProvider,
+    choose_credentials,
+)
+from speech_adapters.azure.endpoint import is_installed
 from speech_adapters.config import Options, Settings, parse_options
 from speech_adapters.errors import ConfigurationError, MissingExtraError
+from speech_adapters.transcript import Provenance
 
-__all__ = ["NAME", "Access", "RealtimeOptions", "access_of", "need_sdk", "realtime_options"]
+__all__ = [
+    "NAME",
+    "Access",
+    "RealtimeOptions",
+    "access_of",
+    "need_sdk",
+    "provenance",
+    "realtime_options",
+]
 
 NAME: Final = "realtime"
 _PATH: Final = "/stt/speech/universal/v2"
@@ -29,17 +44,15 @@ class RealtimeOptions(Options):
         credential: ``default`` for azure-identity's DefaultAzureCredential, with a custom
             domain as endpoint, or with a region and
         resource_id: the resource's id in Azure, ``/subscriptions/...``.
-        final: who transcribes the stored meeting: this backend, or another by its name,
-            with the same audio.
-        backfill_seconds: utterances of an unknown speaker are given a new speaker who
-            appears within so many seconds after them; 0 leaves them unknown.
-        pace: how much faster than real time audio may be sent; the SDK's own is 2.
-        ahead_seconds: how much audio may be under way that nothing was heard of yet;
-            more goes at the speed of speech only, and the SDK gives up at about 66
-            (docs/protocol/speech-websocket.md, 3).
-        patience_seconds: how long the service may be silent when all audio was sent.
-        attempts: connections tried one after another without any progress.
-        retry_seconds: pause before the second, doubled for each further one.
+        final: name of the backend that transcribes the stored meeting from the same audio.
+        backfill_seconds: utterances of an unknown speaker are assigned to a new speaker who
+            appears within this time after them; 0 leaves them unknown.
+        pace: largest speed of sending audio, in multiples of real time; the SDK's own is 2.
+        ahead_seconds: length of sent audio without a result after which audio is sent in
+            real time; the SDK gives up at about 66.
+        patience_seconds: longest silence of the service after all audio was sent.
+        attempts: successive connections without any progress.
+        retry_seconds: pause before the second attempt, doubled for each further one.
     """
 
     region: str = ""
@@ -56,32 +69,32 @@ class RealtimeOptions(Options):
     retry_seconds: float = Field(default=1.0, ge=0.0)
 
 
-@attrs.frozen
-class Access:
-    """Whom to connect to, and as whom.
+@attrs.frozen(kw_only=True)
+class Access(Credentials):
+    """Endpoint and credentials of the Speech resource.
 
     Attributes:
-        region: of the resource, or empty where there is an endpoint.
-        endpoint: its address.
-        key: its key, or empty where there is one of the following.
-        credential: an azure-identity credential.
-        token: what gives the token that is valid now.
-        resource_id: goes before a credential's token where there is no endpoint.
+        region: the resource's region, or empty if there is an endpoint.
+        endpoint: the resource's address, with a path.
+        resource_id: the resource's id in Azure, needed for a credential with a region.
     """
 
     region: str = ""
     endpoint: str = ""
-    key: str = attrs.field(default="", repr=False)
-    credential: Any = attrs.field(default=None, repr=False)
-    token: Any = attrs.field(default=None, repr=False)
     resource_id: str = ""
+
+    def token_provider(self) -> TokenProvider:
+        """Return a provider of tokens in the form that the SDK needs."""
+        # A region is shared by many resources: the token alone does not name one
+        # (docs/protocol/batch-and-fast-rest.md, 1).
+        return TokenProvider(self, prefix="" if self.endpoint else f"aad#{self.resource_id}#")
 
 
 def need_sdk() -> None:
-    """Check that the Speech SDK is installed; it is not loaded.
+    """Check that the Speech SDK is installed; it is not imported.
 
     Raises:
-        MissingExtraError: it is not.
+        MissingExtraError: the SDK is not installed.
     """
     if not is_installed("azure.cognitiveservices.speech"):
         raise MissingExtraError(
@@ -91,19 +104,19 @@ def need_sdk() -> None:
 
 
 def realtime_options(settings: Settings) -> RealtimeOptions:
-    """Take this backend's options from the settings.
+    """Return this backend's options from the settings.
 
     Raises:
-        ConfigurationError: one is wrong.
+        ConfigurationError: an option is wrong.
     """
     return parse_options(RealtimeOptions, NAME, settings.backends.get(NAME, {}))
 
 
 def access_of(options: RealtimeOptions, settings: Settings) -> Access:
-    """Give whom to connect to; what the options lack, the program may have said.
+    """Return endpoint and credentials; missing values come from the program's configuration.
 
     Raises:
-        ConfigurationError: something needed is missing.
+        ConfigurationError: an option that is needed is missing.
         MissingExtraError: azure-identity is needed and not installed.
     """
     service = settings.service
@@ -111,33 +124,35 @@ def access_of(options: RealtimeOptions, settings: Settings) -> Access:
     if not (region or endpoint):
         region, endpoint = service.region, service.endpoint
     if not (region or endpoint):
-        raise _missing("region or endpoint")
-    access = Access(region="" if endpoint else region, endpoint=_endpoint(endpoint))
-    key = options.key.get_secret_value()
-    if key:
-        return attrs.evolve(access, key=key)
-    if options.credential:
-        return _with_credential(access, default_credential(NAME), options.resource_id)
-    if service.credential is not None:
-        return _with_credential(access, service.credential, options.resource_id)
-    if service.token is not None:
-        return attrs.evolve(access, token=service.token)
-    if service.key.get_secret_value():
-        return attrs.evolve(access, key=service.key.get_secret_value())
-    raise _missing("key or credential")
-
-
-def _with_credential(access: Access, credential: Any, resource_id: str) -> Access:
-    if not access.endpoint and not resource_id:
+        raise ConfigurationError(
+            "The realtime backend needs backends.realtime.region or endpoint of your Speech"
+            " resource: see docs/configuration.md."
+        )
+    endpoint = _endpoint(endpoint)
+    chosen = choose_credentials(NAME, options, service)
+    if chosen.credential is not None and not (endpoint or options.resource_id):
         raise ConfigurationError(
             "A credential with a region needs backends.realtime.resource_id too, or a custom"
             " domain as backends.realtime.endpoint instead of the region."
         )
-    return attrs.evolve(access, credential=credential, resource_id=resource_id)
+    return Access(
+        key=chosen.key,
+        credential=chosen.credential,
+        token=chosen.token,
+        region="" if endpoint else region,
+        endpoint=endpoint,
+        resource_id=options.resource_id,
+    )
+
+
+def provenance() -> Provenance:
+    """Return the provenance of transcripts, without the estimates made in a meeting."""
+    sdk = version("azure-cognitiveservices-speech")
+    return Provenance(NAME, f"Azure real-time diarization, Speech SDK {sdk}")
 
 
 def _endpoint(endpoint: str) -> str:
-    """Return an address with a path (docs/protocol/speech-websocket.md, 1)."""
+    """Return the endpoint with a path, as every version of the SDK accepts it."""
     if not endpoint:
         return ""
     parts = urlsplit(endpoint)
@@ -147,10 +162,3 @@ def _endpoint(endpoint: str) -> str:
             " region instead."
         )
     return parts._replace(path=_PATH).geturl() if parts.path in ("", "/") else endpoint
-
-
-def _missing(names: str) -> ConfigurationError:
-    return ConfigurationError(
-        f"The realtime backend needs backends.realtime.{names} of your Speech resource: see"
-        " docs/configuration.md."
-    )

@@ -1,117 +1,146 @@
-"""A meeting that is recognised while it is recorded."""
+"""A meeting that is recognized while it is recorded."""
 
 from __future__ import annotations
 
-import queue
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from enum import Enum, auto
 from pathlib import Path
 from typing import Final
 
-from anyio.to_thread import run_sync
+import anyio
 
-from speech_adapters.backends.realtime.feeder import Driver
+from speech_adapters import threads
+from speech_adapters.backends.realtime.event_queue import EventQueue, LoopEvent
+from speech_adapters.backends.realtime.feeder import Feeder
 from speech_adapters.backends.realtime.journal import Journal
 from speech_adapters.contract import Recognized, SessionEvent
 from speech_adapters.errors import AudioError, BackendError, SpeechError
-from speech_adapters.recording.session import NO_AUDIO, Keeper, SpoolSession
+from speech_adapters.recording.session import RecordingOwner, SpoolSession
+from speech_adapters.store.recovery import NO_AUDIO
 
-__all__ = ["RealtimeSession"]
+__all__ = ["MakeFeeder", "RealtimeSession"]
 
-_GLANCE_SECONDS: Final = 0.5
-_LEAVE_SECONDS: Final = 5.0
-_Heard = SessionEvent | SpeechError | None  # None: all was recognised, or it was closed
+# The SDK may hang in its start; its daemon thread then ends with the process.
+_CLOSE_SECONDS: Final = 5.0
+
+# Creates the feeder, from the receiver of its events and the number of unread ones.
+MakeFeeder = Callable[[Callable[[SessionEvent], None], Callable[[], int]], Feeder]
+
+
+class _Recognition(Enum):
+    """The state of the recognition, beside that of the recording."""
+
+    WAITING = auto()
+    RUNNING = auto()
+    COMPLETED = auto()
 
 
 class RealtimeSession(SpoolSession):
-    """See :class:`speech_adapters.contract.Session`.
+    """Records and recognizes at once; see :class:`speech_adapters.contract.Session`.
+
+    ::
+
+        WAITING ──first audio──▶ RUNNING ──last event read, transcript stored──▶ COMPLETED
+
+    Audio goes to the spool only; a thread of the session's own, the feeder, sends it on from
+    there.  So audio is safe on disk whatever the service does.  Events come back through a
+    queue, and no other thread waits for them.
 
     Args:
-        audio: where the spool goes.
-        keeper: who keeps the recording.
-        journal: where what was said is noted, or ``None``.
-        drive: makes the driver, of what it tells to and of how much of that is untaken.
-        complete: called in a worker thread once all was recognised; gives whether that is
-            all there is to do.
+        audio: the path of the spool file.
+        owner: the owner of the recording.
+        journal: receives the final utterances, or ``None`` if nothing is stored.
+        make_feeder: creates the feeder.
+        complete: called once everything is recognized; returns whether nothing is left to
+            process.
     """
 
     def __init__(
         self,
         audio: Path,
-        keeper: Keeper,
+        owner: RecordingOwner,
         journal: Journal | None,
-        drive: Callable[[Callable[[SessionEvent], None], Callable[[], int]], Driver],
-        complete: Callable[[], bool],
+        make_feeder: MakeFeeder,
+        complete: Callable[[], Awaitable[bool]],
     ) -> None:
-        super().__init__(audio, keeper)
+        super().__init__(audio, owner)
         self._journal = journal
         self._complete = complete
-        self._heard: queue.SimpleQueue[_Heard] = queue.SimpleQueue()
-        self._driver = drive(self._tell, self._heard.qsize)
-        self._thread = threading.Thread(target=self._run, name="speech-compat-feed", daemon=True)
-        self._served = False
+        self._completing = anyio.Lock()  # closing waits for a transcript that is being stored
+        # Events, at last the error or None: all was recognized, or the session was closed.
+        self._queue: EventQueue[SessionEvent | SpeechError | None] = EventQueue()
+        self._feeder = make_feeder(self._emit, self._queue.__len__)
+        self._feeder_ended = LoopEvent()  # its thread has released everything
+        self._recognition = _Recognition.WAITING
 
     async def events(self) -> AsyncIterator[SessionEvent]:
-        """Give what is recognised."""
-        while True:
-            heard = await run_sync(self._next)
-            if isinstance(heard, SpeechError):
-                raise heard
-            if heard is None:
-                break
-            yield heard
-        if not self._closed:
-            self._served = await run_sync(self._complete)
+        """Yield the events; after the last one the transcript is stored."""
+        while (item := await self._queue.get()) is not None:
+            if isinstance(item, SpeechError):
+                raise item
+            yield item
+        async with self._completing:
+            if not self._closed and await self._complete():
+                self._recognition = _Recognition.COMPLETED
 
     def _append(self, audio: bytes) -> None:
-        """Append ``audio`` to the spool; the first makes the connection."""
-        first = self._spool is None
         super()._append(audio)
         assert self._spool is not None
-        self._driver.grow(self._spool.size)
-        if first:
-            self._thread.start()
+        self._feeder.grow(self._spool.size)
+        if self._recognition is _Recognition.WAITING:
+            # Not earlier: a meeting without audio needs no connection.
+            self._recognition = _Recognition.RUNNING
+            threading.Thread(target=self._run, name="speech-compat-feed", daemon=True).start()
 
-    def _end(self) -> None:
+    async def _finish(self) -> None:
         try:
-            super()._end()
+            await super()._finish()
         finally:
+            # Only after the audio was ended in the store: the transcript comes after it.
             size = self._spool.size if self._spool is not None else 0
-            self._driver.grow(size, ended=True)
+            await threads.AUDIO.run(self._feeder.grow, size, ended=True)
             if self._spool is None:
-                self._heard.put(None if self._closed else AudioError(NO_AUDIO))
+                self._queue.put(None if self._closed else AudioError(NO_AUDIO))
 
-    def _leave(self) -> None:
-        self._driver.close()
-        if self._thread.is_alive():
-            self._thread.join(_LEAVE_SECONDS)
-        self._driver.release()
-        if self._journal is not None:
-            self._journal.close()
-        self._heard.put(None)
-        self._keeper.release(self._served)
+    async def _release(self) -> None:
+        # In a thread: the feeder's lock may be held while an utterance is written to disk.
+        await threads.AUDIO.run(self._feeder.close)
+        if self._recognition is not _Recognition.WAITING:
+            with anyio.move_on_after(_CLOSE_SECONDS):
+                await self._feeder_ended.wait()
+        self._queue.put(None)
+        async with self._completing:
+            await self._owner.release(self._recognition is _Recognition.COMPLETED)
 
     def _run(self) -> None:
-        ending: _Heard = None
+        """Recognize, on the feeder's thread; the thread releases what it used by itself."""
         try:
-            self._driver.run()
-        except SpeechError as error:
-            ending = error
-        except Exception as error:
-            ending = BackendError(f"Unexpected {type(error).__name__}: {error}.")
-        self._heard.put(ending)
+            self._queue.put(self._recognize())
+            # After the last event: to release the SDK may take seconds.
+            self._feeder.release()
+        finally:
+            self._feeder_ended.set()
 
-    def _tell(self, event: SessionEvent) -> None:
-        """Take an event, on any thread; what is final is on disk before it is told."""
+    def _recognize(self) -> SpeechError | None:
+        try:
+            self._feeder.run()
+        except SpeechError as error:
+            return error
+        except Exception as error:
+            unexpected = BackendError(
+                f"The recognition ended with an unexpected {type(error).__name__}. The audio is"
+                " kept if the meeting is stored; please report the error."
+            )
+            unexpected.__cause__ = error
+            return unexpected
+        finally:
+            if self._journal is not None:
+                self._journal.close()
+        return None
+
+    def _emit(self, event: SessionEvent) -> None:
+        """Put an event into the queue; a final utterance is on disk before."""
         if self._journal is not None and isinstance(event, Recognized):
             self._journal.add(event.utterance)
-        self._heard.put(event)
-
-    def _next(self) -> _Heard:
-        """Give the next event; looks up now and then, so that nobody waits for ever."""
-        while True:
-            try:
-                return self._heard.get(timeout=_GLANCE_SECONDS)
-            except queue.Empty:
-                if self._closed:
-                    return None
+        self._queue.put(event)

@@ -1,8 +1,8 @@
 """The process that recognizes a stored recording (started by :mod:`recording.workers`).
 
-Its order comes on standard input, since it holds a key.  It goes on after what the journal
-has, so whatever was heard before, by a program that died or by another worker, is not
-heard again.
+Its order comes on standard input, because it holds a key.  It continues after the end of
+the journal, so nothing that a program or another worker recognized before is recognized
+again.
 """
 
 from __future__ import annotations
@@ -11,43 +11,51 @@ import os
 import sys
 import time
 import traceback
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Final
 
 import attrs
-from pydantic import BaseModel
+import msgspec
+from pydantic import BaseModel, ConfigDict
 
-from speech_adapters.azure.endpoint import default_credential
-from speech_adapters.backends.realtime.feeder import Driver
+from speech_adapters.azure.credentials import default_credential
+from speech_adapters.backends.realtime.completion import complete, remove_files
+from speech_adapters.backends.realtime.feeder import Feeder
 from speech_adapters.backends.realtime.journal import Journal, journal_path, read_journal
-from speech_adapters.backends.realtime.normalizer import Narrator
+from speech_adapters.backends.realtime.normalizer import EventNormalizer
 from speech_adapters.backends.realtime.options import NAME, Access, RealtimeOptions
-from speech_adapters.backends.realtime.origin import origin
-from speech_adapters.contract import Recognized, SessionEvent
+from speech_adapters.contract import JobState, Recognized, SessionEvent
 from speech_adapters.errors import SpeechError
-from speech_adapters.recording.workers import log_path, take
+from speech_adapters.recording.slots import worker_slot
+from speech_adapters.recording.workers import process_exclusively
 from speech_adapters.store import Recording, Store
-from speech_adapters.transcript import Transcript
 
-__all__ = ["MAX_ATTEMPTS", "Order", "finish", "main"]
+__all__ = ["MAX_ATTEMPTS", "RealtimeProgress", "WorkerOrder", "main"]
 
 MAX_ATTEMPTS: Final = 3
 _REPORT_SECONDS: Final = 2.0
+# Processes that recognize at a time: each has the SDK in its memory and one of the
+# resource's concurrent connections.
+_WORKERS: Final = 32
 
 
-class Order(BaseModel):
-    """What is to be done; the access is spelled out, so this is never logged.
+class WorkerOrder(BaseModel):
+    """What a worker has to do; it holds credentials, so it is never logged.
 
     Attributes:
-        state_dir: folder of the meeting store.
+        state_dir: the folder of the meeting store.
         recording: the recording's id in it.
-        downmix: how its channels become one.
-        options: of the backend, without its key.
+        downmix: how its channels are mixed to one.
+        options: the options of the backend, without its key.
         region, endpoint, key, token, resource_id: see :class:`Access`.
         default_credential: whether DefaultAzureCredential is used.
     """
+
+    # A validation error would quote the key, and the log keeps it.
+    model_config = ConfigDict(hide_input_in_errors=True)
 
     state_dir: Path
     recording: str
@@ -61,109 +69,129 @@ class Order(BaseModel):
     default_credential: bool = False
 
     def access(self) -> Access:
-        """Give whom to connect to."""
+        """Return endpoint and credentials."""
         credential = default_credential(NAME) if self.default_credential else None
-        token = (lambda: self.token) if self.token else None
-        return Access(self.region, self.endpoint, self.key, credential, token, self.resource_id)
+        return Access(
+            key=self.key,
+            credential=credential,
+            token=(lambda: self.token) if self.token else None,
+            region=self.region,
+            endpoint=self.endpoint,
+            resource_id=self.resource_id,
+        )
+
+
+@attrs.frozen
+class RealtimeProgress:
+    """What this backend stores in ``Recording.backend_state``.
+
+    Attributes:
+        trouble: why the last attempt failed; empty if it did not, or died.
+    """
+
+    trouble: str = ""
+
+    @classmethod
+    def of(cls, recording: Recording) -> RealtimeProgress:
+        """Read the progress of a recording; one that has none yet has no trouble."""
+        return msgspec.json.decode(recording.backend_state or "{}", type=cls)
+
+    def encode(self) -> str:
+        """Return the JSON text that :meth:`of` reads."""
+        return msgspec.json.encode(self).decode()
 
 
 def main(text: str) -> int:
-    """Do what the order in ``text`` says; gives the exit code."""
-    order = Order.model_validate_json(text)
+    """Carry out the order in ``text``; return the exit code."""
+    order = WorkerOrder.model_validate_json(text)
     with Store.open(order.state_dir) as store:
-        take(store, order.recording, partial(_process, order, store))
+        process_exclusively(store, order.recording, partial(_process, order, store))
     return 0
 
 
-def _process(order: Order, store: Store, recording: Recording) -> None:
+def _process(order: WorkerOrder, store: Store, recording: Recording) -> None:
+    with worker_slot(store, recording.id, NAME, _WORKERS) as granted:
+        if granted:
+            _attempt(order, store, recording)
+    if store.get(recording.id).state is JobState.DELETED:
+        # The deletion found this process at work, so its files are left to it.
+        with suppress(OSError):
+            remove_files(recording)
+
+
+def _attempt(order: WorkerOrder, store: Store, recording: Recording) -> None:
     if store.begin_attempt(recording.id) > MAX_ATTEMPTS:
-        why = recording.details.get("trouble") or "the process that recognised it died"
+        trouble = RealtimeProgress.of(recording).trouble or "the process that recognized it died."
         store.fail(
             recording.id,
-            f"{MAX_ATTEMPTS} attempts came to no end: {why} Its audio and what was recognised are"
-            " kept: resume the meeting to try again.",
+            f"{MAX_ATTEMPTS} attempts came to no end: {trouble} Its audio and the utterances so"
+            " far are kept: resume the meeting to try again.",
         )
         return
+    # If this process dies, the trouble of an earlier attempt was not the reason.
+    store.update(recording.id, backend_state=RealtimeProgress().encode())
     try:
-        _recognise(order, store, recording)
+        _recognize(order, store, recording)
     except SpeechError as error:
         if error.retryable:
-            store.note(recording.id, trouble=str(error), step=f"to be tried again: {error}")
+            progress = RealtimeProgress(str(error)).encode()
+            step = f"to be tried again: {error}"
+            store.update(recording.id, step=step, backend_state=progress)
         else:
             store.fail(recording.id, str(error))
 
 
-def _recognise(order: Order, store: Store, recording: Recording) -> None:
+def _recognize(order: WorkerOrder, store: Store, recording: Recording) -> None:
     from speech_adapters.backends.realtime.recognizer import connect  # loads the SDK
 
-    request, access = recording.request, order.access()
+    request, access, options = recording.request, order.access(), order.options
     path = journal_path(recording)
-    narrator = Narrator.of(request, order.options.backfill_seconds, read_journal(path))
-    journal = Journal(path)
-    meter = _Meter(store, recording, narrator)
-    driver = Driver(
-        recording.audio_path,
-        request.audio,
-        order.downmix,
-        order.options,
-        lambda told: connect(request, access, order.options.pace, told),
-        narrator,
-        lambda event: _note(event, journal, meter),
-    )
-    meter.driver = driver
-    driver.grow(recording.audio_bytes or 0, ended=True)
-    try:
-        done = driver.run()
-    finally:
-        driver.release()
-        journal.close()
-    if done:
-        finish(store, recording, narrator)
+    normalizer = EventNormalizer.of(request, options.backfill_seconds, read_journal(path))
+    with Journal(path) as journal:
+
+        def emit(event: SessionEvent) -> None:
+            if isinstance(event, Recognized):
+                journal.add(event.utterance)
+            if not report(normalizer.reached):
+                feeder.close()
+
+        report = _progress_reporter(store, recording)
+        feeder = Feeder(
+            recording.audio_path,
+            request.audio,
+            order.downmix,
+            options,
+            partial(connect, request, access, options.pace),
+            normalizer,
+            emit,
+        )
+        feeder.grow(recording.audio_bytes or 0, ended=True)
+        try:
+            completed = feeder.run()
+        finally:
+            feeder.release()
+    if completed:
+        complete(store, recording.id, normalizer.emulated)
 
 
-def _note(event: SessionEvent, journal: Journal, meter: _Meter) -> None:
-    if isinstance(event, Recognized):
-        journal.add(event.utterance)
-    meter.look()
+def _progress_reporter(store: Store, recording: Recording) -> Callable[[int], bool]:
+    """Return a function that stores the position reached, in ticks, every few seconds.
 
+    It returns whether the work still has a purpose: the meeting may have been deleted.
+    """
+    length = max(recording.request.audio.ticks(recording.audio_bytes or 0), 1)
+    reported = -_REPORT_SECONDS
 
-def finish(store: Store, recording: Recording, narrator: Narrator) -> bool:
-    """Store the transcript of a recording that was recognised as a whole."""
-    request = recording.request
-    provenance = attrs.evolve(
-        origin(), emulated=narrator.emulated, notes=request.notes + recording.notes
-    )
-    path = journal_path(recording)
-    said = tuple(sorted(read_journal(path), key=lambda utterance: utterance.offset))
-    length = request.audio.ticks(recording.audio_bytes or 0)
-    stored = store.complete(
-        recording.id, Transcript(recording.meeting_id, said, length, provenance)
-    )
-    if stored:
-        with suppress(OSError):
-            for file in (recording.audio_path, path, log_path(recording)):
-                file.unlink(missing_ok=True)
-    return stored
+    def report(reached: int) -> bool:
+        nonlocal reported
+        # Results come many times a second, and each report waits for the disk.
+        if time.monotonic() - reported < _REPORT_SECONDS:
+            return True
+        reported = time.monotonic()
+        store.update(recording.id, progress=reached / length)
+        return not store.get(recording.id).state.final
 
-
-class _Meter:
-    """Reports progress every few seconds, and notices a deletion."""
-
-    def __init__(self, store: Store, recording: Recording, narrator: Narrator) -> None:
-        self.driver: Driver | None = None
-        self._store = store
-        self._id = recording.id
-        self._narrator = narrator
-        self._length = recording.request.audio.ticks(recording.audio_bytes or 0)
-        self._looked = 0.0
-
-    def look(self) -> None:
-        if time.monotonic() - self._looked < _REPORT_SECONDS:
-            return
-        self._looked = time.monotonic()
-        if self._store.get(self._id).state.final and self.driver is not None:
-            self.driver.close()
-        self._store.report(self._id, self._narrator.reached / max(self._length, 1))
+    return report
 
 
 if __name__ == "__main__":
@@ -172,7 +200,7 @@ if __name__ == "__main__":
     except BaseException:
         traceback.print_exc()
         code = 1
-    # What is worth keeping is on disk; the SDK would take ten seconds to let go of a
-    # service that does not answer.
+    # What is worth keeping is on disk; the SDK would need ten seconds to release a service
+    # that does not answer.
     sys.stderr.flush()
     os._exit(code)

@@ -2,17 +2,18 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import anyio
 import pytest
 from starlette.responses import JSONResponse
 
 from double.service import KEY, Fault, ServiceDouble
-from speech_adapters import Backend, MeetingRequest, Mode, PcmFormat, Transcript
+from speech_adapters import JobState, MeetingRequest, Mode, PcmFormat, Transcript, threads
 from speech_adapters.config import load_settings
-from speech_adapters.errors import ConfigurationError
-from speech_adapters.registry import create_backend, meeting_backend
+from speech_adapters.errors import ConfigurationError, MeetingNotFoundError
+from speech_adapters.meetings import MeetingService
+from speech_adapters.store import Recording, Store
 
 SOUND = b"\x01\x00" * 32_000  # two seconds of one channel
 
@@ -30,31 +31,27 @@ def properties(tmp_path: Path, storage: str, double: ServiceDouble) -> dict[str,
 
 
 def whole(properties: dict[str, str], pcm: PcmFormat) -> Transcript:
-    async def record(backend: Backend) -> None:
-        session = await backend.open_session(MeetingRequest("m", mode=Mode.STORED, audio=pcm))
+    async def record(meetings: MeetingService) -> None:
+        session = await meetings.open_session(MeetingRequest("m", mode=Mode.STORED, audio=pcm))
         await session.push(SOUND)
         await session.finish()
         await session.aclose()
 
-    async def fetch(backend: Backend) -> Transcript:
+    async def fetch(meetings: MeetingService) -> Transcript:
         with anyio.fail_after(30):
-            while not (await backend.status("m")).state.final:
+            while not (await meetings.status("m")).state.final:
                 pass
-        return await backend.transcript("m")
+        return await meetings.transcript("m")
 
-    settings = load_settings(properties)
-    run(lambda: create_backend(settings), record)
-    transcript: Transcript = run(lambda: meeting_backend(settings, "m"), fetch)
+    run(properties, record)
+    transcript: Transcript = run(properties, fetch)
     return transcript
 
 
-def run(make: Callable[[], Backend], work: Callable[[Backend], Awaitable[Any]]) -> Any:
+def run(properties: dict[str, str], work: Callable[[MeetingService], Awaitable[Any]]) -> Any:
     async def closing() -> Any:
-        backend = make()
-        try:
-            return await work(backend)
-        finally:
-            await backend.aclose()
+        async with MeetingService(load_settings(properties)) as meetings:
+            return await work(meetings)
 
     return anyio.run(closing)
 
@@ -72,7 +69,7 @@ def run(make: Callable[[], Backend], work: Callable[[Backend], Awaitable[Any]]) 
         ({"batch.channels": "split"}, 1, "fast"),
     ],
 )
-def test_who_transcribes(
+def test_which_backend_transcribes(
     properties: dict[str, str],
     double: ServiceDouble,
     changes: dict[str, str],
@@ -95,7 +92,7 @@ def test_who_transcribes(
         JSONResponse({"error": {"code": "AudioLengthLimitExceeded", "message": "long"}}, 400),
     ],
 )
-def test_what_fast_finds_too_large_goes_to_batch(
+def test_what_fast_refuses_as_too_large_is_assigned_to_batch(
     properties: dict[str, str], double: ServiceDouble, refusal: JSONResponse
 ) -> None:
     double.faults = [Fault(":transcribe", refusal)]
@@ -103,16 +100,18 @@ def test_what_fast_finds_too_large_goes_to_batch(
     assert len(double.submitted) == 1
 
 
-def test_audio_at_addresses_is_for_batch(properties: dict[str, str], double: ServiceDouble) -> None:
+def test_audio_at_addresses_is_assigned_to_batch(
+    properties: dict[str, str], double: ServiceDouble
+) -> None:
     address = "https://127.0.0.1/a.wav"
 
-    async def work(backend: Backend) -> None:
+    async def work(meetings: MeetingService) -> None:
         request = MeetingRequest("m", mode=Mode.STORED, addresses=(address,))
-        session = await backend.open_session(request)
+        session = await meetings.open_session(request)
         await session.finish()
         await session.aclose()
 
-    run(lambda: create_backend(load_settings(properties)), work)
+    run(properties, work)
     (job,) = double.jobs.values()
     assert job.body["contentUrls"] == [address]
 
@@ -120,4 +119,78 @@ def test_audio_at_addresses_is_for_batch(properties: dict[str, str], double: Ser
 def test_it_needs_what_both_need(properties: dict[str, str]) -> None:
     lacking = {**properties, "backends.batch.storage_connection_string": ""}
     with pytest.raises(ConfigurationError, match=r"backends.batch.storage_connection_string"):
-        create_backend(load_settings(lacking))
+        run(lacking, lambda meetings: threads.COMPUTE.run(meetings.backend))
+
+
+def test_the_service_goes_on_at_once_with_the_chosen_backend(
+    properties: dict[str, str], double: ServiceDouble
+) -> None:
+    async def work(meetings: MeetingService) -> Recording:
+        session = await meetings.open_session(MeetingRequest("m", mode=Mode.STORED))
+        assert (await meetings.store.run(Store.newest, "m")).backend == "auto"
+        await session.push(SOUND)
+        await session.finish()
+        await session.aclose()
+        return await meetings.store.run(Store.newest, "m")
+
+    recording = run(properties, work)
+    assert (recording.backend, recording.fallback) == ("fast", "batch")
+    assert recording.state is JobState.COMPLETED, "without a status query"
+
+
+def test_a_meeting_of_another_machine_is_queried_at_the_batch_service(
+    properties: dict[str, str], double: ServiceDouble, tmp_path: Path
+) -> None:
+    elsewhere = {**properties, "state_dir": str(tmp_path / "elsewhere")}
+    double.polls = 0
+    whole({**properties, "backends.auto.fast_minutes": "0"}, PcmFormat())
+
+    async def work(meetings: MeetingService) -> None:
+        assert (await meetings.status("m")).state is JobState.COMPLETED
+        assert (await meetings.resume("m")).state is JobState.COMPLETED
+        # Its audio was deleted with the result, which was read before.
+        assert (await meetings.transcript("m")).provenance.backend == "batch"
+        await meetings.delete("m")
+        with pytest.raises(MeetingNotFoundError, match="nor at the service"):
+            await meetings.status("m")
+
+    run(elsewhere, work)
+    assert double.jobs == {}
+
+
+def test_it_describes_both_backends(properties: dict[str, str]) -> None:
+    async def work(meetings: MeetingService) -> None:
+        backend = meetings.backend()
+        assert backend.name == "auto"
+        assert backend.provenance.version == (
+            "Azure fast transcription 2025-10-15 or Azure batch transcription 2025-10-15"
+        )
+        assert backend.capabilities == meetings.backend("batch").capabilities
+
+    run(properties, work)
+
+
+@pytest.mark.parametrize("name", ["fast", "batch"])
+def test_a_wrong_option_of_either_is_an_error_at_construction(
+    properties: dict[str, str], name: str
+) -> None:
+    wrong = {**properties, f"backends.{name}.max_speakers": "36"}
+
+    async def work(meetings: MeetingService) -> None:
+        with pytest.raises(ConfigurationError, match=f"option of backend '{name}'"):
+            meetings.backend()
+
+    run(wrong, work)
+
+
+def test_a_replaced_batch_backend_must_process_recordings(properties: dict[str, str]) -> None:
+    class Other:
+        """A backend that keeps its meetings by itself."""
+
+    async def work(meetings: MeetingService) -> None:
+        meetings._backends["batch"] = cast(Any, Other())
+        with pytest.raises(ConfigurationError, match="Other does not"):
+            meetings.backend()
+        del meetings._backends["batch"]
+
+    run(properties, work)

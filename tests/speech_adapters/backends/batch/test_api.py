@@ -44,7 +44,7 @@ def test_the_older_versions_shape() -> None:
 
 
 @pytest.mark.parametrize("version", ["2025-10-15", "v3.2"])
-def test_nobody_told_apart(version: str) -> None:
+def test_without_diarization_the_body_has_none(version: str) -> None:
     alone = Submission("m", "f", ("https://store/a.wav",), "en-US", None, False, 48)
     assert not {"diarization", "diarizationEnabled"} & set(Api(version).body(alone)["properties"])
 

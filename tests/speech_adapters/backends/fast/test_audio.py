@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from speech_adapters.audio import PcmFormat
-from speech_adapters.backends.fast.audio import MonoWav
+from speech_adapters.backends.fast.audio import MonoWav, mono_size
+from speech_adapters.errors import StoreError
 
 
 def spool(tmp_path: Path, size: int) -> Path:
@@ -34,12 +35,26 @@ def test_channels_are_mixed_down(tmp_path: Path) -> None:
         assert file.read()[44:] == b"\x03\x00" * 100
 
 
-def test_its_length_can_be_asked_for_before_it_is_read(tmp_path: Path) -> None:
-    with MonoWav(spool(tmp_path, 1_000), 1_000, PcmFormat(16_000, 2), "first") as file:
-        length = file.seek(0, io.SEEK_END)
-        assert file.read() == b""
-        assert file.seek(0) == file.tell() == 0
-        assert len(file.read()) == length == 544
-        with pytest.raises(io.UnsupportedOperation):
-            file.seek(5)
+def test_its_length_is_known_before_it_is_read(tmp_path: Path) -> None:
+    pcm = PcmFormat(16_000, 2)
+    with MonoWav(spool(tmp_path, 1_000), 1_000, pcm, "first") as file:
+        assert len(file.read()) == mono_size(1_000, pcm) == 544
     file.close()
+
+
+def test_a_missing_file_is_an_error_and_leaves_nothing_to_close(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="cannot be read: No such file"):
+        MonoWav(tmp_path / "missing.pcm", 100, PcmFormat(), "auto")
+    # Python closes an object that was never constructed completely.
+    MonoWav.__new__(MonoWav).close()
+
+
+@pytest.mark.parametrize("channels", [1, 2, 8])
+def test_the_header_states_the_length_of_the_mono_audio(tmp_path: Path, channels: int) -> None:
+    pcm = PcmFormat(16_000, channels)
+    audio = spool(tmp_path, 2 * channels * 50 + 1)
+    with MonoWav(audio, 2 * channels * 50 + 1, pcm, "auto") as file:
+        data = file.read()
+    assert len(data) == 44 + 100
+    assert int.from_bytes(data[4:8], "little") == 36 + 100, "the length of the RIFF chunk"
+    assert int.from_bytes(data[40:44], "little") == 100, "the length of the data chunk"

@@ -9,10 +9,18 @@ import pytest
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse
 
 from double.service import KEY, Fault, ServiceDouble
-from speech_adapters import Backend, JobState, MeetingRequest, Mode
+from speech_adapters import JobState, MeetingRequest, Mode, isolated
 from speech_adapters.config import load_settings
-from speech_adapters.errors import AuthenticationError, MeetingFailedError, UnavailableError
-from speech_adapters.registry import create_backend
+from speech_adapters.errors import (
+    AuthenticationError,
+    MeetingFailedError,
+    MeetingNotFoundError,
+    StoreError,
+    UnavailableError,
+)
+from speech_adapters.meetings import MeetingService
+from speech_adapters.recording.backend import RecordingBackend
+from speech_adapters.store import Recording, Store
 
 SOUND = b"\x01\x00" * 16_000
 SEND = r"POST .*:transcribe"
@@ -20,7 +28,7 @@ SEND = r"POST .*:transcribe"
 
 @pytest.fixture
 def use(double: ServiceDouble, tmp_path: Path) -> Callable[..., Any]:
-    def run(work: Callable[[Backend], Awaitable[Any]], key: str = KEY) -> Any:
+    def run(work: Callable[[MeetingService], Awaitable[Any]], key: str = KEY) -> Any:
         properties = {
             "backend": "fast",
             "state_dir": str(tmp_path / "state"),
@@ -30,19 +38,16 @@ def use(double: ServiceDouble, tmp_path: Path) -> Callable[..., Any]:
         }
 
         async def closing() -> Any:
-            backend = create_backend(load_settings(properties))
-            try:
-                return await work(backend)
-            finally:
-                await backend.aclose()
+            async with MeetingService(load_settings(properties)) as meetings:
+                return await work(meetings)
 
         return anyio.run(closing)
 
     return run
 
 
-async def record(backend: Backend, **asked: Any) -> None:
-    session = await backend.open_session(MeetingRequest("m", mode=Mode.STORED, **asked))
+async def record(meetings: MeetingService, **asked: Any) -> None:
+    session = await meetings.open_session(MeetingRequest("m", mode=Mode.STORED, **asked))
     try:
         await session.push(SOUND)
         await session.finish()
@@ -51,9 +56,9 @@ async def record(backend: Backend, **asked: Any) -> None:
 
 
 def test_diarization_is_really_switched_on(use: Callable[..., Any], double: ServiceDouble) -> None:
-    async def work(backend: Backend) -> Any:
-        await record(backend, max_speakers=4, language="de-DE")
-        return await backend.transcript("m")
+    async def work(meetings: MeetingService) -> Any:
+        await record(meetings, max_speakers=4, language="de-DE")
+        return await meetings.transcript("m")
 
     (said,) = use(work).utterances
     assert said.speaker == 0
@@ -62,10 +67,10 @@ def test_diarization_is_really_switched_on(use: Callable[..., Any], double: Serv
     ]
 
 
-def test_nobody_is_told_apart_where_nobody_asked(
+def test_diarization_is_off_if_it_is_not_requested(
     use: Callable[..., Any], double: ServiceDouble
 ) -> None:
-    use(lambda backend: record(backend, differentiate_speakers=False))
+    use(lambda meetings: record(meetings, differentiate_speakers=False))
     assert double.definitions == [{"locales": ["en-US"]}]
 
 
@@ -75,38 +80,38 @@ def test_a_second_attempt_sends_the_audio_whole(
 ) -> None:
     double.faults = [Fault(SEND, PlainTextResponse("busy", 503), times)]
 
-    async def work(backend: Backend) -> Any:
-        await record(backend)
-        return await backend.transcript("m")
+    async def work(meetings: MeetingService) -> Any:
+        await record(meetings)
+        return await meetings.transcript("m")
 
     assert use(work).utterances[0].text == "A double heard 1.000 seconds."
     assert double.heard_seconds == 1.0
 
 
-def test_what_may_pass_keeps_the_meeting_for_later(
+def test_an_error_that_may_pass_keeps_the_meeting_for_later(
     use: Callable[..., Any], double: ServiceDouble
 ) -> None:
     double.faults = [Fault(SEND, PlainTextResponse("busy", 503), times=5)]
 
-    async def work(backend: Backend) -> JobState:
+    async def work(meetings: MeetingService) -> JobState:
         with pytest.raises(UnavailableError, match="Nothing is lost"):
-            await record(backend)
-        return (await backend.status("m")).state
+            await record(meetings)
+        return (await meetings.status("m")).state
 
     assert use(work) is JobState.COMPLETED
 
 
-def test_what_will_not_pass_fails_the_meeting_with_the_services_words(
+def test_a_refusal_fails_the_meeting_with_the_services_words(
     use: Callable[..., Any], double: ServiceDouble
 ) -> None:
     words = {"code": "InvalidLocale", "message": "The specified locale is not supported."}
     body = {"code": "InvalidArgument", "message": "outer", "innerError": words}
     double.faults = [Fault(SEND, JSONResponse(body, 400))]
 
-    async def work(backend: Backend) -> None:
-        await record(backend)
+    async def work(meetings: MeetingService) -> None:
+        await record(meetings)
         with pytest.raises(MeetingFailedError, match=r"400 InvalidLocale\): The specified locale"):
-            await backend.transcript("m")
+            await meetings.transcript("m")
 
     use(work)
 
@@ -115,15 +120,143 @@ def test_a_wrong_key_keeps_the_audio(use: Callable[..., Any], double: ServiceDou
     with pytest.raises(AuthenticationError):
         use(record, key="wrong")
 
-    async def later(backend: Backend) -> JobState:
-        return (await backend.status("m")).state
+    async def later(meetings: MeetingService) -> JobState:
+        return (await meetings.status("m")).state
 
     assert use(later) is JobState.COMPLETED
 
 
-def test_an_answer_that_is_no_result_is_told(
+def test_an_answer_that_is_no_result_is_an_error(
     use: Callable[..., Any], double: ServiceDouble
 ) -> None:
     double.faults = [Fault(SEND, HTMLResponse("<html>"))]
     with pytest.raises(Exception, match="is no transcription result"):
         use(record)
+
+
+def test_a_refusal_for_size_without_a_fallback_is_final(
+    use: Callable[..., Any], double: ServiceDouble
+) -> None:
+    double.faults = [Fault(SEND, JSONResponse({"code": "TooLarge", "message": "large"}, 413))]
+
+    async def work(meetings: MeetingService) -> None:
+        await record(meetings)
+        status = await meetings.status("m")
+        assert status.state is JobState.FAILED
+        assert "413 TooLarge): large" in status.reason
+        assert (await meetings.store.run(Store.newest, "m")).backend == "fast"
+
+    use(work)
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "assigned"),
+    [(413, "", True), (400, "AudioLengthLimitExceeded", True), (400, "InvalidLocale", False)],
+)
+def test_only_a_refusal_for_size_or_length_is_assigned_to_the_fallback(
+    use: Callable[..., Any], double: ServiceDouble, status: int, code: str, assigned: bool
+) -> None:
+    double.faults = [Fault(SEND, JSONResponse({"code": code, "message": "no"}, status))]
+
+    async def work(meetings: MeetingService) -> Recording:
+        recording = await recorded(meetings, fallback="other")
+        await process(meetings, recording)
+        return await meetings.store.run(Store.get, recording.id)
+
+    after = use(work)
+    if assigned:
+        assert (after.backend, after.fallback) == ("other", "")
+        assert after.state is JobState.PROCESSING
+        assert after.audio_path.exists()
+    else:
+        assert (after.backend, after.state) == ("fast", JobState.FAILED)
+
+
+def test_a_large_answer_is_stored_by_a_child_process(
+    use: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(isolated, "LARGE_BYTES", 0)
+    # Only in this process: the child must not need it.
+    monkeypatch.setattr("speech_adapters.backends.fast.backend.read_transcript", None)
+
+    async def work(meetings: MeetingService) -> Any:
+        await record(meetings, notes=("A note.",))
+        return await meetings.transcript("m")
+
+    transcript = use(work)
+    assert [u.text for u in transcript.utterances] == ["A double heard 1.000 seconds."]
+    assert transcript.provenance.notes == ("A note.",)
+
+
+def test_the_audio_is_removed_once_the_transcript_is_stored(use: Callable[..., Any]) -> None:
+    async def work(meetings: MeetingService) -> Recording:
+        await record(meetings)
+        return await meetings.store.run(Store.newest, "m")
+
+    recording = use(work)
+    assert recording.state is JobState.COMPLETED
+    assert not recording.audio_path.exists()
+
+
+def test_a_meeting_deleted_while_it_is_sent_stays_deleted(
+    use: Callable[..., Any], double: ServiceDouble
+) -> None:
+    async def work(meetings: MeetingService) -> Recording:
+        recording = await recorded(meetings)
+        backend = meetings.backend()
+        assert isinstance(backend, RecordingBackend)
+        path = recording.audio_path
+        content = path.read_bytes()
+        await meetings.store.run(Store.delete, recording.id)
+        # As on systems where an open file is still readable after its removal.
+        path.write_bytes(content)
+        await backend.process(recording)
+        return await meetings.store.run(Store.get, recording.id)
+
+    recording = use(work)
+    assert recording.state is JobState.DELETED
+    assert len(double.definitions) == 1
+
+
+def test_lost_audio_is_an_error_and_not_a_request(
+    use: Callable[..., Any], double: ServiceDouble
+) -> None:
+    async def work(meetings: MeetingService) -> None:
+        recording = await recorded(meetings)
+        recording.audio_path.unlink()
+        with pytest.raises(StoreError, match="cannot be read: No such file"):
+            await process(meetings, recording)
+
+    use(work)
+    assert double.definitions == []
+
+
+def test_it_describes_the_service(use: Callable[..., Any]) -> None:
+    async def work(meetings: MeetingService) -> None:
+        backend = meetings.backend()
+        assert backend.name == "fast"
+        assert backend.provenance.version == "Azure fast transcription 2025-10-15"
+        assert backend.capabilities.stored
+        assert not backend.capabilities.live
+        assert backend.capabilities.most_speakers == 35
+        # Nothing is kept at the service.
+        with pytest.raises(MeetingNotFoundError):
+            await backend.delete("m")
+
+    use(work)
+
+
+async def recorded(meetings: MeetingService, fallback: str = "") -> Recording:
+    """Return a recording whose audio has ended, before it is processed."""
+    store = meetings.store
+    recording = await store.run(Store.create, MeetingRequest("m", mode=Mode.STORED), "fast")
+    recording.audio_path.write_bytes(SOUND)
+    await store.run(Store.close_audio, recording.id, len(SOUND))
+    await store.run(Store.assign, recording.id, "fast", fallback=fallback)
+    return await store.run(Store.get, recording.id)
+
+
+async def process(meetings: MeetingService, recording: Recording) -> None:
+    backend = meetings.backend()
+    assert isinstance(backend, RecordingBackend)
+    await backend.process(recording)

@@ -2,30 +2,33 @@ from __future__ import annotations
 
 import importlib
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from speech_adapters.audio import WavFile
 from speech_adapters.backends.local.engine import Engine
 from speech_adapters.backends.local.options import LocalOptions
-from speech_adapters.backends.local.utterances import Line
-from speech_adapters.errors import ConfigurationError
+from speech_adapters.backends.local.utterances import EngineLine
+from speech_adapters.errors import BackendError, ConfigurationError
 
 pytestmark = pytest.mark.engine
 
 
-def heard(path: Path, diarize: bool) -> dict[int, Line]:
-    lines: dict[int, Line] = {}
+def transcribe(path: Path, diarize: bool) -> dict[int, EngineLine]:
+    lines: dict[int, EngineLine] = {}
     with WavFile(path) as file, Engine(LocalOptions(), file.pcm.sample_rate, diarize) as engine:
         while block := file.read(file.pcm.sample_rate // 10):
-            lines.update((line.id, line) for line in engine.feed(block))
+            lines.update((line.id, line) for line in engine.add_audio(block))
         lines.update((line.id, line) for line in engine.finish())
     return lines
 
 
 def test_speech_becomes_lines_with_their_speakers(shipped_recordings: Path) -> None:
-    lines = heard(shipped_recordings / "clone-test.wav", diarize=True)
+    lines = transcribe(shipped_recordings / "clone-test.wav", diarize=True)
     text = " ".join(line.text for line in lines.values())
     assert "America" in text
     assert all(line.complete for line in lines.values())
@@ -33,7 +36,7 @@ def test_speech_becomes_lines_with_their_speakers(shipped_recordings: Path) -> N
 
 
 def test_without_diarization_there_are_no_speakers(shipped_recordings: Path) -> None:
-    lines = heard(shipped_recordings / "clone-test.wav", diarize=False)
+    lines = transcribe(shipped_recordings / "clone-test.wav", diarize=False)
     assert lines
     assert not any(line.spans for line in lines.values())
 
@@ -51,3 +54,71 @@ def test_a_folder_without_a_model_is_named(tmp_path: Path) -> None:
 def test_an_unknown_architecture_is_answered_with_the_known_ones() -> None:
     with pytest.raises(ConfigurationError, match=r"'huge'.*one of tiny, base"):
         Engine(LocalOptions(model_arch="huge"), 16_000, diarize=False)
+
+
+@pytest.fixture(scope="module")
+def loaded() -> Iterator[Engine]:
+    with Engine(LocalOptions(), 16_000, diarize=False) as engine:
+        yield engine
+
+
+def test_errors_of_the_engine_are_errors_of_the_backend(
+    loaded: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loaded._transcriber, "_handle", 99)  # the engine has no such instance
+    with pytest.raises(BackendError, match="The speech engine failed"):
+        loaded.add_audio(bytes(3200))
+    with pytest.raises(BackendError, match="The speech engine failed"):
+        loaded.finish()
+
+
+def test_an_error_that_the_engine_only_reports_is_raised(
+    loaded: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: int) -> None:
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(loaded._stream, "update_transcription", fail)
+    with pytest.raises(BackendError, match="failed at the end: out of memory"):
+        loaded.finish()
+
+
+def raw(number: int, start: float, **changes: Any) -> SimpleNamespace:
+    flags = dict.fromkeys(("is_new", "is_updated", "has_text_changed", "have_speakers_changed"), 0)
+    line = {
+        "id": number,
+        "text": None,
+        "start_time": start,
+        "duration": 1.0,
+        "is_complete": 1,
+        "speaker_span_count": 0,
+        **flags,
+    }
+    return SimpleNamespace(**{**line, **changes})
+
+
+def test_only_lines_that_changed_are_returned(loaded: Engine) -> None:
+    lines = loaded._transcriber
+    lines._read([raw(1, 0.0, is_new=1), raw(2, 1.0), raw(3, 2.0, have_speakers_changed=1)])
+    assert [line.id for line in lines.pop_changed()] == [1, 3]
+    assert lines.pop_changed() == []
+
+
+def test_lines_are_read_until_their_speakers_are_final(
+    loaded: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = loaded._transcriber
+    monkeypatch.setattr(lines, "_first", 0)
+    lines._read([raw(1, 0.0), raw(2, 1.0, is_complete=0), raw(3, 3.0), raw(4, 200.0)])
+    assert lines._first == 1  # the second is still in progress
+    lines._read([raw(2, 1.0), raw(3, 48.9), raw(4, 200.0)])
+    assert lines._first == 3
+    lines._read([raw(4, 200.0)])
+    assert lines._first == 3
+    lines._read([])
+    assert lines._first == 3
+
+
+def test_an_update_without_a_transcript_changes_nothing(loaded: Engine) -> None:
+    assert loaded._transcriber._parse_transcript(None).lines == []
+    assert loaded._transcriber.pop_changed() == []

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from speech_adapters.backends.local.options import local_options, model_folder, origin
+from speech_adapters.backends.local.options import local_options, model_folder, provenance
 from speech_adapters.config import load_settings
 from speech_adapters.errors import ConfigurationError
 
@@ -37,17 +37,17 @@ def test_a_wrong_option_is_named(name: str, value: str, complaint: str) -> None:
 
 
 def test_the_origin_names_engine_and_version() -> None:
-    assert origin().version.startswith("moonshine-voice 0.1.0")
+    assert provenance().version.startswith("moonshine-voice 0.1.0")
 
 
-def test_without_the_extra_the_error_says_how_to_get_it() -> None:
+def test_without_the_extra_the_error_names_the_package_to_install() -> None:
     code = """
 import importlib.util as util
 found = util.find_spec
 util.find_spec = lambda name, package=None: None if name == "moonshine_voice" else found(name)
 from speech_adapters.config import load_settings
-from speech_adapters.registry import create_backend
-create_backend(load_settings())
+from speech_adapters.meetings import MeetingService
+MeetingService(load_settings()).backend()
 """
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False

@@ -6,17 +6,19 @@ from pathlib import Path
 import pytest
 
 from speech_adapters.audio import PcmFormat
-from speech_adapters.backends.local.reader import Feed
+from speech_adapters.backends.local.reader import BlockReader
 from speech_adapters.recording.spool import SpoolReader, SpoolWriter
 
 MONO = PcmFormat(16_000, 1)
 BLOCK = 3200
 
 
-def read(path: Path, pcm: PcmFormat, wait: Callable[[int], int | None]) -> tuple[list[bytes], Feed]:
+def read(
+    path: Path, pcm: PcmFormat, wait: Callable[[int], int | None]
+) -> tuple[list[bytes], BlockReader]:
     with SpoolReader(path) as spool:
-        feed = Feed(spool, pcm, "auto", wait)
-        return list(feed), feed
+        reader = BlockReader(spool, pcm, "auto", wait)
+        return list(reader), reader
 
 
 @pytest.mark.parametrize("size", [0, 2, BLOCK - 2, BLOCK, BLOCK + 2, 10 * BLOCK, 10 * BLOCK + 2])
@@ -24,9 +26,9 @@ def test_a_whole_file_comes_in_blocks_to_its_last_sample(tmp_path: Path, size: i
     path = tmp_path / "a.pcm"
     path.write_bytes(bytes(range(256)) * 200)
     sound = path.read_bytes()[:size]
-    blocks, feed = read(path, MONO, lambda _: size)
+    blocks, reader = read(path, MONO, lambda _: size)
     assert b"".join(blocks)[:size] == sound
-    assert feed.seconds == pytest.approx(len(b"".join(blocks)) / 32_000)
+    assert reader.seconds == pytest.approx(len(b"".join(blocks)) / 32_000)
     if size <= len(path.read_bytes()):
         assert max(map(len, blocks), default=0) <= BLOCK
 
@@ -56,7 +58,7 @@ def test_channels_are_mixed_down_and_half_a_frame_at_the_end_is_dropped(tmp_path
     assert b"".join(blocks) == b"\x03\x00" * 10
 
 
-def test_a_file_shorter_than_announced_gives_what_is_there(tmp_path: Path) -> None:
+def test_a_file_shorter_than_announced_is_read_to_its_end(tmp_path: Path) -> None:
     path = tmp_path / "a.pcm"
     path.write_bytes(b"\x01\x00" * 100)
     blocks, _ = read(path, MONO, lambda _: 100_000)

@@ -5,17 +5,25 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 
 from speech_adapters.audio import PcmFormat
-from speech_adapters.backends.local.job import Job
+from speech_adapters.backends.local.job import TranscriptionJob
 from speech_adapters.backends.local.options import LocalOptions
-from speech_adapters.backends.local.protocol import Done, Failed, decode
-from speech_adapters.contract import Recognized
+from speech_adapters.backends.local.protocol import Failed, Finished, decode
+from speech_adapters.contract import (
+    JobState,
+    Mode,
+    Progress,
+    Recognized,
+    SpeechEnded,
+    SpeechStarted,
+)
+from speech_adapters.recording.workers import log_path
+from speech_adapters.store.recovery import CUT_SHORT, is_locked
 
-pytestmark = pytest.mark.engine
-
-# Ends the process when it looks up a host or sends anything.  (A package of the
+# Ends the process when it resolves a host or sends anything.  (A package of the
 # engine's binds a socket to this machine's own address, to see whether it has IPv6.)
 GUARDED = """
 import sys
@@ -31,11 +39,13 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
-def job(audio: Path, **options: Any) -> Job:
-    return Job(audio, PcmFormat(), LocalOptions(**options), "auto", "en-US", True, "m", live=True)
+def job(audio: Path, **options: Any) -> TranscriptionJob:
+    return TranscriptionJob(
+        audio, PcmFormat(), LocalOptions(**options), "auto", "en-US", True, "m", live=True
+    )
 
 
-def work(job: Job, program: list[str]) -> list[object]:
+def work(job: TranscriptionJob, program: list[str]) -> list[object]:
     size = job.audio.stat().st_size
     done = subprocess.run(
         [sys.executable, *program, job.dump()],
@@ -48,19 +58,149 @@ def work(job: Job, program: list[str]) -> list[object]:
     return [decode(line) for line in done.stdout.splitlines()]
 
 
+@pytest.mark.engine
 def test_the_network_is_never_touched(shipped_recordings: Path, tmp_path: Path) -> None:
     audio = tmp_path / "a.pcm"
     audio.write_bytes((shipped_recordings / "beckett.wav").read_bytes()[44 : 44 + 128_000])
-    said = work(job(audio), ["-c", GUARDED])
-    assert isinstance(said[-1], Done), said[-1]
-    assert any(isinstance(item, Recognized) for item in said)
+    messages = work(job(audio), ["-c", GUARDED])
+    assert isinstance(messages[-1], Finished), messages[-1]
+    assert any(isinstance(item, Recognized) for item in messages)
 
 
-def test_what_goes_wrong_is_said_in_a_line(tmp_path: Path) -> None:
+@pytest.mark.engine
+def test_an_error_is_sent_as_a_message(tmp_path: Path) -> None:
     audio = tmp_path / "a.pcm"
     audio.write_bytes(bytes(3200))
-    (said,) = work(
+    (message,) = work(
         job(audio, model_path=tmp_path), ["-P", "-m", "speech_adapters.backends.local.worker"]
     )
-    assert isinstance(said, Failed)
-    assert "cannot be loaded" in said.reason
+    assert isinstance(message, Failed)
+    assert "cannot be loaded" in message.reason
+
+
+SECOND = 32_000
+
+
+def test_a_live_meeting_sends_its_events_and_leaves_no_audio(
+    in_process: Any, tmp_path: Path
+) -> None:
+    audio = tmp_path / "live.pcm"
+    audio.write_bytes(bytes(int(2.5 * SECOND)))
+    in_process.on_audio(lambda _: audio.exists() and pytest.fail("the audio has a name"))
+    status, messages = in_process.run(
+        in_process.live_job(audio), f"more\nend {int(2.5 * SECOND)}\n"
+    )
+    assert status == 0
+    assert isinstance(messages[-1], Finished)
+    assert [m.offset for m in messages if isinstance(m, Progress)] == [10_000_000, 20_000_000]
+    assert [m.offset for m in messages if isinstance(m, SpeechStarted)] == [0]
+    final = [m.utterance for m in messages if isinstance(m, Recognized)]
+    assert [u.text for u in final] == ["Second 0.", "Second 1.", "Second 2."]
+    assert messages[-2] == SpeechEnded(final[-1].end)
+
+
+def test_without_diarization_utterances_have_no_speaker_and_do_not_wait_for_one(
+    in_process: Any, tmp_path: Path
+) -> None:
+    audio = tmp_path / "live.pcm"
+    audio.write_bytes(bytes(int(1.5 * SECOND)))
+    alone = attrs.evolve(in_process.live_job(audio), diarize=False)
+    _, messages = in_process.run(alone, f"end {int(1.5 * SECOND)}\n")
+    kinds = [type(m).__name__ for m in messages]
+    assert kinds == [
+        "SpeechStarted",
+        "Recognized",
+        "Progress",
+        "NeedAudio",
+        "Recognized",
+        "SpeechEnded",
+        "Finished",
+    ]
+    assert {m.utterance.speaker for m in messages if isinstance(m, Recognized)} == {None}
+
+
+def test_silence_has_no_speech_that_ends(in_process: Any, tmp_path: Path) -> None:
+    audio = tmp_path / "live.pcm"
+    audio.write_bytes(bytes(SECOND // 4))
+    _, messages = in_process.run(in_process.live_job(audio), f"end {SECOND // 4}\n")
+    assert [type(m).__name__ for m in messages] == ["NeedAudio", "Finished"]
+
+
+def test_a_live_meeting_ends_with_its_session(in_process: Any, tmp_path: Path) -> None:
+    audio = tmp_path / "live.pcm"
+    audio.write_bytes(bytes(SECOND))
+    status, messages = in_process.run(in_process.live_job(audio))
+    assert status == 0
+    assert not any(isinstance(m, Finished | Failed) for m in messages)
+
+
+def test_an_error_is_the_last_message(in_process: Any, tmp_path: Path) -> None:
+    audio = tmp_path / "live.pcm"
+    audio.write_bytes(bytes(SECOND))
+    failed = Failed("The speech engine failed as the test ordered.")
+    assert in_process.run(in_process.live_job(audio, "fail"), "more\n") == (1, [failed])
+
+
+def test_a_live_and_stored_meeting_has_the_same_utterances_in_both(in_process: Any) -> None:
+    recording = in_process.recording(Mode.BOTH, 2.0, ended=False)
+
+    def on_audio(_: int) -> None:
+        assert is_locked(in_process.store, recording)
+        in_process.store.close_audio(recording.id, 2 * SECOND)  # as the session does
+
+    in_process.on_audio(on_audio)
+    status, messages = in_process.run(in_process.job(recording), f"end {2 * SECOND}\n")
+    assert status == 0
+    assert isinstance(messages[-1], Finished)
+    transcript = in_process.store.transcript(recording.id)
+    final = tuple(m.utterance for m in messages if isinstance(m, Recognized))
+    assert final == transcript.utterances
+    assert len(final) == 2
+    assert transcript.provenance.notes == ("The audio is mono.",)
+    assert in_process.store.get(recording.id).attempts == 1
+    assert not is_locked(in_process.store, recording)
+
+
+def test_when_the_program_dies_the_worker_ends_the_recording(in_process: Any) -> None:
+    recording = in_process.recording(Mode.BOTH, 2.0, ended=False)
+    in_process.run(in_process.job(recording))
+    found = in_process.store.get(recording.id)
+    assert (found.state, found.audio_bytes) == (JobState.COMPLETED, 2 * SECOND)
+    transcript = in_process.store.transcript(recording.id)
+    assert transcript.provenance.notes == ("The audio is mono.", CUT_SHORT)
+    assert len(transcript.utterances) == 2
+
+
+def test_a_meeting_deleted_after_the_death_of_its_program_stays_deleted(
+    in_process: Any,
+) -> None:
+    recording = in_process.recording(Mode.BOTH, 2.0, ended=False)
+    in_process.on_audio(lambda block: block == 3 and in_process.store.delete(recording.id))
+    in_process.run(in_process.job(recording))
+    assert in_process.store.get(recording.id).state is JobState.DELETED
+    assert in_process.store.due_cleanups(1e12) == []
+    assert not log_path(recording).exists()
+
+
+def test_an_error_in_a_live_and_stored_meeting_leaves_it_to_be_processed(
+    in_process: Any,
+) -> None:
+    recording = in_process.recording(Mode.BOTH, 2.0)
+    status, messages = in_process.run(in_process.job(recording, "fail"), f"end {2 * SECOND}\n")
+    assert status == 1
+    assert messages == [Failed("The speech engine failed as the test ordered.")]
+    assert in_process.store.get(recording.id).state is JobState.PROCESSING
+    assert not is_locked(in_process.store, recording)
+
+
+def test_a_live_meeting_that_another_worker_processes_only_sends_events(
+    in_process: Any,
+) -> None:
+    recording = in_process.recording(Mode.BOTH, 1.0)
+    with in_process.store.lock_recording(recording.id):
+        status, messages = in_process.run(in_process.job(recording), f"end {SECOND}\n")
+    assert status == 0
+    assert isinstance(messages[-1], Finished)
+    assert any(isinstance(m, Recognized) for m in messages)
+    found = in_process.store.get(recording.id)
+    assert (found.state, found.attempts) == (JobState.PROCESSING, 0)

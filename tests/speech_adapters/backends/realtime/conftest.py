@@ -16,7 +16,7 @@ from speech_compat.testing.loopback import LoopbackService, Script
 
 @pytest.fixture
 def play() -> Iterator[Callable[[Script], tuple[LoopbackService, str]]]:
-    """Serve a script; gives the service and its address."""
+    """Return a function that serves a script; it returns the service and its address."""
     if why_not():
         pytest.skip(why_not())
     with ExitStack() as stack:
@@ -30,7 +30,7 @@ def play() -> Iterator[Callable[[Script], tuple[LoopbackService, str]]]:
 
 @pytest.fixture
 def configure(tmp_path: Path) -> Callable[..., Settings]:
-    """Give settings for an address; keywords change options of the backend."""
+    """Return a function that makes settings for an address; keywords change options."""
 
     def make(url: str, **options: Any) -> Settings:
         given = {"endpoint": url, "key": "any", "pace": "100", "retry_seconds": "0", **options}

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from speech_adapters.backends.realtime.messages import Final, Guess, SpeechEdge
-from speech_adapters.backends.realtime.normalizer import Narrator
+from speech_adapters.backends.realtime.messages import FinalResult, PartialResult, SpeechBoundary
+from speech_adapters.backends.realtime.normalizer import EventNormalizer
 from speech_adapters.contract import (
     Hypothesis,
     Progress,
@@ -15,13 +15,18 @@ from speech_adapters.transcript import Utterance, Word
 SECOND = 10_000_000
 
 
-def final(text: str, at: float, label: str = "Guest-1", seconds: float = 0.5) -> Final:
-    return Final(text, round(at * SECOND), round(seconds * SECOND), label)
+def final(text: str, at: float, label: str = "Guest-1", seconds: float = 0.5) -> FinalResult:
+    return FinalResult(text, round(at * SECOND), round(seconds * SECOND), label)
 
 
-def told(narrator: Narrator, *said: Final | Guess | SpeechEdge) -> list[SessionEvent]:
+def told(
+    normalizer: EventNormalizer, *said: FinalResult | PartialResult | SpeechBoundary
+) -> list[SessionEvent]:
     return [
-        event for one in said for event in narrator.hear(one) if not isinstance(event, Progress)
+        event
+        for one in said
+        for event in normalizer.process(one)
+        if not isinstance(event, Progress)
     ]
 
 
@@ -33,13 +38,16 @@ def lines(events: list[SessionEvent]) -> list[tuple[str, int | None, bool]]:
     ]
 
 
-def narrator(backfill: float = 2.0, *, apart: bool = True) -> Narrator:
-    return Narrator("m", "en-US", backfill=round(backfill * SECOND), apart=apart)
+def create(backfill: float = 2.0, *, separate: bool = True) -> EventNormalizer:
+    return EventNormalizer("m", "en-US", backfill=round(backfill * SECOND), separate=separate)
 
 
 def test_hypotheses_and_the_final_share_an_id_and_the_next_has_another() -> None:
     first, second, third = told(
-        narrator(), Guess("a", 0, 5, "Guest-2"), final("ab", 0, "Guest-2"), final("c", 1, "Guest-2")
+        create(),
+        PartialResult("a", 0, 5, "Guest-2"),
+        final("ab", 0, "Guest-2"),
+        final("c", 1, "Guest-2"),
     )
     assert isinstance(first, Hypothesis)
     assert isinstance(second, Recognized)
@@ -49,9 +57,9 @@ def test_hypotheses_and_the_final_share_an_id_and_the_next_has_another() -> None
     assert len(first.utterance.id) == 32
 
 
-def test_early_unknown_speakers_are_the_new_one_who_goes_on() -> None:
+def test_unknown_speakers_are_the_new_one_right_after_them() -> None:
     events = told(
-        narrator(), final("a", 0, "Unknown"), final("b", 1, "Unknown"), final("c", 2, "Guest-1")
+        create(), final("a", 0, "Unknown"), final("b", 1, "Unknown"), final("c", 2, "Guest-1")
     )
     assert lines(events) == [
         ("a", None, False),
@@ -64,82 +72,115 @@ def test_early_unknown_speakers_are_the_new_one_who_goes_on() -> None:
     assert ids[0] == ids[2] != ids[1] == ids[3]
 
 
-def test_a_speaker_known_before_would_have_been_known() -> None:
+def test_a_speaker_identified_before_is_not_assigned_to_an_unknown_one() -> None:
     events = told(
-        narrator(), final("a", 0, "Guest-1"), final("b", 1, "Unknown"), final("c", 2, "Guest-1")
+        create(), final("a", 0, "Guest-1"), final("b", 1, "Unknown"), final("c", 2, "Guest-1")
     )
     assert not [line for line in lines(events) if line[2]]
 
 
-def test_after_a_pause_nobody_is_guessed() -> None:
-    events = told(narrator(), final("a", 0, "Unknown"), final("b", 4, "Guest-1"))
+def test_after_a_pause_no_speaker_is_assigned() -> None:
+    events = told(create(), final("a", 0, "Unknown"), final("b", 4, "Guest-1"))
     assert lines(events) == [("a", None, False), ("b", 0, False)]
 
 
-def test_nobody_is_guessed_where_that_is_switched_off() -> None:
-    events = told(narrator(0), final("a", 0, "Unknown"), final("b", 0.6, "Guest-1"))
+def test_no_speaker_is_assigned_if_that_is_switched_off() -> None:
+    events = told(create(0), final("a", 0, "Unknown"), final("b", 0.6, "Guest-1"))
     assert len(lines(events)) == 2
 
 
-def test_nobody_is_told_apart_where_nobody_asked() -> None:
-    assert lines(told(narrator(apart=False), final("a", 0, "Guest-3"))) == [("a", None, False)]
+def test_speakers_are_not_separated_unless_requested() -> None:
+    assert lines(told(create(separate=False), final("a", 0, "Guest-3"))) == [("a", None, False)]
 
 
-def test_what_was_estimated_is_said() -> None:
-    teller = narrator()
-    teller.begin(0)
-    assert not teller.emulated
-    told(teller, final("a", 0, "Unknown"), final("b", 1))
-    teller.begin(5)
-    filled, anew = teller.emulated
+def test_estimates_are_listed() -> None:
+    normalizer = create()
+    normalizer.begin(0)
+    assert not normalizer.emulated
+    told(normalizer, final("a", 0, "Unknown"), final("b", 1))
+    normalizer.begin(5)
+    filled, anew = normalizer.emulated
     assert "did not know who spoke 1 time(s)" in filled
     assert "made anew 1 time(s)" in anew
 
 
-def test_a_label_of_no_known_form_is_numbered_by_its_appearance() -> None:
-    events = told(narrator(), final("a", 0, "Anna"), final("b", 1, "Bert"), final("c", 2, "Anna"))
+def test_a_label_of_another_form_is_numbered_by_its_appearance() -> None:
+    events = told(create(), final("a", 0, "Anna"), final("b", 1, "Bert"), final("c", 2, "Anna"))
     assert [speaker for _, speaker, _ in lines(events)] == [0, 1, 0]
 
 
-def test_another_recogniser_has_offsets_and_speakers_of_its_own() -> None:
-    teller = narrator()
-    teller.begin(0)
-    told(teller, final("a", 0, "Guest-1"), final("b", 1, "Guest-2"))
-    teller.begin(2 * SECOND)
-    word = Final("c", SECOND, 5, "Guest-1", words=(Word("c", SECOND, 5),))
-    (event,) = told(teller, word)
+def test_another_recognizer_has_its_own_offsets_and_speakers() -> None:
+    normalizer = create()
+    normalizer.begin(0)
+    told(normalizer, final("a", 0, "Guest-1"), final("b", 1, "Guest-2"))
+    normalizer.begin(2 * SECOND)
+    word = FinalResult("c", SECOND, 5, "Guest-1", words=(Word("c", SECOND, 5),))
+    (event,) = told(normalizer, word)
     assert isinstance(event, Recognized)
     assert (event.utterance.offset, event.utterance.speaker) == (3 * SECOND, 2)
     assert event.utterance.words[0].offset == 3 * SECOND
-    assert teller.reached == 3 * SECOND + 5
+    assert normalizer.reached == 3 * SECOND + 5
 
 
-def test_what_comes_twice_is_told_once_but_crosstalk_is_told() -> None:
-    teller = narrator()
-    assert len(told(teller, final("a", 1), final("a", 1))) == 1
-    assert len(told(teller, final("b", 0.5, "Guest-2", 2))) == 1
+def test_a_repeated_result_is_dropped_but_crosstalk_is_not() -> None:
+    normalizer = create()
+    assert len(told(normalizer, final("a", 1), final("a", 1))) == 1
+    assert len(told(normalizer, final("b", 0.5, "Guest-2", 2))) == 1
 
 
-def test_what_was_not_understood_counts_as_heard() -> None:
-    teller = narrator()
-    assert told(teller, Final("", 0, 7 * SECOND)) == []
-    assert teller.reached == 7 * SECOND
+def test_audio_that_is_not_understood_counts_as_recognized() -> None:
+    normalizer = create()
+    assert told(normalizer, FinalResult("", 0, 7 * SECOND)) == []
+    assert normalizer.reached == 7 * SECOND
 
 
-def test_the_edges_of_speech_are_told_once() -> None:
-    teller = narrator()
-    teller.begin(0)
-    events = told(teller, SpeechEdge(True, 5), SpeechEdge(True, 9), final("a", 0))
+def test_a_boundary_of_speech_is_reported_once() -> None:
+    normalizer = create()
+    normalizer.begin(0)
+    events = told(normalizer, SpeechBoundary(True, 5), SpeechBoundary(True, 9), final("a", 0))
     assert [type(event) for event in events] == [SpeechStarted, Recognized]
-    assert list(teller.end()) == [SpeechEnded(teller.reached)]
-    assert list(teller.end()) == []
+    assert list(normalizer.finish()) == [SpeechEnded(normalizer.reached)]
+    assert list(normalizer.finish()) == []
 
 
-def test_it_goes_on_after_what_another_process_told() -> None:
+def test_an_equal_result_of_another_recognizer_is_another_utterance() -> None:
+    normalizer = create()
+    normalizer.begin(0)
+    told(normalizer, final("yes", 0))
+    normalizer.begin(5 * SECOND)
+    (event,) = told(normalizer, final("yes", 0))
+    assert isinstance(event, Recognized)
+    assert event.utterance.offset == 5 * SECOND
+
+
+def test_progress_is_the_end_of_the_latest_result() -> None:
+    normalizer = create()
+    late, crosstalk, silence = final("a", 1, seconds=4), final("b", 2, "Guest-2"), final("", 6)
+    reached = [list(normalizer.process(result))[-1] for result in (late, crosstalk, silence)]
+    assert reached == [Progress(5 * SECOND), Progress(5 * SECOND), Progress(6 * SECOND + 5_000_000)]
+
+
+def test_a_hypothesis_without_a_text_is_no_event() -> None:
+    assert told(create(), PartialResult("", 0, 5)) == []
+
+
+def test_speech_that_ends_and_starts_again_is_reported_each_time() -> None:
+    normalizer = create()
+    normalizer.begin(SECOND)
+    boundaries = [SpeechBoundary(False, 1), SpeechBoundary(True, 2), SpeechBoundary(False, 3)]
+    events = told(normalizer, *boundaries, SpeechBoundary(True, 4))
+    assert events == [
+        SpeechStarted(SECOND + 2),
+        SpeechEnded(SECOND + 3),
+        SpeechStarted(SECOND + 4),
+    ]
+
+
+def test_it_continues_after_the_utterances_of_another_process() -> None:
     known = [Utterance("x" * 32, "a", 0, SECOND, 1)]
-    teller = Narrator("m", "en-US", known=known)
-    assert teller.reached == SECOND
-    teller.begin(SECOND)
-    (event,) = told(teller, final("b", 0, "Guest-1"))
+    normalizer = EventNormalizer("m", "en-US", known=known)
+    assert normalizer.reached == SECOND
+    normalizer.begin(SECOND)
+    (event,) = told(normalizer, final("b", 0, "Guest-1"))
     assert isinstance(event, Recognized)
     assert (event.utterance.offset, event.utterance.speaker) == (SECOND, 2)

@@ -31,13 +31,13 @@ def test_an_address_without_a_path_gets_the_services(given: str, endpoint: str) 
     assert access(endpoint=given, key="k").endpoint.endswith(endpoint)
 
 
-def test_the_options_go_before_what_the_program_says() -> None:
+def test_options_override_the_programs_values() -> None:
     service = {"region": "theirs", "key": "their key"}
     assert access(service) == Access(region="theirs", key="their key")
     assert access(service, region="ours", key="our key") == Access(region="ours", key="our key")
 
 
-def test_a_credential_goes_before_a_token_and_a_key() -> None:
+def test_a_credential_comes_before_a_token_and_a_key() -> None:
     credential = object()
     service = {"endpoint": "https://x", "credential": credential, "key": "k", "token": str}
     assert access(service).credential is credential
@@ -57,7 +57,7 @@ def test_the_retired_address_is_refused_with_advice() -> None:
         access({"endpoint": retired, "key": "k"})
 
 
-def test_without_the_sdk_it_is_said_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_sdk_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     with pytest.raises(MissingExtraError, match=r"pip install \"speech-compat\[realtime\]\""):
         options.need_sdk()
@@ -66,9 +66,9 @@ def test_without_the_sdk_it_is_said_how_to_install_it(monkeypatch: pytest.Monkey
 def test_naming_the_backend_does_not_load_the_sdk() -> None:
     code = (
         "import sys; from speech_adapters.config import load_settings;"
-        "from speech_adapters.registry import create_backend;"
-        "create_backend(load_settings({'backend': 'realtime', 'service.key': 'k',"
-        " 'service.region': 'r'}));"
+        "from speech_adapters.meetings import MeetingService;"
+        "MeetingService(load_settings({'backend': 'realtime', 'service.key': 'k',"
+        " 'service.region': 'r'})).backend();"
         "print('azure.cognitiveservices.speech' in sys.modules)"
     )
     done = subprocess.run(

@@ -1,0 +1,150 @@
+"""Recordings on their way into Blob Storage: cutting, uploading, signing, deleting."""
+
+from __future__ import annotations
+
+import time
+from contextlib import aclosing
+from typing import Final
+
+import attrs
+
+from speech_adapters import threads
+from speech_adapters.backends.batch.chunks import Chunk, blob_name, cut
+from speech_adapters.backends.batch.options import BatchOptions, need_storage
+from speech_adapters.backends.batch.progress import BatchProgress, BatchStage, save_progress
+from speech_adapters.backends.batch.storage import Storage
+from speech_adapters.contract import JobState, MeetingRequest
+from speech_adapters.errors import AudioError
+from speech_adapters.store import AsyncStore, Recording, Store
+
+__all__ = ["Uploader", "blob_names", "diarizes", "splits_channels"]
+
+# Both are limits of one audio file (docs/protocol/batch-and-fast-rest.md, 2.5); the first
+# applies only if speakers are distinguished.
+_LONGEST_SECONDS: Final = 240 * 60
+_LARGEST_BYTES: Final = 1_000_000_000
+_REPORT_SECONDS: Final = 2.0
+
+
+class Uploader:
+    """Brings recordings into the container and removes them.
+
+    Args:
+        store: the meeting store.
+        storage: the container, or ``None`` if the options name no account.
+        options: the backend's options.
+        downmix: how several channels become one.
+
+    Raises:
+        ConfigurationError: from every call, if there is no storage account.
+        SpeechError: from every call, see :class:`Storage`.
+    """
+
+    def __init__(
+        self, store: AsyncStore, storage: Storage | None, options: BatchOptions, downmix: str
+    ) -> None:
+        self._store = store
+        self._account = storage
+        self._options = options
+        self._downmix = downmix
+
+    async def upload(self, recording: Recording, progress: BatchProgress) -> BatchProgress | None:
+        """Upload what is missing of a recording.
+
+        Returns:
+            The progress in the stage UPLOADED, or ``None`` if the meeting was deleted in
+            the meantime.
+        """
+        if not progress.chunks:
+            chunks = await threads.COMPUTE.run(self._cut, recording)
+            progress = attrs.evolve(progress, chunks=chunks)
+            # Stored before the first upload: a later process must not cut elsewhere, and a
+            # deletion has to find the blobs by these chunks.
+            if not await self._store.run(save_progress, recording.id, progress):
+                return None
+        for chunk in progress.chunks[progress.uploaded_chunks :]:
+            if not await self._upload_chunk(recording, progress, chunk):
+                return None
+            progress = attrs.evolve(progress, uploaded_chunks=progress.uploaded_chunks + 1)
+            if not await self._store.run(save_progress, recording.id, progress):
+                return None
+        return attrs.evolve(progress, stage=BatchStage.UPLOADED)
+
+    async def addresses(self, recording: Recording, progress: BatchProgress) -> tuple[str, ...]:
+        """Return the addresses at which the service reads the blobs, in the order of chunks."""
+        names = blob_names(recording, progress)
+        return tuple([await self._storage.address(name) for name in names])
+
+    async def delete(self, recording: Recording, progress: BatchProgress) -> None:
+        """Delete the blobs of a recording; missing ones are no error."""
+        for name in blob_names(recording, progress):
+            await self._storage.delete(name)
+
+    @property
+    def _storage(self) -> Storage:
+        need_storage(self._options)  # they may have changed since the recording
+        assert self._account is not None, "it is created if the options name an account"
+        return self._account
+
+    def _cut(self, recording: Recording) -> tuple[Chunk, ...]:
+        request = recording.request
+        pcm = request.audio
+        longest = _LARGEST_BYTES // 2
+        if diarizes(request, self._options):
+            longest = min(longest, _LONGEST_SECONDS * pcm.sample_rate)
+        try:
+            return cut(
+                recording.audio_path,
+                (recording.audio_bytes or 0) // pcm.frame_bytes,
+                pcm,
+                longest=longest,
+                policy=self._downmix,
+                by_channel=splits_channels(request, self._options),
+            )
+        except OSError as error:  # the meeting may have been deleted just now
+            raise AudioError(
+                f"The audio {recording.audio_path} cannot be read: {error.strerror}."
+            ) from error
+
+    async def _upload_chunk(
+        self, recording: Recording, progress: BatchProgress, chunk: Chunk
+    ) -> bool:
+        """Upload a chunk block by block; return whether to continue."""
+        pcm = recording.request.audio
+        shares = self._storage.upload(
+            blob_name(recording.id, chunk, pcm), recording.audio_path, chunk, pcm, self._downmix
+        )
+        reported = 0.0
+        async with aclosing(shares):
+            async for share in shares:
+                # Each report waits for the disk, and a block may take only milliseconds.
+                if time.monotonic() - reported < _REPORT_SECONDS:
+                    continue
+                reported = time.monotonic()
+                total = (progress.uploaded_chunks + share) / len(progress.chunks)
+                if not await self._store.run(_report, recording.id, f"uploading, {total:.0%}"):
+                    return False
+        return True
+
+
+def blob_names(recording: Recording, progress: BatchProgress) -> tuple[str, ...]:
+    """Return the names of a recording's blobs; none if its audio is at other addresses."""
+    pcm = recording.request.audio
+    return tuple(blob_name(recording.id, chunk, pcm) for chunk in progress.chunks)
+
+
+def splits_channels(request: MeetingRequest, options: BatchOptions) -> bool:
+    """Return whether each channel of a meeting is transcribed separately."""
+    several = request.audio.channels > 1 and request.differentiate_speakers
+    return several and options.channels != "mix"
+
+
+def diarizes(request: MeetingRequest, options: BatchOptions) -> bool:
+    """Return whether the service distinguishes speakers; not if each channel is a speaker."""
+    by_channel = splits_channels(request, options) and options.channels == "speakers"
+    return request.differentiate_speakers and not by_channel
+
+
+def _report(store: Store, recording_id: str, step: str) -> bool:
+    store.update(recording_id, step=step)
+    return store.get(recording_id).state is JobState.PROCESSING

@@ -1,0 +1,119 @@
+"""Reads the events of the Speech SDK: from its objects to messages."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+import azure.cognitiveservices.speech as sdk
+
+from speech_adapters.backends.realtime.messages import Completed, Failed, FinalResult, PartialResult
+from speech_adapters.errors import (
+    AuthenticationError,
+    BackendError,
+    RefusedError,
+    ServiceFailedError,
+    SpeechError,
+    ThrottledError,
+    TimedOutError,
+    UnavailableError,
+    UnreachableError,
+)
+from speech_adapters.masking import mask
+from speech_adapters.transcript import Word
+
+__all__ = ["final_result", "last_message", "partial_result", "shorten"]
+
+_Code: Final = sdk.CancellationErrorCode
+# See docs/protocol/speech-websocket.md, 4.1: the codes of the service's HTTP statuses.
+_ERRORS: Final[dict[Any, type[SpeechError]]] = {
+    _Code.AuthenticationFailure: AuthenticationError,
+    _Code.Forbidden: AuthenticationError,
+    _Code.BadRequest: RefusedError,
+    _Code.TooManyRequests: ThrottledError,
+    _Code.ConnectionFailure: UnreachableError,
+    _Code.ServiceTimeout: TimedOutError,
+    _Code.ServiceError: ServiceFailedError,
+    _Code.ServiceUnavailable: UnavailableError,
+}
+_ADVICE: Final[dict[type[SpeechError], str]] = {
+    AuthenticationError: "Check key, token, region and roles.",
+    RefusedError: "Check language, custom model and the audio's format.",
+    ThrottledError: "Ask again later, or for a higher quota.",
+    UnreachableError: "Check the network, the region and the endpoint.",
+}
+
+
+def last_message(event: Any) -> Completed | Failed:
+    """Return the message of an event ``canceled``."""
+    details = event.cancellation_details
+    # The SDK reports the regular end as a cancellation too.
+    if details.reason == sdk.CancellationReason.EndOfStream:
+        return Completed()
+    kind = _ERRORS.get(details.code, BackendError)
+    reason = shorten(details.error_details) or details.code.name
+    advice = _ADVICE.get(kind, "")
+    return Failed(kind(f"Real-time transcription ended: {reason} {advice}".rstrip()))
+
+
+def partial_result(result: Any) -> PartialResult:
+    """Return the message of a result of ``transcribing``."""
+    return PartialResult(result.text, result.offset, result.duration, result.speaker_id or "")
+
+
+def final_result(result: Any) -> FinalResult:
+    """Return the message of a result of ``transcribed``.
+
+    Raises:
+        ValueError, TypeError, AttributeError: the service's answer has another form.
+    """
+    # NoMatch too: audio that was not understood is recognized to its end.
+    understood = result.reason == sdk.ResultReason.RecognizedSpeech
+    document = _document(result)
+    return FinalResult(
+        result.text if understood else "",
+        result.offset,
+        result.duration,
+        result.speaker_id or "",
+        str(document.get("PrimaryLanguage", {}).get("Language", "")),
+        tuple(_words(document, result.offset)),
+    )
+
+
+def _document(result: Any) -> dict[str, Any]:
+    """Return the service's answer: the SDK has no attributes for language and words."""
+    try:
+        found = json.loads(result.json or "{}")
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _words(document: dict[str, Any], offset: int) -> list[Word]:
+    """Return the words of the best alternative.
+
+    Their offsets count from the start of the turn, like that of the document; the SDK adds
+    the start of the turn only to the offset of the result.
+    """
+    best: dict[str, Any] = next(iter(document.get("NBest") or ()), {})
+    moved = offset - int(document.get("Offset", offset))
+    return [
+        Word(
+            _valid(str(word.get("Word", ""))),
+            int(word.get("Offset", 0)) + moved,
+            int(word.get("Duration", 0)),
+            word.get("Confidence"),
+        )
+        for word in best.get("DisplayWords") or best.get("Words") or ()
+    ]
+
+
+def shorten(text: str) -> str:
+    """Return the first line of an error of the SDK, without secrets and its call stack."""
+    line = text.strip().split("\n", 1)[0].split("[CALL STACK", 1)[0]
+    return " ".join(mask(line).split())
+
+
+def _valid(text: str) -> str:
+    """Replace half surrogate pairs, which JSON may hold and neither file nor store accepts."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

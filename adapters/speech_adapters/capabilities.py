@@ -1,0 +1,188 @@
+"""What a backend can do, as data, and what a request would lose on it.
+
+A program learns of a loss before its meeting starts: :func:`gaps` compares the request
+with the backend's :class:`Capabilities`.
+"""
+
+from __future__ import annotations
+
+import attrs
+
+from speech_adapters.request import SETTINGS, MeetingRequest
+
+__all__ = ["Capabilities", "Gap", "gaps"]
+
+
+@attrs.frozen
+class Capabilities:
+    """What a backend can do; ``None`` means without limit.
+
+    Attributes:
+        live: emits events while the audio flows.
+        stored: keeps a transcript that is fetched by meeting id.
+        diarization: separates speakers.
+        identification: names speakers by their voice signatures.
+        max_speakers_hint: uses the announced number of speakers.
+        word_timestamps: returns word timings.
+        phrases: uses a phrase list.
+        languages: the language subtags (``en``) it recognizes.
+        max_channels: channels it transcribes separately; more are mixed down.
+        most_speakers: the largest number of speakers it can separate.
+        addresses: fetches audio from addresses by itself.
+        detects_languages: detects which of several languages is spoken.
+        settings: the names of :data:`SETTINGS` it uses.
+    """
+
+    live: bool
+    stored: bool
+    diarization: bool = True
+    identification: bool = False
+    max_speakers_hint: bool = False
+    word_timestamps: bool = False
+    phrases: bool = False
+    languages: frozenset[str] | None = None
+    max_channels: int | None = 1
+    most_speakers: int | None = None
+    addresses: bool = False
+    detects_languages: bool = False
+    settings: frozenset[str] = frozenset()
+
+
+@attrs.frozen
+class Gap:
+    """Something a program asks for that a backend will not do.
+
+    Attributes:
+        id: stable name, for documentation and filters.
+        reason: what is lost and why.
+        way_out: what to do about it.
+        blocking: whether no useful result would remain, so the backend is rejected.
+    """
+
+    id: str
+    reason: str
+    way_out: str
+    blocking: bool = False
+
+
+def gaps(request: MeetingRequest, capabilities: Capabilities) -> tuple[Gap, ...]:
+    """Compare a request with what a backend can do."""
+    checks = [
+        *_blocking_gaps(request, capabilities),
+        *_speaker_gaps(request, capabilities),
+        *_detail_gaps(request, capabilities),
+    ]
+    return tuple(gap for missing, gap in checks if missing)
+
+
+_Check = tuple[bool, Gap]
+
+
+def _blocking_gaps(request: MeetingRequest, capabilities: Capabilities) -> list[_Check]:
+    language = request.language.split("-")[0].lower()
+    languages = capabilities.languages
+    most, wanted = capabilities.most_speakers, request.max_speakers
+    return [
+        (request.mode.live and not capabilities.live, _NO_LIVE),
+        (request.mode.stored and not capabilities.stored, _NO_STORED),
+        (bool(request.addresses) and not capabilities.addresses, _NO_ADDRESSES),
+        (
+            most is not None and wanted is not None and wanted > most,
+            Gap(
+                "too-many-speakers",
+                f"{wanted} speakers are announced; it separates at most {most}",
+                f"announce at most {most}, or choose another backend",
+                blocking=True,
+            ),
+        ),
+        (
+            languages is not None and language not in languages,
+            Gap(
+                "language",
+                f"language {request.language!r} is not supported"
+                f" (only {', '.join(sorted(languages or ()))})",
+                "choose another backend or, for the local one, another model",
+                blocking=True,
+            ),
+        ),
+    ]
+
+
+def _speaker_gaps(request: MeetingRequest, capabilities: Capabilities) -> list[_Check]:
+    signed = any(attendee.has_voice_signature for attendee in request.attendees)
+    return [
+        (request.differentiate_speakers and not capabilities.diarization, _NO_DIARIZATION),
+        (signed and not capabilities.identification, _NO_IDENTIFICATION),
+        (request.max_speakers is not None and not capabilities.max_speakers_hint, _NO_HINT),
+    ]
+
+
+def _detail_gaps(request: MeetingRequest, capabilities: Capabilities) -> list[_Check]:
+    channels, most = request.audio.channels, capabilities.max_channels
+    return [
+        (
+            most is not None and channels > most,
+            Gap(
+                "channels",
+                f"{channels} channels are mixed down to {most}; the directions that a"
+                " microphone array records are lost",
+                'choose how in the setting "downmix"',
+            ),
+        ),
+        (request.word_timestamps and not capabilities.word_timestamps, _NO_WORDS),
+        (bool(request.phrases) and not capabilities.phrases, _NO_PHRASES),
+        (len(request.languages) > 1 and not capabilities.detects_languages, _NO_DETECTION),
+        *((name not in capabilities.settings, _unused(name)) for name in request.settings),
+    ]
+
+
+def _unused(name: str) -> Gap:
+    return Gap(
+        f"setting {name}",
+        f"it is set, but {SETTINGS.get(name, 'it has no meaning here')}",
+        "leave it out, or choose another backend",
+    )
+
+
+_NO_LIVE = Gap(
+    "live-events",
+    "it emits no events while the audio flows",
+    'use transcriptionMode "async", or another backend',
+    blocking=True,
+)
+_NO_STORED = Gap(
+    "stored-transcript",
+    "it keeps no transcript for later",
+    "use the live events instead, or choose another backend",
+    blocking=True,
+)
+_NO_ADDRESSES = Gap(
+    "addresses",
+    "it reads no audio from addresses",
+    "download the audio, or choose the backend batch",
+    blocking=True,
+)
+_NO_DIARIZATION = Gap(
+    "diarization", "speakers are not separated", "choose another backend", blocking=True
+)
+_NO_IDENTIFICATION = Gap(
+    "voice-signature",
+    "voice signatures are not used: speakers get numbers instead of the participants' ids",
+    "map the numbers to people in your program; no current service accepts the old signatures",
+)
+_NO_HINT = Gap(
+    "speaker-count",
+    "the announced number of speakers is not used: the engine estimates it",
+    "leave it out, or choose another backend",
+)
+_NO_WORDS = Gap(
+    "word-timestamps",
+    "word timings are not available",
+    "choose another backend or, for the local one, another model",
+)
+_NO_DETECTION = Gap(
+    "language-detection",
+    "several languages are named, but only the first is recognized",
+    "name the spoken one, or choose another backend",
+)
+_NO_PHRASES = Gap("phrases", "the phrase list is not used", "choose another backend")

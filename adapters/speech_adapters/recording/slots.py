@@ -1,0 +1,54 @@
+"""Limits the number of worker processes that work at a time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from speech_adapters.errors import MeetingBusyError
+from speech_adapters.store import Lock, Store
+
+__all__ = ["worker_slot"]
+
+_WAITING: Final = "waiting until other meetings are transcribed"
+_RETRY_SECONDS: Final = 0.5
+
+
+@contextmanager
+def worker_slot(store: Store, recording_id: str, kind: str, limit: int) -> Iterator[bool]:
+    """Occupy one of ``limit`` slots, shared by all workers of a kind and a store.
+
+    Hundreds of meetings may end together, and an engine or SDK in each of their workers
+    would exhaust the memory.  A worker that waits needs 25 MB.  Live meetings need no slot:
+    their events must not wait.
+
+    Yields:
+        True once a slot is free; False if the recording came to a final state meanwhile,
+        for example because it was deleted.
+    """
+    waited = False
+    while (lock := _acquire(store.directory / "locks", kind, limit)) is None:
+        if store.get(recording_id).state.final:
+            yield False
+            return
+        if not waited:  # once, since each update waits for the disk
+            store.update(recording_id, step=_WAITING)
+            waited = True
+        time.sleep(_RETRY_SECONDS)
+    with lock:
+        if waited:
+            store.update(recording_id, step="")
+        yield True
+
+
+def _acquire(locks: Path, kind: str, limit: int) -> Lock | None:
+    # Locks of the kernel, so that a worker that crashes leaves its slot.
+    for number in range(limit):
+        try:
+            return Lock(locks, f"worker:{kind}:{number}", "All workers are busy.")
+        except MeetingBusyError:
+            continue
+    return None

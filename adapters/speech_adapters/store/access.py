@@ -1,0 +1,67 @@
+"""Access to the meeting store from the event loop."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Concatenate, ParamSpec, TypeVar
+
+from speech_adapters import threads
+from speech_adapters.errors import StoreCorruptError
+from speech_adapters.store.store import Store
+
+__all__ = ["AsyncStore"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class AsyncStore:
+    """One store, opened at the first call and kept open; its calls run in worker threads.
+
+    Args:
+        directory: the store's folder.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory.absolute()  # the program may change its working directory
+        self._guard = threading.Lock()
+        self._store: Store | None = None
+
+    async def run(
+        self, function: Callable[Concatenate[Store, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Call ``function(store, ...)``, for example ``run(Store.get, recording_id)``.
+
+        Raises:
+            StoreError: the store cannot be opened, or what ``function`` raises.
+        """
+        return await threads.STORE.run(lambda: self._call(function, *args, **kwargs))
+
+    async def aclose(self) -> None:
+        """Close the store.  Idempotent; a later call opens it again."""
+        await threads.STORE.run(self._close)
+
+    def _call(
+        self, function: Callable[Concatenate[Store, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        store = self._open()
+        try:
+            return function(store, *args, **kwargs)
+        except StoreCorruptError:
+            # The damaged file has been put aside; the next call starts a new one.
+            self._close()
+            raise
+
+    def _open(self) -> Store:
+        with self._guard:
+            if self._store is None:
+                self._store = Store.open(self.directory)
+            return self._store
+
+    def _close(self) -> None:
+        with self._guard:
+            store, self._store = self._store, None
+        if store is not None:
+            store.close()

@@ -1,0 +1,92 @@
+"""A transcript as rows: a header, and chunks of utterances.
+
+A transcript of many hours is 100 MB of JSON.  In one piece, encoding it would keep the
+interpreter lock for seconds, and storing it would keep all writers of the store waiting.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sqlite3
+from collections.abc import Iterator
+from typing import Final
+
+import attrs
+import msgspec
+
+from speech_adapters.transcript import Transcript, Utterance
+
+__all__ = [
+    "CHUNK_UTTERANCES",
+    "decode_chunk",
+    "decode_header",
+    "encode_chunks",
+    "insert_chunk",
+    "insert_header",
+]
+
+CHUNK_UTTERANCES: Final = 500
+_HEADER: Final = msgspec.json.Decoder(Transcript)
+_CHUNK: Final = msgspec.json.Decoder(tuple[Utterance, ...])
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+
+
+def encode_chunks(transcript: Transcript) -> Iterator[bytes]:
+    """Yield the utterances as JSON, :data:`CHUNK_UTTERANCES` at a time, in order."""
+    for start in range(0, len(transcript.utterances), CHUNK_UTTERANCES):
+        yield _encode(transcript.utterances[start : start + CHUNK_UTTERANCES])
+
+
+def decode_chunk(data: bytes) -> tuple[Utterance, ...]:
+    """Read what :func:`encode_chunks` yielded.
+
+    Raises:
+        ValueError: it is damaged; the message may quote it.
+    """
+    return _CHUNK.decode(data)
+
+
+def decode_header(data: bytes) -> Transcript:
+    """Read the header of a transcript: all of it but its utterances.
+
+    Raises:
+        ValueError: it is damaged; the message may quote it.
+    """
+    return _HEADER.decode(data)
+
+
+def insert_chunk(
+    connection: sqlite3.Connection, recording_id: str, document: str, number: int, data: bytes
+) -> None:
+    """Insert one chunk; it is not readable before the header of its ``document`` is there."""
+    connection.execute(
+        "INSERT INTO transcript_chunks (recording_id, document_id, number, utterances)"
+        " VALUES (?, ?, ?, ?)",
+        (recording_id, document, number, data),
+    )
+
+
+def insert_header(
+    connection: sqlite3.Connection,
+    recording_id: str,
+    document: str,
+    chunks: int,
+    transcript: Transcript,
+) -> None:
+    """Insert the header, which makes the ``chunks`` of ``document`` the transcript."""
+    header = _encode(attrs.evolve(transcript, utterances=()))
+    connection.execute(
+        "INSERT INTO transcripts (recording_id, document_id, chunks, header) VALUES (?, ?, ?, ?)",
+        (recording_id, document, chunks, header),
+    )
+
+
+def _encode(value: object) -> bytes:
+    try:
+        return msgspec.json.encode(value)
+    except UnicodeEncodeError:
+        # Half a character, from an engine that cut a text between its two UTF-16
+        # units, must not cost the whole transcript.
+        text = json.dumps(msgspec.to_builtins(value), ensure_ascii=False)
+        return _SURROGATE.sub("\N{REPLACEMENT CHARACTER}", text).encode()

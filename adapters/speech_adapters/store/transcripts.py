@@ -1,0 +1,147 @@
+"""Writing and reading the stored transcripts, in many short transactions.
+
+Each write has a document id of its own, so two processes that complete the same
+recording never mix their chunks.  A transcript exists from the moment its header does.
+
+Chunks without a header are left where a writer was killed, and they are personal data.
+This rule removes them: chunks are inserted only while the recording is neither
+completed nor deleted, and the transaction that makes it either removes all the others.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import uuid
+from contextlib import suppress
+from typing import Final
+
+import attrs
+
+from speech_adapters.contract import JobState
+from speech_adapters.errors import StoreError
+from speech_adapters.store.database import Database
+from speech_adapters.store.records import state_of
+from speech_adapters.store.transcript_rows import (
+    decode_chunk,
+    decode_header,
+    encode_chunks,
+    insert_chunk,
+    insert_header,
+)
+from speech_adapters.transcript import Transcript, Utterance
+
+__all__ = ["read", "remove", "write"]
+
+_KEPT: Final = (JobState.COMPLETED, JobState.DELETED)
+
+
+def write(database: Database, recording_id: str, transcript: Transcript, now: str) -> bool:
+    """Store the transcript and the state Completed, both or neither.
+
+    Args:
+        database: the database.
+        recording_id: which recording.
+        transcript: its transcript.
+        now: the time of the change, in ISO format.
+
+    Returns:
+        False for a recording already completed or deleted, which stays as it is.
+
+    Raises:
+        MeetingNotFoundError: there is no such recording.
+    """
+    document = uuid.uuid4().hex
+    try:
+        chunks = _write_chunks(database, recording_id, document, transcript)
+        if chunks is None:
+            return False
+        with database.transaction() as connection:
+            if state_of(connection, recording_id) in _KEPT:
+                return False
+            # Those of writers that were killed, or that are about to lose.
+            connection.execute(
+                "DELETE FROM transcript_chunks WHERE recording_id = ? AND document_id <> ?",
+                (recording_id, document),
+            )
+            insert_header(connection, recording_id, document, chunks, transcript)
+            connection.execute(
+                "UPDATE recordings SET state = 'Completed', reason = '', progress = 1.0,"
+                " step = '', updated = ? WHERE id = ?",
+                (now, recording_id),
+            )
+            return True
+    except BaseException:
+        # On a full disk this fails too; then the next writer or deletion removes them.
+        with suppress(StoreError), database.transaction() as connection:
+            connection.execute(
+                "DELETE FROM transcript_chunks WHERE recording_id = ? AND document_id = ?",
+                (recording_id, document),
+            )
+        raise
+
+
+def read(database: Database, recording_id: str) -> Transcript | None:
+    """Return the transcript of a recording, or ``None`` when there is none.
+
+    Chunk by chunk, so that other threads proceed between them.
+
+    Raises:
+        StoreError: it is damaged.
+    """
+    header = _header(database, recording_id)
+    if header is None:
+        return None
+    document, chunks, data = header
+    try:
+        transcript = decode_header(data)
+        utterances: list[Utterance] = []
+        for number in range(chunks):
+            utterances += _read_chunk(database, recording_id, document, number)
+    except (ValueError, LookupError, TypeError):  # their texts may quote the transcript
+        if _header(database, recording_id) is None:
+            return None  # deleted between two chunks
+        raise StoreError(
+            f"The stored transcript of recording {recording_id} is damaged: transcribe"
+            " its audio again."
+        ) from None
+    return attrs.evolve(transcript, utterances=tuple(utterances))
+
+
+def remove(connection: sqlite3.Connection, recording_id: str) -> None:
+    """Remove the transcript of a recording, and what killed writers left of others."""
+    for table in ("transcripts", "transcript_chunks"):
+        connection.execute(f"DELETE FROM {table} WHERE recording_id = ?", (recording_id,))  # noqa: S608
+
+
+def _write_chunks(
+    database: Database, recording_id: str, document: str, transcript: Transcript
+) -> int | None:
+    """Insert the chunks and return their number; ``None`` when another writer won."""
+    chunks = 0
+    for data in encode_chunks(transcript):
+        with database.transaction() as connection:
+            # The state is read again for each: a chunk inserted after a deletion would
+            # stay for ever.  The winner has removed the chunks before this one.
+            if state_of(connection, recording_id) in _KEPT:
+                return None
+            insert_chunk(connection, recording_id, document, chunks, data)
+        chunks += 1
+    return chunks
+
+
+def _header(database: Database, recording_id: str) -> tuple[str, int, bytes] | None:
+    rows = database.rows(
+        "SELECT document_id, chunks, header FROM transcripts WHERE recording_id = ?", recording_id
+    )
+    return (rows[0][0], rows[0][1], rows[0][2]) if rows else None
+
+
+def _read_chunk(
+    database: Database, recording_id: str, document: str, number: int
+) -> tuple[Utterance, ...]:
+    rows = database.rows(
+        "SELECT utterances FROM transcript_chunks"
+        " WHERE recording_id = ? AND document_id = ? AND number = ?",
+        *(recording_id, document, number),
+    )
+    return decode_chunk(rows[0][0])

@@ -1,0 +1,63 @@
+"""The meeting services of the process: one for each set of settings in use.
+
+Meetings and remote clients with equal settings share one service, so they share the open
+store, the backends and their connections.  The last user closes it.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from speech_compat._session import event_loop
+
+if TYPE_CHECKING:
+    from speech_adapters.config import Settings
+    from speech_adapters.meetings import MeetingService
+
+__all__ = ["acquire", "release"]
+
+_lock = threading.Lock()
+# Services in use, each with the number of its users.
+_users: list[tuple[MeetingService, int]] = []
+
+
+def acquire(settings: Settings) -> MeetingService:
+    """Return the service for these settings; to be released once for each call.
+
+    Its methods are for the process's event loop only (:mod:`.event_loop`).
+    """
+    from speech_adapters.meetings import MeetingService
+
+    # Last: meetings that are still being recorded end first, and need their service.
+    event_loop.run_at_exit(_close_all, last=True)
+    with _lock:
+        for index, (service, users) in enumerate(_users):
+            if service.settings == settings:
+                _users[index] = (service, users + 1)
+                return service
+        service = MeetingService(settings)
+        _users.append((service, 1))
+        return service
+
+
+def release(service: MeetingService) -> None:
+    """End one use of a service; the last one closes it soon.  From any thread."""
+    with _lock:
+        index = next((i for i, (known, _) in enumerate(_users) if known is service), None)
+        if index is None:  # closed already, because the program is ending
+            return
+        users = _users[index][1] - 1
+        if users:
+            _users[index] = (service, users)
+            return
+        del _users[index]
+    event_loop.start_soon(service.aclose)
+
+
+def _close_all() -> None:
+    with _lock:
+        services = [service for service, _ in _users]
+        _users.clear()
+    for service in services:
+        event_loop.call(service.aclose)

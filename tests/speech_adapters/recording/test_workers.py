@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from speech_adapters.contract import JobState, MeetingRequest, Mode
+from speech_adapters.errors import BackendError
+from speech_adapters.recording.workers import log_path, process_exclusively, spawn
+from speech_adapters.store import Recording, Store
+
+# Writes its order to a file, so that a test can wait for it.
+PROGRAM = """
+import sys, time
+from pathlib import Path
+order = sys.stdin.read()
+with open(sys.argv[1], "a") as file:
+    file.write(f"{order}\\n")
+print("trouble", file=sys.stderr)
+while Path(sys.argv[2]).exists():
+    time.sleep(0.01)
+"""
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with Store.open(tmp_path / "state") as store:
+        yield store
+
+
+@pytest.fixture
+def recording(store: Store) -> Recording:
+    recording = store.create(MeetingRequest("m", mode=Mode.STORED), "local")
+    store.close_audio(recording.id, 3_200)
+    return store.get(recording.id)
+
+
+def wait_for(text: str, path: Path) -> None:
+    while not (path.exists() and text in path.read_text()):
+        time.sleep(0.01)
+
+
+def command(tmp_path: Path) -> list[str]:
+    return [sys.executable, "-c", PROGRAM, str(tmp_path / "orders"), str(tmp_path / "go-on")]
+
+
+def test_a_worker_reads_its_order_and_logs_its_errors(tmp_path: Path, recording: Recording) -> None:
+    spawn(command(tmp_path), recording.id, log_path(recording), b"secret order")
+    wait_for("secret order\n", tmp_path / "orders")
+    wait_for("trouble", log_path(recording))
+    assert log_path(recording).parent == recording.audio_path.parent
+
+
+def test_a_worker_without_an_order_reads_nothing(tmp_path: Path, recording: Recording) -> None:
+    spawn(command(tmp_path), recording.id, log_path(recording))
+    wait_for("\n", tmp_path / "orders")
+    assert (tmp_path / "orders").read_text() == "\n"
+
+
+def test_one_worker_per_recording_runs_at_a_time(tmp_path: Path, recording: Recording) -> None:
+    orders, running = tmp_path / "orders", tmp_path / "go-on"
+    running.touch()
+    spawn(command(tmp_path), recording.id, log_path(recording), b"first")
+    wait_for("first\n", orders)
+    spawn(command(tmp_path), recording.id, log_path(recording), b"second")
+    spawn(command(tmp_path), "another", tmp_path / "another.log", b"another")
+    wait_for("another\n", orders)
+    assert "second" not in orders.read_text()
+    running.unlink()
+    while "third" not in orders.read_text():  # accepted once the first has ended
+        spawn(command(tmp_path), recording.id, log_path(recording), b"third")
+        time.sleep(0.01)
+
+
+def test_a_worker_that_cannot_be_started_is_a_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(BackendError, match="worker process cannot be started"):
+        spawn([str(tmp_path / "nowhere")], "r", tmp_path / "r.log")
+
+
+def test_a_recording_is_processed_under_its_lock(store: Store, recording: Recording) -> None:
+    seen: list[str] = []
+
+    def process(found: Recording) -> None:
+        seen.append(found.id)
+        # A second one finds the lock taken, and gives up.
+        process_exclusively(store, recording.id, seen.append)  # type: ignore[arg-type]
+
+    process_exclusively(store, recording.id, process)
+    assert seen == [recording.id]
+
+
+def test_a_lock_that_is_held_only_briefly_is_waited_for(store: Store, recording: Recording) -> None:
+    lock = store.lock_recording(recording.id)
+    threading.Timer(0.1, lock.release).start()
+    seen: list[Recording] = []
+    process_exclusively(store, recording.id, seen.append)
+    assert [found.id for found in seen] == [recording.id]
+
+
+@pytest.mark.parametrize("state", [JobState.FAILED, JobState.DELETED])
+def test_a_recording_in_a_final_state_is_left_alone(
+    store: Store, recording: Recording, state: JobState
+) -> None:
+    if state is JobState.FAILED:
+        store.fail(recording.id, "for a reason")
+    else:
+        store.delete(recording.id)
+    seen: list[Recording] = []
+    process_exclusively(store, recording.id, seen.append)
+    assert seen == []

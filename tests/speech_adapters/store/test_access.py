@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from speech_adapters.contract import MeetingRequest
+from speech_adapters.errors import MeetingNotFoundError, StoreCorruptError, StoreError
+from speech_adapters.store import AsyncStore, Store
+
+
+def use(folder: Path, work: Callable[[AsyncStore], Awaitable[Any]]) -> Any:
+    async def run() -> Any:
+        store = AsyncStore(folder)
+        try:
+            return await work(store)
+        finally:
+            await store.aclose()
+            await store.aclose()
+
+    return anyio.run(run)
+
+
+def count_openings(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """Return a list to which each opening of a store adds its folder."""
+    opened: list[Path] = []
+    open_store = Store.open
+
+    def open_counted(_: type[Store], directory: Path) -> Store:
+        opened.append(directory)
+        return open_store(directory)
+
+    monkeypatch.setattr(Store, "open", classmethod(open_counted))
+    return opened
+
+
+def test_nothing_is_opened_before_the_first_call(tmp_path: Path) -> None:
+    async def work(_: AsyncStore) -> None:
+        pass
+
+    use(tmp_path / "state", work)
+    assert not (tmp_path / "state").exists()
+
+
+def test_all_calls_share_one_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = count_openings(monkeypatch)
+
+    async def work(store: AsyncStore) -> None:
+        async def create(number: int) -> None:
+            await store.run(Store.create, MeetingRequest(f"m{number}"), "local")
+
+        async with anyio.create_task_group() as tasks:
+            for number in range(20):
+                tasks.start_soon(create, number)
+        assert len(await store.run(Store.recordings)) == 20
+
+    use(tmp_path, work)
+    assert opened == [tmp_path]
+
+
+def test_errors_are_passed_on_and_the_store_stays_usable(tmp_path: Path) -> None:
+    async def work(store: AsyncStore) -> None:
+        with pytest.raises(MeetingNotFoundError):
+            await store.run(Store.newest, "nobody")
+        await store.run(Store.create, MeetingRequest("m"), "local")
+        assert (await store.run(Store.newest, "m")).backend == "local"
+
+    use(tmp_path, work)
+
+
+def test_a_store_that_cannot_be_opened_is_opened_at_a_later_call(tmp_path: Path) -> None:
+    (tmp_path / "state").write_text("in the way")
+
+    async def work(store: AsyncStore) -> None:
+        with pytest.raises(StoreError, match="not a folder"):
+            await store.run(Store.recordings)
+        (tmp_path / "state").unlink()
+        assert await store.run(Store.recordings) == []
+
+    use(tmp_path / "state", work)
+
+
+def test_after_damage_the_next_call_starts_an_empty_store(tmp_path: Path) -> None:
+    async def work(store: AsyncStore) -> None:
+        await store.run(Store.create, MeetingRequest("m"), "local")
+        # The first page is read again only when its change counter differs.
+        await store.aclose()
+        (tmp_path / "meetings.sqlite3").write_bytes(b"x" * 8_192)
+        with pytest.raises(StoreCorruptError):
+            await store.run(Store.recordings)
+        assert await store.run(Store.recordings) == []
+
+    use(tmp_path, work)
+    assert list(tmp_path.glob("*.corrupt-*"))
+
+
+def test_damage_found_later_makes_the_next_call_open_the_store_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = count_openings(monkeypatch)
+
+    def find_damage(_: Store) -> None:
+        raise StoreCorruptError("damaged")
+
+    async def work(store: AsyncStore) -> None:
+        await store.run(Store.create, MeetingRequest("m"), "local")
+        with pytest.raises(StoreCorruptError):
+            await store.run(find_damage)
+        assert len(await store.run(Store.recordings)) == 1
+
+    use(tmp_path, work)
+    assert len(opened) == 2
+
+
+def test_a_closed_store_is_opened_again(tmp_path: Path) -> None:
+    async def work(store: AsyncStore) -> None:
+        await store.run(Store.create, MeetingRequest("m"), "local")
+        await store.aclose()
+        assert len(await store.run(Store.recordings)) == 1
+
+    use(tmp_path, work)

@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+import pytest
+from rich.console import Console
+
+from speech_compat.cli import progress
+from speech_compat.cli.progress import progress_bar, status_line
+
+
+@pytest.fixture(autouse=True)
+def _terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make rich draw, although standard error is no terminal in a test."""
+    monkeypatch.setattr(
+        progress, "Console", lambda **options: Console(force_terminal=True, width=80, **options)
+    )
+
+
+def test_the_bar_moves_to_the_offset(capsys: pytest.CaptureFixture[str]) -> None:
+    with progress_bar("talk [1].wav", 200) as move:
+        move(50)
+    output = capsys.readouterr()
+    assert "talk [1].wav" in output.err, "brackets are no markup"
+    assert "25%" in output.err
+    assert output.out == ""
+
+
+def test_the_status_line_shows_the_last_status(capsys: pytest.CaptureFixture[str]) -> None:
+    with status_line("it's [bold]") as update:
+        update("Processing [50%]")
+    output = capsys.readouterr()
+    assert "it's [bold]: Processing [50%]" in output.err
+    assert output.out == ""

@@ -1,0 +1,16 @@
+from __future__ import annotations
+
+import pytest
+
+import speech_compat
+from speech_compat import speech
+
+
+def test_the_package_has_every_name_of_the_module() -> None:
+    assert set(speech.__all__) <= set(speech_compat.__all__)
+    assert all(getattr(speech_compat, n) is getattr(speech, n) for n in speech.__all__)
+
+
+def test_other_names_of_the_module_are_explained() -> None:
+    with pytest.raises(NotImplementedError, match="does not include 'SpeechRecognizer'"):
+        _ = speech.SpeechRecognizer
