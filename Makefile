@@ -1,5 +1,5 @@
-# Everything a newcomer needs: `make demo`, then `make test`.
-# Assumes Python 3.11 or newer, git and make; the rest is set up in .venv.
+# To start: `make demo`, then `make test`.
+# Needs Python 3.11 or newer, git and make; everything else is set up in .venv.
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test coverage check format lint types lock ledger surfaces clean
@@ -14,13 +14,13 @@ SOURCES := compat adapters tests docs/examples
 help: ## list the commands
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
-demo: $(READY) ## transcribe a two-speaker recording with a legacy program
+demo: $(READY) ## transcribe a recording of two speakers with a legacy program
 	@$(BIN)/speech-compat demo
 
 test: $(READY) ## run the tests
 	@$(BIN)/python -m pytest
 
-coverage: $(READY) ## run the tests and report which branches they miss
+coverage: $(READY) ## run the tests and report the branches they miss
 	@rm -rf build/coverage
 	@$(BIN)/python -m coverage run -m pytest
 	@$(BIN)/python -m coverage combine --quiet
@@ -41,7 +41,7 @@ types: $(READY) ## check the types with mypy and pyright
 	@$(BIN)/mypy
 	@$(BIN)/pyright
 
-lock: $(READY) ## renew requirements.lock: versions and hashes only
+lock: $(READY) ## update requirements.lock: versions and hashes only
 	@$(BIN)/python -m pip install --quiet uv
 	@$(BIN)/uv pip compile pyproject.toml --quiet --extra local --extra batch --group dev --universal \
 		--python-version 3.11 --generate-hashes --no-annotate --no-header \
@@ -50,8 +50,8 @@ lock: $(READY) ## renew requirements.lock: versions and hashes only
 ledger: $(READY) ## compare with the real package; write docs/compatibility.md
 	@PYTHONPATH=tests $(BIN)/python -m ledger
 
-# Their native libraries need not load, so any platform will do.
-surfaces: $(READY) ## note the surfaces of the real package's versions anew
+# The packages are read, not imported, so this works on every platform.
+surfaces: $(READY) ## re-read the public API of the SDK versions
 	@for version in $(REAL_VERSIONS); do \
 		echo "azure-cognitiveservices-speech $$version" && rm -rf .venv/real && \
 		$(BIN)/python -m pip install --quiet --no-deps --target .venv/real \
@@ -63,11 +63,11 @@ clean: ## remove the environment and caches
 	rm -rf .venv build .mypy_cache .ruff_cache .pytest_cache
 
 $(READY): requirements.lock pyproject.toml tests/node/package-lock.json
-	@test -n "$(PYTHON)" || { echo 'Python 3.11 or newer is needed; none was found. Set PYTHON=...'; exit 1; }
+	@test -n "$(PYTHON)" || { echo 'Python 3.11 or newer was not found. Install it, or set PYTHON=...'; exit 1; }
 	@echo 'Setting up .venv (once; takes a minute or two) ...'
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --no-index -e .
 	@{ command -v npm >/dev/null && npm ci --prefix tests/node --ignore-scripts --no-audit \
-		--no-fund --loglevel=error; } || echo 'Packages for node were not installed (npm is needed): tests that need them are skipped.'
+		--no-fund --loglevel=error; } || echo 'The packages for node were not installed, because npm failed or is missing: tests that need them are skipped.'
 	@touch $(READY)

@@ -1,4 +1,4 @@
-"""What all tests share: the engine's recordings, and a folder of their own for state."""
+"""Fixtures of all tests: a state folder for each test, recordings, and doubles of services."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from double.service import ServiceDouble, running
 
 @pytest.fixture(autouse=True)
 def _own_state(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep every test away from the user's meetings and settings."""
+    """Isolate every test from the user's meetings and settings."""
     for name in [name for name in os.environ if name.startswith("SPEECH_COMPAT_")]:
         if name not in ("SPEECH_COMPAT_RECORDINGS", "SPEECH_COMPAT_PAYLOADS"):
             monkeypatch.delenv(name)
@@ -25,7 +25,7 @@ def _own_state(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mon
 
 @pytest.fixture(scope="session")
 def shipped_recordings() -> Path:
-    """Give the folder of recordings that the engine's package ships."""
+    """Return the folder of recordings that the engine's package ships."""
     spec = importlib.util.find_spec("moonshine_voice")
     if spec is None or spec.origin is None:
         pytest.skip("the extra 'local' is not installed")
@@ -34,7 +34,7 @@ def shipped_recordings() -> Path:
 
 @pytest.fixture(scope="session")
 def storage() -> Iterator[str]:
-    """Run the storage emulator; gives its connection string."""
+    """Run the storage emulator; yield its connection string."""
     with azurite() as connection:
         yield connection
 
@@ -49,7 +49,7 @@ def double() -> Iterator[ServiceDouble]:
 
 @pytest.fixture(scope="session")
 def shared_recordings() -> Path:
-    """Give the folder of further recordings named by ``SPEECH_COMPAT_RECORDINGS``."""
+    """Return the folder of further recordings named by ``SPEECH_COMPAT_RECORDINGS``."""
     folder = os.environ.get("SPEECH_COMPAT_RECORDINGS")
     if not folder:
         pytest.skip("SPEECH_COMPAT_RECORDINGS names no folder of recordings")
@@ -58,7 +58,7 @@ def shared_recordings() -> Path:
 
 @pytest.fixture(scope="session")
 def shared_payloads() -> Path:
-    """Give the folder of service answers named by ``SPEECH_COMPAT_PAYLOADS``."""
+    """Return the folder of service answers named by ``SPEECH_COMPAT_PAYLOADS``."""
     folder = os.environ.get("SPEECH_COMPAT_PAYLOADS")
     if not folder:
         pytest.skip("SPEECH_COMPAT_PAYLOADS names no folder of service answers")

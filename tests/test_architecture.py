@@ -1,4 +1,4 @@
-"""The shape that docs/architecture.md draws, held by tests."""
+"""Tests of the structure that docs/architecture.md describes."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ HOMES = {
     "websockets": {"speech_compat/testing"},
 }
 LEGACY = ("MeetingTranscriber", "ConversationTranscriber", "speechsdk", "SpeechConfig")
-# The new SDK's own classes, of which one has an old name.
+# Names of the present SDK; one of its classes has a legacy name.
 SDK_NAMES = {
     "backends/realtime/recognizer.py": {"ConversationTranscriber"},
     "backends/realtime/sdk_config.py": {"SpeechConfig"},
@@ -151,7 +151,7 @@ def _assert_no_foreign_backend(folder: str, path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("path", sorted(ADAPTERS.rglob("*.py")), ids=lambda p: p.name)
-def test_the_adapters_know_nothing_of_the_legacy_names(path: Path) -> None:
+def test_the_adapters_contain_no_legacy_names(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     allowed = SDK_NAMES.get(path.relative_to(ADAPTERS).as_posix(), set())
     assert not [name for name in LEGACY if name in text and name not in allowed]

@@ -1,4 +1,4 @@
-"""What is shipped: the wheel, the lock file, and what must never be in the repository."""
+"""Tests of the wheel, the lock file and the cassettes."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_the_engine_is_locked_at_the_version_that_ships_a_model() -> None:
     assert re.search(r"^moonshine-voice==0\.1\.0 ", LOCK.read_text(encoding="utf-8"), re.M)
 
 
-def test_cassettes_hold_no_secrets_and_tell_their_origin() -> None:
+def test_cassettes_hold_no_secrets_and_state_their_origin() -> None:
     secret = re.compile(
         r"sig=[\w%+/]{20,}|Subscription-Key['\"]?:\s*['\"\[]*\s*[0-9a-f]{32}|Bearer ey[\w-]{20,}"
     )

@@ -1,4 +1,4 @@
-"""Legacy programs of the three eras, run as they are, as processes of their own."""
+"""Unchanged legacy programs of the three eras, each in a process of its own."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_killed_while_audio_is_pushed(recording: Path, store: Store) -> None:
     ],
 )
 def test_killed_while_spooling_ends(recording: Path, store: Store, place: str) -> None:
-    """Dies when it comes to ``place``: before the audio is closed, or before the worker."""
+    """The program dies at ``place``: before the audio is closed, or before the worker starts."""
     module, name = place.rsplit(".", 1)
     code = (
         f"import os, runpy, signal, sys, {module} as place\n"
@@ -126,15 +126,15 @@ def test_killed_while_the_engine_runs(shipped_recordings: Path, store: Store) ->
     )
 
 
-def test_an_engine_that_always_dies_is_given_up_with_a_reason(
+def test_a_meeting_whose_engine_always_dies_fails_with_a_reason(
     shipped_recordings: Path, store: Store
 ) -> None:
     run("async_meeting.py", shipped_recordings / "beckett.wav", MEETING)
     (recorded,) = store.recordings()
     for attempt in (1, 2, 3):
-        ask_until(lambda attempt=attempt: store.get(recorded.id).attempts == attempt)
+        show_until(lambda attempt=attempt: store.get(recorded.id).attempts == attempt)
         kill_worker(recorded.id)
-    ask_until(lambda: store.get(recorded.id).state.final)
+    show_until(lambda: store.get(recorded.id).state.final)
     failed = store.get(recorded.id)
     assert failed.state is JobState.FAILED
     assert "died 3 times" in failed.reason
@@ -155,18 +155,18 @@ class started:  # noqa: N801
         self._process.communicate()
 
 
-def ask_until(true: object) -> None:
-    def ask() -> bool:
+def show_until(condition: object) -> None:
+    def shown() -> bool:
         show = [sys.executable, "-m", "speech_compat", "show", MEETING]
         subprocess.run(show, capture_output=True, timeout=PATIENCE, check=False)
-        return bool(true())  # type: ignore[operator]
+        return bool(condition())  # type: ignore[operator]
 
-    wait_for(ask)
+    wait_for(shown)
 
 
-def wait_for(true: object) -> None:
+def wait_for(condition: object) -> None:
     deadline = time.monotonic() + PATIENCE
-    while not true():  # type: ignore[operator]
+    while not condition():  # type: ignore[operator]
         assert time.monotonic() < deadline
         time.sleep(0.05)
 

@@ -1,4 +1,4 @@
-"""A legacy program on the batch backend, killed at every step of the way."""
+"""A legacy program on the batch backend, killed at every step."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from speech_adapters.store import Store
 PROGRAMS = Path(__file__).parent / "programs"
 MEETING = 'it\'s "my" meeting/№ 🎉'
 BATCH = "speech_adapters.backends.batch"
-# Where the program dies: when it comes to this call, or right after it.
+# Where the program dies: immediately before this call or after it.
 PLACES = [
     ("speech_adapters.recording.session", "close_audio", "before"),
     (f"{BATCH}.storage.Storage", "upload", "before"),
@@ -105,10 +105,10 @@ def die(place: tuple[str, str, str], program: str, *arguments: str) -> None:
     assert done.returncode == -signal.SIGKILL, done.stderr
 
 
-def assert_there_once(double: ServiceDouble) -> None:
+def assert_transcribed_once(double: ServiceDouble) -> None:
     assert run("fetch_meeting.py", MEETING) == "Guest_0 A double heard 4.110 seconds.\n"
     assert len(double.submitted) == 1
-    assert double.heard_seconds == pytest.approx(4.11, abs=0.01)
+    assert double.transcribed_seconds == pytest.approx(4.11, abs=0.01)
     with Store.open(Path(os.environ["SPEECH_COMPAT_STATE_DIR"])) as store:
         (recorded,) = store.recordings()
         assert recorded.state is JobState.COMPLETED
@@ -117,7 +117,7 @@ def assert_there_once(double: ServiceDouble) -> None:
 
 def test_a_legacy_program_runs_unchanged(double: ServiceDouble, recording: str) -> None:
     assert "EXIT" in run("async_meeting.py", recording, MEETING)
-    assert_there_once(double)
+    assert_transcribed_once(double)
 
 
 @pytest.mark.parametrize("place", PLACES, ids=lambda place: f"{place[2]} {place[1]}")
@@ -125,7 +125,7 @@ def test_killed_while_recording_uploading_or_submitting(
     double: ServiceDouble, recording: str, place: tuple[str, str, str]
 ) -> None:
     die(place, "async_meeting.py", recording, MEETING)
-    assert_there_once(double)
+    assert_transcribed_once(double)
 
 
 @pytest.mark.parametrize("place", LATER_PLACES, ids=lambda place: f"{place[2]} {place[1]}")
@@ -134,14 +134,14 @@ def test_killed_while_polling_or_fetching(
 ) -> None:
     run("async_meeting.py", recording, MEETING)
     die(place, "fetch_meeting.py", MEETING)
-    assert_there_once(double)
+    assert_transcribed_once(double)
 
 
 def test_the_programs_own_key_is_used_where_the_options_have_none(
     double: ServiceDouble, recording: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("SPEECH_COMPAT_BACKENDS__BATCH__KEY")
-    told = run("async_meeting.py", recording, MEETING)  # its key is "key"
-    assert "Access denied due to invalid key." in told
+    output = run("async_meeting.py", recording, MEETING)  # its key is "key"
+    assert "Access denied due to invalid key." in output
     monkeypatch.setenv("SPEECH_COMPAT_BACKENDS__BATCH__KEY", KEY)
-    assert_there_once(double)
+    assert_transcribed_once(double)

@@ -111,16 +111,16 @@ def test_live_and_stored_is_fetched_by_id_from_another_process(
         "TRANSCRIBED Guest_0 0_Guest_0_1000000 Who is there?",
     ]
     assert run("fetch_meeting.py", MEETING)[0] == "Guest_0 Who is there?"
-    assert len(service.connections) == 1, "recognised once"
+    assert len(service.connections) == 1, "recognized once"
 
 
 def test_killed_in_the_middle(recording: Path, service: LoopbackService) -> None:
-    """What was told before is kept, what was pushed is recognised, nothing of it twice."""
+    """Earlier results are kept, and the rest of the audio is recognized, nothing twice."""
     command = [sys.executable, str(PROGRAMS / "both_meeting.py"), str(recording), MEETING, "hang"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as program:
         assert program.stdout is not None
-        told = [program.stdout.readline() for _ in range(4)]
-        assert told[-1].endswith("And me.\n")
+        printed = [program.stdout.readline() for _ in range(4)]
+        assert printed[-1].endswith("And me.\n")
         time.sleep(0.5)
         program.kill()
     assert [line.split(" ", 1)[1] for line in run("fetch_meeting.py", MEETING)][:3] == [
@@ -136,10 +136,10 @@ def test_killed_in_the_middle(recording: Path, service: LoopbackService) -> None
     assert speakers == [0, 0, 1], "corrections were kept too"
 
 
-def test_stopping_is_bounded_where_the_service_stands_still(
+def test_a_stop_ends_although_the_service_stalls(
     recording: Path, service: LoopbackService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What was not recognised by then is recognised without live results."""
+    """The rest of a stored meeting is recognized without live results."""
     import speech_compat as speechsdk
 
     monkeypatch.setattr("speech_compat._session.session._IDLE_SECONDS", 1.0)

@@ -12,6 +12,7 @@ module again, and legacy programs often have no ``if __name__ == "__main__"``.
 from __future__ import annotations
 
 import importlib
+import io
 import json
 import subprocess
 import sys
@@ -80,4 +81,6 @@ def _error(kind: str, message: str) -> SpeechError:
 
 
 if __name__ == "__main__":
+    # The argument is UTF-8; standard input may have another encoding, on Windows it always has.
+    sys.stdin = io.TextIOWrapper(sys.stdin.buffer, encoding="utf-8")
     main(sys.argv[1:])

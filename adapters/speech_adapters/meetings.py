@@ -16,7 +16,7 @@ import logging
 import threading
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Final
 
 import anyio
@@ -42,15 +42,19 @@ from speech_adapters.transcript import Transcript
 
 __all__ = ["MeetingService"]
 
-# After an error; a backend names its own pause otherwise.
+# Until the next attempt after an error; a backend names its own pause otherwise.
 _CLEANUP_SECONDS: Final = 60.0
+# A status query may be about any other meeting, so it waits no longer for cleanups.
+_CLEANUP_LIMIT_SECONDS: Final = 10.0
+_LOCK_TRIES: Final = 10
+_LOCK_PAUSE_SECONDS: Final = 0.02
 _logger = logging.getLogger("speech_adapters")
 
 
 class MeetingService(AsyncCloseable):
     """Records meetings and answers questions about them by id.
 
-    To be used on one event loop, by any number of tasks, and closed at the end::
+    To be used on one event loop of asyncio, by any number of tasks, and closed at the end::
 
         async with MeetingService(load_settings()) as meetings:
             async with await meetings.open_session(request) as session:
@@ -112,18 +116,20 @@ class MeetingService(AsyncCloseable):
         if not (request.mode.stored and isinstance(backend, RecordingBackend)):
             return await backend.open_session(request)
         await threads.COMPUTE.run(backend.check, request)
-        lock = await self.store.run(Store.lock_meeting, request.meeting_id)
+        lock = await self._lock_meeting(request.meeting_id)
         try:
             await self.store.run(recover, request.meeting_id)
+            if backend.offline:
+                # Before the new recording exists: an error must not leave an open session.
+                # Recordings of other backends may need a network, so they wait.
+                earlier = await self._recordings(request.meeting_id)
+                await self._process_all([old for old in earlier if old.backend == backend.name])
             recording = await self.store.run(Store.create, request, backend.name)
             owner = StoredRecording(self.store, recording, lock, self.process)
-            session = await backend.open_recording(request, recording, owner)
+            return await backend.open_recording(request, recording, owner)
         except BaseException:
             await _release(lock)
             raise
-        if backend.offline:
-            await self._process_all(await self._recordings(request.meeting_id))
-        return session
 
     async def status(self, meeting_id: str) -> MeetingStatus:
         """Return the status of the newest recording of a meeting.
@@ -184,28 +190,28 @@ class MeetingService(AsyncCloseable):
         """Delete audio and transcript of all recordings of a meeting, here and at its service.
 
         What a service cannot delete now, like a job that is running, is deleted at a later
-        status query of any meeting.
+        status query of any meeting that is not finished.
 
         Raises:
             MeetingNotFoundError: no meeting has that id.
             MeetingBusyError: it is being recorded.
             SpeechError: its backend cannot be created or reached; nothing was deleted.
         """
-        recordings = await self._recordings(meeting_id)
-        if not recordings:
+        if not await self._recordings(meeting_id):
             await (await self._backend()).delete(meeting_id)
             return
-        kept = [found for found in recordings if found.state is not JobState.DELETED]
-        lock = await self.store.run(Store.lock_meeting, meeting_id)
-        try:
+        async with _released(await self._lock_meeting(meeting_id)):
+            # Under the lock, so that two deletions do not both find the same recordings.
+            recordings = await self._recordings(meeting_id)
+            kept = [found for found in recordings if found.state is not JobState.DELETED]
             deleted = await self._delete_at_services(meeting_id, kept or recordings[:1])
             if not (kept or deleted):
                 raise MeetingNotFoundError(f"Meeting {meeting_id!r} was deleted already.")
+            # All of them before the first cleanup, which may wait for a service.
             for recording in kept:
                 await self.store.run(Store.delete, recording.id)
-                await self._clean(recording.id)
-        finally:
-            await _release(lock)
+            for recording in kept:
+                await self._clean_safely(recording.id)
 
     async def recordings(self) -> list[Recording]:
         """Return all recordings in the store, the newest first."""
@@ -229,10 +235,12 @@ class MeetingService(AsyncCloseable):
             self._closed = True
             backends, self._backends = list(self._backends.values()), {}
         with anyio.CancelScope(shield=True):
-            for backend in backends:
-                await backend.aclose()
-            await self.store.aclose()
-        await super().aclose()
+            # A stack, so that an error of one leaves none of the others open.
+            async with AsyncExitStack() as stack:
+                stack.push_async_callback(super().aclose)
+                stack.push_async_callback(self.store.aclose)
+                for backend in backends:
+                    stack.push_async_callback(backend.aclose)
 
     async def _backend(self, name: str | None = None) -> Backend:
         known = self._backends.get(name or self.settings.backend)
@@ -245,7 +253,7 @@ class MeetingService(AsyncCloseable):
         """Recover and process the recordings of a meeting; return the newest."""
         if any(recording.state is JobState.UPLOADING for recording in recordings):
             with suppress(MeetingBusyError):  # it is still being recorded
-                async with self._locked_meeting(meeting_id):
+                async with _released(await self.store.run(Store.lock_meeting, meeting_id)):
                     await self.store.run(recover, meeting_id)
             recordings = await self._recordings(meeting_id)
         await self._process_all(recordings)
@@ -259,7 +267,8 @@ class MeetingService(AsyncCloseable):
     async def _step(self, recording_id: str) -> bool:
         """Process one step; return whether another backend has to go on."""
         recording = await self.store.run(Store.get, recording_id)
-        backend = await self._backend(recording.backend)
+        owner = recording.backend
+        backend = await self._backend(owner)
         if recording.state is not JobState.PROCESSING or not isinstance(backend, RecordingBackend):
             return False
         async with self._locked(recording_id) as locked:
@@ -267,13 +276,13 @@ class MeetingService(AsyncCloseable):
                 return False
             # Its state may have changed before the lock was acquired.
             recording = await self.store.run(Store.get, recording_id)
-            if recording.state is JobState.PROCESSING and recording.backend == backend.name:
+            if recording.state is JobState.PROCESSING and recording.backend == owner:
                 await backend.process(recording)
             after = await self.store.run(Store.get, recording_id)
-            if after.state is JobState.DELETED:
+            if after.state is JobState.DELETED and after.backend == owner:
                 # Deleted during the step, which may have made more to delete.
                 await self._discard(backend, after)
-        return after.state is JobState.PROCESSING and after.backend != backend.name
+        return after.state is JobState.PROCESSING and after.backend != owner
 
     async def _delete_at_services(self, meeting_id: str, recordings: Sequence[Recording]) -> bool:
         """Delete what the services of these recordings keep; return whether there was any."""
@@ -287,18 +296,28 @@ class MeetingService(AsyncCloseable):
 
     async def _clean_up(self) -> None:
         """Delete what could not be deleted before; a failure concerns no other meeting."""
-        for recording in await self.store.run(Store.due_cleanups, time.time()):
-            try:
-                await self._clean(recording.id)
-            except SpeechError as error:
-                await self.store.run(
-                    Store.clean_later, recording.id, time.time() + _CLEANUP_SECONDS
-                )
-                _logger.warning(
-                    "What recording %s left at its service is not deleted yet: %s",
-                    recording.id,
-                    error,
-                )
+        due = await self.store.run(Store.due_cleanups, time.time())
+        with anyio.move_on_after(_CLEANUP_LIMIT_SECONDS):
+            for recording in due:
+                # First: other queries need not wait for the same service meanwhile, nor the
+                # next ones if it does not answer.
+                await self._postpone(recording.id)
+                await self._clean_safely(recording.id)
+
+    async def _clean_safely(self, recording_id: str) -> None:
+        """Clean up after a deleted recording; try again later if that fails."""
+        try:
+            await self._clean(recording_id)
+        except SpeechError as error:
+            await self._postpone(recording_id)
+            _logger.warning(
+                "What recording %s left at its service is not deleted yet: %s",
+                recording_id,
+                error,
+            )
+
+    async def _postpone(self, recording_id: str) -> None:
+        await self.store.run(Store.clean_later, recording_id, time.time() + _CLEANUP_SECONDS)
 
     async def _clean(self, recording_id: str) -> None:
         async with self._locked(recording_id) as locked:
@@ -318,13 +337,17 @@ class MeetingService(AsyncCloseable):
         else:
             await self.store.run(Store.clean_later, recording.id, time.time() + pause)
 
-    @asynccontextmanager
-    async def _locked_meeting(self, meeting_id: str) -> AsyncIterator[None]:
-        lock = await self.store.run(Store.lock_meeting, meeting_id)
-        try:
-            yield
-        finally:
-            await _release(lock)
+    async def _lock_meeting(self, meeting_id: str) -> Lock:
+        """Lock a meeting; retries, because a status query takes the lock briefly.
+
+        Raises:
+            MeetingBusyError: it stays locked.
+        """
+        for _ in range(_LOCK_TRIES - 1):
+            with suppress(MeetingBusyError):
+                return await self.store.run(Store.lock_meeting, meeting_id)
+            await anyio.sleep(_LOCK_PAUSE_SECONDS)
+        return await self.store.run(Store.lock_meeting, meeting_id)
 
     @asynccontextmanager
     async def _locked(self, recording_id: str) -> AsyncIterator[bool]:
@@ -334,10 +357,17 @@ class MeetingService(AsyncCloseable):
         except MeetingBusyError:
             yield False
             return
-        try:
+        async with _released(lock):
             yield True
-        finally:
-            await _release(lock)
+
+
+@asynccontextmanager
+async def _released(lock: Lock) -> AsyncIterator[None]:
+    """Release a lock at the end of the block."""
+    try:
+        yield
+    finally:
+        await _release(lock)
 
 
 async def _release(lock: Lock) -> None:

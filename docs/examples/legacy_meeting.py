@@ -2,7 +2,7 @@
 
     python legacy_meeting.py RECORDING.wav
 
-Only its import line differs from a program for the retired service, which read
+Only the import line differs from a program for the retired service, where it was
 ``import azure.cognitiveservices.speech as speechsdk``.
 """
 
@@ -39,7 +39,7 @@ def transcribe_meeting(path: str) -> None:
     conversation = {}
 
     def transcribed(evt: speechsdk.transcription.MeetingTranscriptionEventArgs) -> None:
-        # The same utterance comes again when its speaker turns out to be another.
+        # An utterance is sent again when its speaker is corrected.
         conversation[evt.result.offset] = (evt.result.user_id, evt.result.text)
 
     def canceled(evt: speechsdk.transcription.MeetingTranscriptionCanceledEventArgs) -> None:

@@ -1,4 +1,4 @@
-"""How well the local backend hears and tells speakers apart.
+"""Accuracy of the local backend: words, and who spoke them.
 
 ::
 
@@ -7,13 +7,13 @@
 
 The folder holds ``azure/katiesteve.wav`` and ``azure/katiesteve_mono.wav`` (from
 Azure-Samples/cognitive-services-speech-sdk, MIT) and ``ami/dev00.wav``, ``ami/dev01.wav``
-with ``ami/debug.development.rttm`` (AMI corpus, CC BY 4.0); what is missing is skipped.
+with ``ami/debug.development.rttm`` (AMI corpus, CC BY 4.0); missing files are skipped.
 
 * WER, word error rate, without punctuation and case; cpWER, the same with each word
   at the right speaker (both by meeteval).
 * DER, diarization error rate: missed, false and wrongly attributed speech by the time
-  spoken, in frames of 10 ms, without a collar, overlaps counted.  Computed here, since
-  meeteval's own needs a download at run time.
+  spoken, in frames of 10 ms, without a collar, overlaps counted.  Computed here, because
+  meeteval's own implementation needs a download at run time.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def parse_rttm(text: str, file: str | None = None) -> list[Turn]:
 
 
 def diarization_error(reference: list[Turn], hypothesis: list[Turn]) -> float:
-    """Give the error as a share of the time spoken, with the speakers matched at best."""
+    """Return the error as a share of the time spoken, for the best match of the speakers."""
     true, found = _frames(reference), _frames(hypothesis)
     spoken = sum(len(frame) for frame in true.values())
     return min(_errors(true, found, names) for names in _matches(reference, hypothesis)) / spoken
@@ -113,7 +113,7 @@ def _errors(true: dict[int, set[str]], found: dict[int, set[str]], names: dict[s
 def _matches(reference: list[Turn], hypothesis: list[Turn]) -> Iterable[dict[str, str]]:
     true = sorted({turn.speaker for turn in reference})
     found = sorted({turn.speaker for turn in hypothesis})
-    spare = [f"nobody {number}" for number in range(len(found))]
+    spare = [f"unmatched {number}" for number in range(len(found))]
     for order in permutations(true + spare, len(found)):
         yield dict(zip(found, order, strict=True))
 
@@ -139,19 +139,19 @@ def _by_speaker(turns: Iterable[tuple[str, str]]) -> dict[str, str]:
 def _score_talk(path: Path, talk: tuple[tuple[str, str], ...]) -> str:
     meeteval = import_module("meeteval.wer").wer  # typed for its own documents only
     lines = [line.split(" ", 1)[1] for line in _transcribe(path, "text").splitlines()]
-    heard = [(speaker, text) for speaker, _, text in (line.partition(": ") for line in lines)]
-    plain = [_words(" ".join(text for _, text in turns)) for turns in (talk, heard)]
+    found = [(speaker, text) for speaker, _, text in (line.partition(": ") for line in lines)]
+    plain = [_words(" ".join(text for _, text in turns)) for turns in (talk, found)]
     word_error = meeteval.siso.siso_word_error_rate(*plain).error_rate
-    cp_error = meeteval.cp.cp_word_error_rate(_by_speaker(talk), _by_speaker(heard)).error_rate
-    speakers = f"{len({s for s, _ in heard})} of {len({s for s, _ in talk})}"
+    cp_error = meeteval.cp.cp_word_error_rate(_by_speaker(talk), _by_speaker(found)).error_rate
+    speakers = f"{len({s for s, _ in found})} of {len({s for s, _ in talk})}"
     return f"| {path.name} | {word_error:.1%} | {cp_error:.1%} | | {speakers} |"
 
 
 def _score_turns(path: Path, rttm: Path) -> str:
     reference = parse_rttm(rttm.read_text(), path.stem)
-    heard = parse_rttm(_transcribe(path, "rttm"))
-    error = diarization_error(reference, heard)
-    speakers = f"{len({t.speaker for t in heard})} of {len({t.speaker for t in reference})}"
+    found = parse_rttm(_transcribe(path, "rttm"))
+    error = diarization_error(reference, found)
+    speakers = f"{len({t.speaker for t in found})} of {len({t.speaker for t in reference})}"
     return f"| {path.name} | | | {error:.1%} | {speakers} |"
 
 

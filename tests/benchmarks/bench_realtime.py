@@ -1,11 +1,12 @@
-"""A long meeting over the real Speech SDK, its connection cut again and again.
+"""A long meeting with the real Speech SDK, whose connection is cut again and again.
 
     python tests/benchmarks/bench_realtime.py [--hours 2] [--pace 20] [--cuts 50] [--seed 1]
 
 A program of the meeting era runs on the realtime backend; the loopback speech service
-plays in a process of its own.  Told are: results lost, doubled or out of order; the growth
-of the program's memory after the first tenth; and the latency that the facade adds to the
-SDK's own callback, on the same results.  Exits with 1 where a target is missed.
+runs in a process of its own.  Prints the number of results that are lost, doubled or out
+of order; the growth of the program's memory after the first tenth; and the latency that
+the facade adds to the SDK's own callback, for the same results.  The exit code is 1 if a
+target is missed.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ LATENCY_TARGET: Final = 1.0  # ms
 
 
 def main() -> int:
-    """Run; gives the exit code."""
+    """Run the benchmark; return 0 if the targets are met."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
@@ -51,17 +52,17 @@ def main() -> int:
         assert server.stdout is not None
         url = server.stdout.readline().strip()
         found = measure(url, options)
-        told, _ = server.communicate("\n")
-    sys.stdout.write(told)
+        served, _ = server.communicate("\n")
+    sys.stdout.write(served)
     return report(found, options)
 
 
 def serve(options: argparse.Namespace) -> int:
-    """Play until standard input has a line; tells how many connections there were."""
-    chance = random.Random(options.seed)
+    """Serve until standard input has a line; print the number of connections."""
+    generator = random.Random(options.seed)
     length = round(options.hours * 3600)
     cuts = tuple(
-        (chance.randrange(length * SECOND), chance.choice(CODES)) for _ in range(options.cuts)
+        (generator.randrange(length * SECOND), generator.choice(CODES)) for _ in range(options.cuts)
     )
     service = LoopbackService(Script(lines(options.hours), cuts=cuts, clock=True))
     with service.running() as url:
@@ -77,7 +78,7 @@ def serve(options: argparse.Namespace) -> int:
 
 
 def lines(hours: float) -> tuple[Line, ...]:
-    """Give what is said: four speakers in turn, four of every five seconds."""
+    """Return the lines: four speakers in turn, four of every five seconds."""
     return tuple(
         Line(f"line {n}", n * EVERY * SECOND, 4 * SECOND, f"Guest-{n % 4 + 1}", (f"line {n}",))
         for n in range(round(hours * 3600) // EVERY)
@@ -85,20 +86,20 @@ def lines(hours: float) -> tuple[Line, ...]:
 
 
 def measure(url: str, options: argparse.Namespace) -> dict[str, Any]:
-    """Run the program; gives what it was told, and what that cost."""
+    """Run the program; return the results that it received, latencies and memory."""
     import speech_compat as speechsdk
     from speech_adapters.backends.realtime import recognizer
 
-    heard: dict[int, float] = {}
+    received: dict[int, float] = {}  # when the SDK's callback had a result, by its offset
     real = recognizer.Recognizer._send
 
-    def noting(self: Any, read: Any, event: Any) -> None:
+    def timed(self: Any, read: Any, event: Any) -> None:
         now = time.perf_counter()
         if hasattr(event, "result"):
-            heard[event.result.offset] = now
+            received[event.result.offset] = now
         real(self, read, event)
 
-    recognizer.Recognizer._send = noting  # type: ignore[method-assign]
+    recognizer.Recognizer._send = timed  # type: ignore[method-assign]
     config = speechsdk.SpeechConfig(endpoint=url, subscription="none")
     for name, value in {"backend": "realtime", "backends.realtime.pace": str(options.pace)}.items():
         config.set_property_by_name(f"speech-compat.{name}", value)
@@ -108,7 +109,7 @@ def measure(url: str, options: argparse.Namespace) -> dict[str, Any]:
         speechsdk.audio.AudioConfig(stream=stream)
     )
     transcriber.join_meeting_async(speechsdk.transcription.Meeting(config, "long")).get()
-    told: list[tuple[str, int, str]] = []
+    results: list[tuple[str, int, str]] = []
     added: list[float] = []
     memory: list[float] = []
     errors: list[str] = []
@@ -116,10 +117,10 @@ def measure(url: str, options: argparse.Namespace) -> dict[str, Any]:
 
     def transcribed(event: Any) -> None:
         now = time.perf_counter()
-        began = heard.pop(event.result.offset, None)
+        began = received.pop(event.result.offset, None)
         if began is not None:
             added.append((now - began) * 1000)
-        told.append((event.result.text, event.result.offset, event.result.user_id))
+        results.append((event.result.text, event.result.offset, event.result.user_id))
         memory.append(resident())
 
     def canceled(event: Any) -> None:
@@ -131,19 +132,24 @@ def measure(url: str, options: argparse.Namespace) -> dict[str, Any]:
     transcriber.start_transcribing_async().get()
     tenths = round(options.hours * 36_000)
     for first in range(0, tenths, 10):
-        # A program that pushes in the meeting's own time, only faster.
+        # As a program pushes a meeting that is being held, only faster.
         stream.write(clock_audio(first, min(10, tenths - first)))
         time.sleep(1 / options.pace * 0.9)
     stream.close()
     stopped.wait(options.hours * 3600)
     transcriber.stop_transcribing_async().get()
-    return {"told": told, "added": added, "memory": memory, "errors": [e for e in errors if e]}
+    return {
+        "results": results,
+        "added": added,
+        "memory": memory,
+        "errors": [error for error in errors if error],
+    }
 
 
 def report(found: dict[str, Any], options: argparse.Namespace) -> int:
-    """Print the figures; gives the exit code."""
+    """Print the figures; return the exit code."""
     wanted = [(line.text, line.offset) for line in lines(options.hours)]
-    got = [(text, offset) for text, offset, _ in found["told"]]
+    got = [(text, offset) for text, offset, _ in found["results"]]
     lost, doubled = len(set(wanted) - set(got)), len(got) - len(set(got))
     ordered = got == sorted(got, key=lambda item: item[1])
     memory = found["memory"]
@@ -166,7 +172,7 @@ def report(found: dict[str, Any], options: argparse.Namespace) -> int:
 
 
 def resident() -> float:
-    """Give this process's memory, in MiB."""
+    """Return the memory of this process, in MiB."""
     pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 1024 / 1024
 

@@ -1,13 +1,14 @@
-"""What it costs to read a large result: a synthetic batch result of ten hours.
+"""The cost of reading a large result: a synthetic batch result of ten hours.
 
 ::
 
+    pip install --group measure
     python tests/benchmarks/bench_results.py [--megabytes 106]
 
 Compares with ``orjson.loads`` of the same bytes, each in a process of its own, best of
 three.  The file has the shape of a service's result with words and five alternatives;
-its text is made up.  Ends with 1 when reading takes twice as long as ``orjson.loads`` or a
-third of its memory.
+its text is made up.  The exit code is 1 if reading takes more than twice the time of
+``orjson.loads`` or more than a third of its memory.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ _MEGABYTE: Final = 1_000_000
 _TEXT: Final = "the quick brown fox jumps over a lazy dog and then rests in the shade"
 _WORDS: Final = _TEXT.split(" ")
 
-# Printed by each: seconds, and how much the process grew at most.
+# Each program prints the seconds, and by how many MiB its process grew at most.
 _MEASURE: Final = """
 import resource, sys, time
 from pathlib import Path
@@ -101,7 +102,10 @@ def _best(program: str, path: Path) -> tuple[float, float]:
     runs = []
     for _ in range(3):
         done = subprocess.run(
-            [sys.executable, "-c", program, str(path)], capture_output=True, text=True, check=True
+            [sys.executable, "-c", program, str(path)],
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
         )
         seconds, memory, _count = done.stdout.split()
         runs.append((float(seconds), float(memory)))
@@ -109,7 +113,7 @@ def _best(program: str, path: Path) -> tuple[float, float]:
 
 
 def main() -> int:
-    """Run the benchmark; gives 0 when the targets are met."""
+    """Run the benchmark; return 0 if the targets are met."""
     parser = argparse.ArgumentParser(description="Measure reading a large result.")
     parser.add_argument("--megabytes", type=int, default=106)
     size = parser.parse_args().megabytes * _MEGABYTE

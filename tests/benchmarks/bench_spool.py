@@ -1,15 +1,14 @@
-"""What it costs to record: a long meeting written in chunks of 100 ms.
+"""The cost of recording: a long meeting written in chunks of 100 ms.
 
 ::
 
     python tests/benchmarks/bench_spool.py [--hours 8] [--folder DIR]
 
-Every chunk goes to each writer of a file in turn, so all meet the same disk and the
-same moment.  The first is a plain buffered file, the measure of the others.  Then a
-meeting gets its chunks as fast as it takes them: by itself, since its own threads
-would slow down the others and so flatter it.  Prints the
-cost of a write and how much the process grew; ends with 1 when a writer that
-promises it is over a target.
+Every chunk is written to each file in turn, so that all writers meet the same state of
+the disk.  The first writer is a plain buffered file, with which the others are compared.
+Then a meeting receives its chunks as fast as it accepts them.  It is measured separately,
+because its threads would slow down the other writers.  Prints the cost of a write and the
+growth of the process.  The exit code is 1 if a target is missed.
 """
 
 from __future__ import annotations
@@ -43,10 +42,10 @@ _BLOCK_CHUNKS: Final = 10
 
 
 class Writer(Protocol):
-    """Anything that takes audio."""
+    """A destination of audio."""
 
     def write(self, pcm: bytes, /) -> object:
-        """Take one chunk."""
+        """Write one chunk."""
         ...
 
     def close(self) -> None:
@@ -55,20 +54,20 @@ class Writer(Protocol):
 
 
 class Blocks:
-    """Joins chunks to blocks of one second for the spool, as a session may do."""
+    """Writes chunks to the spool in blocks of one second."""
 
     def __init__(self, path: Path) -> None:
         self._spool = SpoolWriter(path)
         self._chunks: list[bytes] = []
 
     def write(self, pcm: bytes) -> None:
-        """Keep the chunk, or hand over a block."""
+        """Add the chunk to the block, and write a complete block."""
         self._chunks.append(pcm)
         if len(self._chunks) == _BLOCK_CHUNKS:
             self._flush()
 
     def close(self) -> None:
-        """Hand over the rest."""
+        """Write the incomplete block, and close the spool."""
         self._flush()
         self._spool.close()
 
@@ -78,7 +77,7 @@ class Blocks:
 
 
 class Meeting:
-    """An asynchronous meeting: the whole way from a program's stream to the disk."""
+    """An asynchronous meeting, from a program's push stream to the disk."""
 
     def __init__(self, folder: Path) -> None:
         config = speechsdk.SpeechConfig("key", "region")
@@ -94,17 +93,17 @@ class Meeting:
         self._client = RemoteMeetingTranscriptionClient(config)
         self.write = self._stream.write
         self.write(bytes(PcmFormat().bytes_per_second))
-        while not any(folder.glob("audio/*.pcm")):  # until all is imported and running
+        while not any(folder.glob("audio/*.pcm")):  # everything is imported and running then
             sleep(0.05)
 
     def close(self) -> None:
-        """End the meeting; nobody wants to read it."""
+        """End the meeting and delete it."""
         self._stream.close()
         self._transcriber.stop_transcribing_async().get()
         self._client.delete_remote_transcription("benchmark")
 
 
-# The first is the measure.  To measure another way of recording, add it here.
+# The others are compared with the first.  Further writers are added here.
 FILES: Final[dict[str, Callable[[Path], Writer]]] = {
     "buffered file": lambda path: path.open("wb"),
     "spool, each chunk": SpoolWriter,
@@ -126,17 +125,17 @@ class Result:
         return sum(self.costs) / len(self.costs)
 
     @property
-    def middle(self) -> float:
-        """Cost of the write in the middle."""
+    def median(self) -> float:
+        """Median cost."""
         return median(self.costs)
 
-    def rank(self, share: float) -> int:
-        """Cost that ``share`` of the writes do not exceed."""
+    def percentile(self, share: float) -> int:
+        """Return the cost that a share of the writes, 0 to 1, does not exceed."""
         return sorted(self.costs)[int(share * (len(self.costs) - 1))]
 
 
 def measure(hours: float, folder: Path) -> tuple[list[Result], float]:
-    """Write a meeting of ``hours`` with every writer; give the costs and the growth in MiB."""
+    """Write a meeting of ``hours`` with every writer; return the costs and the growth in MiB."""
     files, growth = _measure_together(FILES, hours, folder)
     meetings, more = _measure_together(MEETINGS, hours, folder)
     return files + meetings, max(growth, more)
@@ -146,25 +145,25 @@ def _measure_together(
     makers: dict[str, Callable[[Path], Writer]], hours: float, folder: Path
 ) -> tuple[list[Result], float]:
     count = round(hours * 3600 / CHUNK_SECONDS)
-    # Allocated and touched before, so that the notes are not taken for growth.
+    # Allocated and filled before, so that the results do not count as growth.
     costs = [array("q", bytes(8 * count)) for _ in makers]
     with ExitStack() as opened:
         writers = [make(folder / name.replace(" ", "-")) for name, make in makers.items()]
         for writer in writers:
             opened.callback(writer.close)
         growth = _record(writers, costs, count)
-    return [Result(name, noted) for name, noted in zip(makers, costs, strict=True)], growth
+    return [Result(name, found) for name, found in zip(makers, costs, strict=True)], growth
 
 
 def _record(writers: list[Writer], costs: list[array[int]], count: int) -> float:
     pcm = bytearray(os.urandom(round(PcmFormat().bytes_per_second * CHUNK_SECONDS)))
     before = most = _memory_mib()
     for at in range(count):
-        for writer, noted in zip(writers, costs, strict=True):
-            chunk = bytes(pcm)  # fresh memory each time, as from a program
+        for writer, found in zip(writers, costs, strict=True):
+            chunk = bytes(pcm)  # new memory each time, as a program has it
             start = perf_counter_ns()
             writer.write(chunk)
-            noted[at] = perf_counter_ns() - start
+            found[at] = perf_counter_ns() - start
         if at % 500 == 0:
             most = max(most, _memory_mib())
     return max(most, _memory_mib()) - before
@@ -182,7 +181,7 @@ def _print(results: list[Result], growth: float) -> None:
     base = results[0]
     print(f"{'writer':<22}{'mean':>10}{'median':>10}{'p99':>10}{'longest':>13}{'mean ratio':>12}")
     for result in results:
-        cells = (result.mean, result.middle, float(result.rank(0.99)))
+        cells = (result.mean, result.median, float(result.percentile(0.99)))
         row = "".join(f"{cell / 1000:>7.2f} us" for cell in cells)
         row += f"{max(result.costs) / 1e6:>10.2f} ms"
         print(f"{result.name:<22}{row}{result.mean / base.mean:>11.2f}x")
@@ -191,17 +190,17 @@ def _print(results: list[Result], growth: float) -> None:
 
 
 def main(arguments: Iterable[str] | None = None) -> int:
-    """Run the benchmark; gives 0 when the targets are met."""
-    parser = argparse.ArgumentParser(description="Measure what recording costs.")
+    """Run the benchmark; return 0 if the targets are met."""
+    parser = argparse.ArgumentParser(description="Measure the cost of recording.")
     parser.add_argument("--hours", type=float, default=8.0, help="length of the meeting")
-    parser.add_argument("--folder", type=Path, help="on which disk (default: temporary)")
+    parser.add_argument("--folder", type=Path, help="folder to write to (default: a temporary one)")
     options = parser.parse_args(None if arguments is None else list(arguments))
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         results, growth = measure(options.hours, Path(folder))
     _print(results, growth)
     slow = [r.name for r in results[1:] if r.mean >= MAX_RATIO * results[0].mean]
     if slow or growth >= MAX_GROWTH_MIB:
-        print(f"over target: {', '.join(slow) or 'memory'}")
+        print(f"target missed: {', '.join(slow) or 'memory'}")
         return 1
     return 0
 

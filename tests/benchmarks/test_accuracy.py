@@ -1,4 +1,4 @@
-"""The diarization error is computed by the project itself, so it is tested."""
+"""Tests of the diarization error, which the project computes by itself."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TRUE = [Turn("a", 0.0, 2.0), Turn("b", 2.0, 4.0)]
 
 
 @pytest.mark.parametrize(
-    ("heard", "error"),
+    ("hypothesis", "error"),
     [
         ([Turn("1", 2.0, 4.0), Turn("2", 0.0, 2.0)], 0.0),  # names do not matter
         ([Turn("1", 0.0, 4.0)], 0.5),  # one speaker for two
@@ -29,8 +29,8 @@ TRUE = [Turn("a", 0.0, 2.0), Turn("b", 2.0, 4.0)]
         ([*TRUE, Turn("a", 2.0, 3.0)], 0.25),  # one too many at a time
     ],
 )
-def test_the_diarization_error(heard: list[object], error: float) -> None:
-    assert accuracy.diarization_error(TRUE, heard) == pytest.approx(error)
+def test_the_diarization_error(hypothesis: list[object], error: float) -> None:
+    assert accuracy.diarization_error(TRUE, hypothesis) == pytest.approx(error)
 
 
 def test_turns_are_read_from_rttm() -> None:

@@ -1,4 +1,4 @@
-"""What every backend must do; each backend's tests derive from :class:`BackendConformance`."""
+"""Tests of the contract, for every backend: their classes derive from the ones here."""
 
 from __future__ import annotations
 
@@ -38,26 +38,26 @@ AWKWARD = 'it\'s "quoted"/..\\slashed 🎉 ' + "x" * 300
 
 
 class BackendConformance:
-    """Derive, and give the fixtures ``settings``, ``speech`` and ``said``."""
+    """The contract's tests; a subclass overrides ``settings``, ``speech`` and ``word``."""
 
     @pytest.fixture
     def settings(self) -> Settings:
-        """Settings that name the backend and a state folder of the test's own."""
+        """Return settings that name the backend and a state folder of the test."""
         raise NotImplementedError
 
     @pytest.fixture
     def speech(self) -> Path:
-        """Give a short recording."""
+        """Return the path of a short recording."""
         raise NotImplementedError
 
     @pytest.fixture
-    def said(self) -> str:
-        """Give a word that is said in it."""
+    def word(self) -> str:
+        """Return a word of its transcript."""
         raise NotImplementedError
 
     @pytest.fixture
     def use(self, settings: Settings) -> Callable[..., Any]:
-        """Run a coroutine function with a fresh service, which is closed afterwards."""
+        """Return a runner of coroutine functions with a new service, which it closes afterwards."""
 
         def run(work: Callable[[MeetingService], Awaitable[T]]) -> T:
             async def closing() -> T:
@@ -81,18 +81,18 @@ class BackendConformance:
 
         use(work)
 
-    def test_a_live_meeting_gives_events_in_order(
-        self, use: Callable[..., Any], speech: Path, said: str
+    def test_a_live_meeting_emits_events_in_order(
+        self, use: Callable[..., Any], speech: Path, word: str
     ) -> None:
         events = use(lambda meetings: _record(meetings, speech, Mode.LIVE))
         kinds = [type(event) for event in events if isinstance(event, SpeechStarted | SpeechEnded)]
         assert kinds == [SpeechStarted, SpeechEnded]
         final = [e.utterance for e in events if isinstance(e, Recognized) and not e.correction]
-        assert said in " ".join(utterance.text for utterance in final)
+        assert word in " ".join(utterance.text for utterance in final)
         assert [u.offset for u in final] == sorted(u.offset for u in final)
         assert len({u.id for u in final}) == len(final)
-        guesses = {e.utterance.id for e in events if isinstance(e, Hypothesis)}
-        assert guesses & {u.id for u in final}
+        hypotheses = {e.utterance.id for e in events if isinstance(e, Hypothesis)}
+        assert hypotheses & {u.id for u in final}
 
     def test_a_live_meeting_leaves_nothing_behind(
         self, use: Callable[..., Any], settings: Settings, speech: Path
@@ -101,16 +101,16 @@ class BackendConformance:
         assert not settings.state_dir.exists() or not any(settings.state_dir.rglob("*.pcm"))
 
     @pytest.mark.parametrize("mode", [Mode.STORED, Mode.BOTH])
-    def test_a_stored_meeting_is_there_by_its_id_for_another_service(
-        self, use: Callable[..., Any], speech: Path, said: str, mode: Mode
+    def test_another_service_fetches_a_stored_meeting_by_its_id(
+        self, use: Callable[..., Any], speech: Path, word: str, mode: Mode
     ) -> None:
         events = use(lambda meetings: _record(meetings, speech, mode, AWKWARD))
         transcript: Transcript = use(lambda meetings: _fetch(meetings, AWKWARD))
         assert transcript.meeting_id == AWKWARD
-        assert said in " ".join(utterance.text for utterance in transcript.utterances)
+        assert word in " ".join(utterance.text for utterance in transcript.utterances)
         with WavFile(speech) as file:
             assert file.duration is not None
-            assert abs(transcript.duration - file.duration) < 10_000  # services give milliseconds
+            assert abs(transcript.duration - file.duration) < 10_000  # services return milliseconds
         assert transcript.provenance.version
         latest = {e.utterance.id: e.utterance for e in events if isinstance(e, Recognized)}
         assert tuple(latest.values()) == (() if mode is Mode.STORED else transcript.utterances)
@@ -145,8 +145,8 @@ class BackendConformance:
         use(stored)
         use(live)
 
-    def test_closing_early_keeps_what_was_recorded(
-        self, use: Callable[..., Any], speech: Path, said: str
+    def test_closing_early_keeps_the_recorded_audio(
+        self, use: Callable[..., Any], speech: Path, word: str
     ) -> None:
         async def work(meetings: MeetingService) -> Transcript:
             with WavFile(speech) as file:
@@ -155,9 +155,9 @@ class BackendConformance:
             await session.aclose()
             return await _fetch(meetings)
 
-        assert said in " ".join(utterance.text for utterance in use(work).utterances)
+        assert word in " ".join(utterance.text for utterance in use(work).utterances)
 
-    def test_ends_are_idempotent_and_final(self, use: Callable[..., Any]) -> None:
+    def test_finish_and_aclose_are_idempotent_and_final(self, use: Callable[..., Any]) -> None:
         async def work(meetings: MeetingService) -> None:
             session = await _open(meetings, Mode.STORED)
             await session.push(bytes(3_200))
@@ -189,15 +189,15 @@ class BackendConformance:
 
         use(work)
 
-    def test_an_unknown_meeting_is_said_to_be_unknown(self, use: Callable[..., Any]) -> None:
+    def test_an_unknown_meeting_is_not_found(self, use: Callable[..., Any]) -> None:
         async def work(meetings: MeetingService) -> None:
-            for question in (meetings.status, meetings.transcript, meetings.delete):
-                with pytest.raises(MeetingNotFoundError, match="nobody"):
-                    await question("nobody")
+            for method in (meetings.status, meetings.transcript, meetings.delete):
+                with pytest.raises(MeetingNotFoundError, match="unknown"):
+                    await method("unknown")
 
         use(work)
 
-    def test_a_deleted_meeting_is_gone_but_known(
+    def test_a_deleted_meeting_has_a_status_but_no_transcript(
         self, use: Callable[..., Any], settings: Settings, speech: Path
     ) -> None:
         async def work(meetings: MeetingService) -> None:
@@ -205,19 +205,19 @@ class BackendConformance:
             await _fetch(meetings)
             await meetings.delete("meeting")
             assert (await meetings.status("meeting")).state is JobState.DELETED
-            for question in (meetings.transcript, meetings.delete):
+            for method in (meetings.transcript, meetings.delete):
                 with pytest.raises(MeetingNotFoundError, match="deleted"):
-                    await question("meeting")
+                    await method("meeting")
 
         use(work)
         assert not any(settings.state_dir.rglob("*.pcm"))
 
-    def test_only_what_failed_and_can_be_tried_again_is_resumed(
+    def test_only_a_failed_meeting_with_audio_is_resumed(
         self, use: Callable[..., Any], speech: Path
     ) -> None:
         async def work(meetings: MeetingService) -> None:
             with pytest.raises(MeetingNotFoundError):
-                await meetings.resume("nobody")
+                await meetings.resume("unknown")
             await _close(await _open(meetings, Mode.STORED, "empty"))
             with pytest.raises(MeetingFailedError, match="no audio"):
                 await meetings.resume("empty")
@@ -227,8 +227,8 @@ class BackendConformance:
 
         use(work)
 
-    def test_a_meeting_id_used_again_speaks_of_the_newest(
-        self, use: Callable[..., Any], speech: Path, said: str
+    def test_a_repeated_meeting_id_means_the_newest_recording(
+        self, use: Callable[..., Any], speech: Path, word: str
     ) -> None:
         async def work(meetings: MeetingService) -> Transcript:
             session = await _open(meetings, Mode.STORED)
@@ -237,18 +237,18 @@ class BackendConformance:
             await _record(meetings, speech, Mode.STORED)
             return await _fetch(meetings)
 
-        assert said in " ".join(utterance.text for utterance in use(work).utterances)
+        assert word in " ".join(utterance.text for utterance in use(work).utterances)
 
 
 class DoubleConformance(BackendConformance):
-    """For backends on a double of their service, which says how much it heard."""
+    """For backends on a double of their service, whose transcripts contain the word double."""
 
     @pytest.fixture
     def speech(self, shipped_recordings: Path) -> Path:
         return shipped_recordings / "clone-test.wav"
 
     @pytest.fixture
-    def said(self) -> str:
+    def word(self) -> str:
         return "double"
 
 
@@ -259,8 +259,8 @@ async def _open(
     audio: PcmFormat | None = None,
 ) -> Session:
     backend = meetings.backend()
-    can = backend.capabilities
-    if (mode.live and not can.live) or (mode.stored and not can.stored):
+    capabilities = backend.capabilities
+    if (mode.live and not capabilities.live) or (mode.stored and not capabilities.stored):
         pytest.skip(f"backend {backend.name!r} has no mode {mode.value!r}")
     request = MeetingRequest(meeting_id, audio=audio or PcmFormat(), mode=mode)
     return await meetings.open_session(request)

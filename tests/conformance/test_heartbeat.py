@@ -38,7 +38,7 @@ BATCH: Final = b'{"source": "", "durationMilliseconds": 90000000, "recognizedPhr
 
 
 class Heart:
-    """Measures the longest time in seconds in which the event loop did nothing else."""
+    """Measures the longest time in seconds between two beats on the event loop."""
 
     def __init__(self) -> None:
         self.gap = 0.0
@@ -137,7 +137,7 @@ async def finish(meetings: MeetingService, session: Session) -> int:
 
 
 def stored_utterances(store: Store, recording_id: str) -> int:
-    """Count the utterances; reading them all would be a different test."""
+    """Count the utterances without reading the whole transcript."""
     rows = store._database.rows(
         "SELECT utterances FROM transcript_chunks WHERE recording_id = ?", recording_id
     )
@@ -202,7 +202,7 @@ def test_a_large_answer_of_a_service(
         double.faults = [Fault(pattern, FileResponse(large_results[served_by]))]
 
         async def prepare(_: MeetingService) -> None:
-            """Have the double send the large result."""
+            """Prepare nothing: the double sends the large result."""
 
         return longest_gap(settings, shipped_recordings / "clone-test.wav", prepare, Mode.STORED)
 
@@ -227,7 +227,7 @@ def test_a_large_journal_of_a_realtime_meeting(
         )
 
         async def prepare(meetings: MeetingService) -> None:
-            """Write what a meeting of many days would have recognized before."""
+            """Write the journal of a meeting of many days."""
             newest = await meetings.store.run(Store.newest, "m")
             await anyio.to_thread.run_sync(write_journal, journal_path(newest))
 

@@ -19,5 +19,5 @@ class TestLocal(BackendConformance):
         return shipped_recordings / "clone-test.wav"
 
     @pytest.fixture
-    def said(self) -> str:
+    def word(self) -> str:
         return "America"

@@ -10,7 +10,7 @@ from oracle.test_oracle import why_not
 from speech_adapters.config import Settings, load_settings
 from speech_compat.testing.loopback import Line, LoopbackService, Script
 
-# Nothing is said in the first second: what is silent in the suite is no longer.
+# The first second has no speech, because the silent recordings of the suite last a second.
 LINES = (
     Line("A double heard this.", 12_000_000, 9_000_000, "Guest-1", ("a", "a double")),
     Line("And this.", 22_000_000, 6_000_000, "Guest-2", ("and",)),

@@ -16,7 +16,7 @@ import pytest
 __all__ = ["azurite"]
 
 _SCRIPT: Final = Path(__file__).parents[1] / "node/node_modules/azurite/dist/src/blob/main.js"
-# The account that every Azurite has; published by its documentation, and no secret.
+# The account that every Azurite has; its documentation publishes the key, so it is no secret.
 _ACCOUNT: Final = (
     "DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;AccountKey=Eby8vdM02xNOcqFlqUwJPLlmEt"
     "lCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==;"
@@ -25,7 +25,7 @@ _ACCOUNT: Final = (
 
 @contextmanager
 def azurite() -> Iterator[str]:
-    """Run it in memory on loopback; gives a connection string.  Skips where it cannot run."""
+    """Run Azurite in memory on loopback; yield a connection string.  Skip if it cannot run."""
     node = shutil.which("node")
     if node is None or not _SCRIPT.is_file():
         pytest.skip("Azurite needs node and npm: run make in an environment that has them")

@@ -1,7 +1,7 @@
 """A double of the local backend's speech engine, in this process or in a worker process.
 
-The real engine covers the normal path.  This one crashes, fails and blocks on demand, which
-the real one does not: the option ``model_arch`` names one of :data:`BEHAVIORS`.
+The real engine covers the normal path.  This one crashes, fails and blocks on demand: the
+option ``model_arch`` names one of :data:`BEHAVIORS`.
 
 As a program, ``engine.py JOB`` is the local worker with this engine.
 """

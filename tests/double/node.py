@@ -16,7 +16,7 @@ FOLDER: Final = Path(__file__).parents[1] / "node"
 
 
 def need_node(package: str) -> str:
-    """Give the path of node; skips where it or the package is missing."""
+    """Return the path of node; skip the test if it or the package is missing."""
     node = shutil.which("node")
     if node is None or not (FOLDER / "node_modules" / package).is_dir():
         pytest.skip(f"{package} needs node and npm: run make in an environment that has them")
@@ -24,7 +24,7 @@ def need_node(package: str) -> str:
 
 
 def run_node(script: str, *arguments: str) -> Any:
-    """Run a script of ``tests/node``; gives the JSON document that it prints last."""
+    """Run a script of ``tests/node``; return the JSON document that it prints last."""
     package = next(
         line.split('"')[1]
         for line in (FOLDER / script).read_text(encoding="utf-8").splitlines()

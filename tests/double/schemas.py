@@ -1,8 +1,8 @@
-"""JSON Schemas of what is sent to the services and what they answer.
+"""JSON Schemas of the requests to the services and of their answers.
 
-Written after the published specification of 2025-10-15 and the migration notes from
-v3.2 (docs/protocol/batch-and-fast-rest.md, 2.2); the examples published with them are
-checked against these schemas in the tests.
+They follow the published specification of 2025-10-15 and the migration notes from v3.2
+(docs/protocol/batch-and-fast-rest.md, 2.2).  The tests check the examples that are
+published with the specification against these schemas.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ FAST: Final[Schema] = {
     "properties": {
         "locales": {"type": "array", "items": {"type": "string"}},
         "audioUrl": _URL,
-        # The service takes a definition without "enabled", and tells nobody apart.
+        # The service accepts a definition without "enabled", and distinguishes no speakers.
         "diarization": {**_DIARIZATION, "required": []},
         "channels": {**_CHANNELS, "maxItems": 2},
         "profanityFilterMode": _PROFANITY,
@@ -208,13 +208,13 @@ REPORT: Final[Schema] = {
 
 
 def defect(document: Any, schema: Schema) -> str:
-    """Say what is wrong with a document, or nothing."""
+    """Return what is wrong with a document, or an empty text."""
     errors = jsonschema.Draft202012Validator(schema).iter_errors(document)
     return "; ".join(f"{error.json_path}: {error.message}" for error in errors)
 
 
 def as_published(document: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
-    """Give a document that is as published; the double's own mistakes are loud."""
+    """Return the document; raise AssertionError if it differs from the published schema."""
     found = defect(document, schema)
     assert not found, found
     return document

@@ -1,8 +1,8 @@
-"""A double of the batch transcription service, for tests: synthetic, after its specification.
+"""A double of batch and fast transcription, for tests: synthetic, after their specification.
 
-It speaks the REST surface of 2025-10-15, 2024-11-15 and v3.2 on loopback, refuses what
-the service would refuse, reads the audio from the address it was given, and counts.
-Its "transcripts" tell how long the audio is; silence has none.
+It has the REST interface of 2025-10-15, 2024-11-15 and v3.2 on loopback, refuses what the
+service would refuse, reads the audio from its address, and counts the requests.  Its
+transcripts state the length of the audio; silence has none.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from double.hearing import Job, length_of, outcome, wave_of
+from double.jobs import Job, length_of, outcome, wave_of
 from double.schemas import ENTITY, FAST, FILES, PAGE, SUBMIT, as_published, defect
 
 __all__ = ["Fault", "ServiceDouble", "running"]
@@ -35,18 +35,18 @@ _PAGE: Final = 2
 
 @attrs.define
 class Fault:
-    """What goes wrong ``times`` times with requests whose method and path match."""
+    """A fault of the next ``times`` requests whose method and path match ``pattern``."""
 
     pattern: str
-    response: Response | str  # "drop" answers nothing after the request had its effect
+    response: Response | str  # "drop": the request has its effect, and its answer is lost
     times: int = 1
 
 
 class ServiceDouble:
     """The service.
 
-    Jobs become final after ``polls`` questions about them; or ``seconds`` after they were
-    made, where that is given; or when a test calls :meth:`finish`, where ``polls`` is None.
+    A job becomes final after ``polls`` queries; with ``seconds``, so long after it was
+    created; or, if ``polls`` is None, when a test calls :meth:`finish`.
     """
 
     def __init__(self, polls: int | None = 1, seconds: float | None = None) -> None:
@@ -60,7 +60,7 @@ class ServiceDouble:
         self.definitions: list[dict[str, Any]] = []
         self.accepted = {KEY}  # keys, and tokens as "Bearer TOKEN"
         self.credentials: list[str] = []
-        self.heard_seconds = 0.0
+        self.transcribed_seconds = 0.0
         self.url = ""
         paths = ("/speechtotext", "/speechtotext/v3.2")
         self.app = Starlette(
@@ -79,7 +79,7 @@ class ServiceDouble:
         )
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Answer a request, or break as told."""
+        """Answer a request, or fail as the next fault demands."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
@@ -95,10 +95,10 @@ class ServiceDouble:
             return
 
         async def nowhere(_: Any) -> None:
-            """Take the answer and lose it."""
+            """Discard the answer."""
 
         await self.app(scope, receive, nowhere)
-        raise ConnectionResetError("dropped as told")
+        raise ConnectionResetError("dropped on demand")
 
     async def _submit(self, request: Request) -> Response:
         body = await request.json()
@@ -112,7 +112,7 @@ class ServiceDouble:
         return JSONResponse(entity, 201, headers={"Location": entity["self"]})
 
     async def _fast(self, request: Request) -> Response:
-        """Transcribe at once; as the service, without "enabled" nobody is told apart."""
+        """Transcribe at once; as at the service, speakers are distinguished only if enabled."""
         problem = self._refusal(request)
         if problem is not None:
             return problem
@@ -126,16 +126,16 @@ class ServiceDouble:
             return _error(400, "InvalidArgument", "InvalidPayload", wrong)
         if not data:
             return _error(400, "InvalidArgument", "EmptyAudioFile", "The audio is empty.")
-        return JSONResponse(self._heard(data, definition))
+        return JSONResponse(self._fast_result(data, definition))
 
-    def _heard(self, data: bytes, definition: dict[str, Any]) -> dict[str, Any]:
+    def _fast_result(self, data: bytes, definition: dict[str, Any]) -> dict[str, Any]:
         sound, length = wave_of(data), length_of(data)
-        self.heard_seconds += length
+        self.transcribed_seconds += length
         silent = not any(sound.readframes(sound.getnframes()))
         text = f"A double heard {length:.3f} seconds."
-        apart = definition.get("diarization", {}).get("enabled", False)
+        diarized = definition.get("diarization", {}).get("enabled", False)
         phrase = {
-            **({"speaker": 1} if apart else {}),
+            **({"speaker": 1} if diarized else {}),
             "offsetMilliseconds": 100,
             "durationMilliseconds": round(length * 500),
             "text": text,
@@ -209,7 +209,7 @@ class ServiceDouble:
         }
 
     async def _content(self, request: Request) -> Response:
-        """Results are read with a signature and nothing else, as from a storage account."""
+        """Send a result for a signature without a credential, as a storage account does."""
         signed_in = {"ocp-apim-subscription-key", "authorization"} & set(request.headers)
         if signed_in or "sig" not in request.query_params:
             return PlainTextResponse("no", 403)
@@ -220,15 +220,15 @@ class ServiceDouble:
         return JSONResponse(results[int(name.removeprefix("contenturl_").removesuffix(".json"))])
 
     def finish(self, job_id: str, status: str = "Succeeded") -> None:
-        """Make a job final by hand, and count what was heard."""
+        """Make a job final, and count the seconds of its audio."""
         job = self.jobs[job_id]
         job.status = status
-        self.heard_seconds += sum(found["durationInTicks"] / 1e7 for found in outcome(job)[1])
+        self.transcribed_seconds += sum(found["durationInTicks"] / 1e7 for found in outcome(job)[1])
 
     def _moved(self, job: Job) -> Job:
-        job.asked += 1
+        job.polled += 1
         age = (datetime.now(UTC) - job.created).total_seconds()
-        due = self.polls is not None and job.asked > self.polls
+        due = self.polls is not None and job.polled > self.polls
         if self.seconds is not None:
             due = age >= self.seconds
         if due and job.status not in ("Succeeded", "Failed"):
@@ -269,7 +269,7 @@ class ServiceDouble:
 
 @contextmanager
 def running(double: ServiceDouble, port: int = 0) -> Iterator[str]:
-    """Serve on loopback; gives the address."""
+    """Serve on loopback; yield the address."""
     config = uvicorn.Config(
         double, host="127.0.0.1", port=port, log_level="critical", lifespan="off"
     )
@@ -292,7 +292,7 @@ def _version(request: Request) -> str:
 
 
 def _wrong(body: dict[str, Any], version: str) -> Response | None:
-    """Refuse what the version does not know, as the specification has it."""
+    """Return the refusal of a body that the version does not support, or None."""
     found = defect(body, SUBMIT[version])
     if not found:
         return None

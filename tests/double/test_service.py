@@ -1,4 +1,4 @@
-"""The double is looked at from outside: by Microsoft's own client, and by its schemas."""
+"""Tests of the double with Microsoft's own clients and with the published schemas."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def client(double: ServiceDouble, key: str = KEY) -> TranscriptionClient:
     return TranscriptionClient(double.url, AzureKeyCredential(key))
 
 
-def ask(double: ServiceDouble, **diarization: Any) -> Any:
+def transcribe(double: ServiceDouble, **diarization: Any) -> Any:
     options = TranscriptionOptions(
         locales=["en-US"], diarization_options=TranscriptionDiarizationOptions(diarization)
     )
@@ -59,20 +59,20 @@ def ask(double: ServiceDouble, **diarization: Any) -> Any:
         return found.transcribe(content)
 
 
-def test_the_official_client_is_content(double: ServiceDouble) -> None:
-    result = ask(double, enabled=True, maxSpeakers=2)
+def test_the_official_client_reads_its_result(double: ServiceDouble) -> None:
+    result = transcribe(double, enabled=True, maxSpeakers=2)
     assert result.duration_milliseconds == 1000
     assert [phrase.text for phrase in result.phrases] == ["A double heard 1.000 seconds."]
     assert result.phrases[0].speaker == 1
 
 
-def test_it_tells_nobody_apart_when_the_official_client_forgets_to_ask(
+def test_it_distinguishes_no_speakers_unless_the_official_client_enables_it(
     double: ServiceDouble,
 ) -> None:
-    assert ask(double, maxSpeakers=2).phrases[0].speaker is None
+    assert transcribe(double, maxSpeakers=2).phrases[0].speaker is None
 
 
-def test_the_official_client_sees_its_refusals(double: ServiceDouble) -> None:
+def test_the_official_client_raises_its_refusals(double: ServiceDouble) -> None:
     with client(double, "wrong") as found, pytest.raises(HttpResponseError) as caught:
         found.transcribe(
             TranscriptionContent(definition=TranscriptionOptions(), audio=("a.wav", sound()))
@@ -81,7 +81,7 @@ def test_the_official_client_sees_its_refusals(double: ServiceDouble) -> None:
 
 
 @contextmanager
-def asking(double: ServiceDouble) -> Iterator[httpx.Client]:
+def connected(double: ServiceDouble) -> Iterator[httpx.Client]:
     with httpx.Client(
         base_url=f"{double.url}/speechtotext",
         headers={"Ocp-Apim-Subscription-Key": KEY},
@@ -106,7 +106,7 @@ def test_its_batch_results_have_the_published_shape(
 ) -> None:
     audio = tmp_path / "a.wav"
     audio.write_bytes(sound())
-    with asking(double) as http:
+    with connected(double) as http:
         made = submit(http, audio.as_uri())
         assert made.status_code == 201
         assert made.headers["location"] == made.json()["self"]
@@ -127,7 +127,7 @@ def test_its_batch_results_have_the_published_shape(
         ({"diarization": {"enabled": True}}, "InvalidTimeToLive"),
     ],
 )
-def test_it_refuses_what_the_version_does_not_know(
+def test_it_refuses_properties_that_the_version_does_not_support(
     double: ServiceDouble, properties: dict[str, Any], code: str
 ) -> None:
     body = {
@@ -146,25 +146,29 @@ def test_it_refuses_what_the_version_does_not_know(
     assert answer.json()["innerError"]["code"].startswith(code)
 
 
-def test_a_second_client_is_content(double: ServiceDouble, tmp_path: Path) -> None:
-    """Microsoft's JavaScript client: where nobody is told apart, it too forgot to ask."""
+def test_the_official_javascript_client_reads_its_result(
+    double: ServiceDouble, tmp_path: Path
+) -> None:
+    """This client may leave out ``enabled`` too; then no speakers are distinguished."""
     audio = tmp_path / "a.wav"
     audio.write_bytes(sound())
     answer = run_node("fast_client.mjs", double.url, KEY, str(audio))
     assert answer["durationInMs"] == 1000
     (phrase,) = answer["phrases"]
     assert phrase["text"] == "A double heard 1.000 seconds."
-    asked = double.definitions[0]["diarization"]
-    assert phrase.get("speaker") == (1 if asked.get("enabled") else None)
+    sent = double.definitions[0]["diarization"]
+    assert phrase.get("speaker") == (1 if sent.get("enabled") else None)
     assert run_node("fast_client.mjs", double.url, "wrong", str(audio)) == {"refused": 401}
 
 
 @pytest.mark.parametrize(
     ("polls", "seconds"), [(2, None), (None, 0.05), (None, None)], ids=["calls", "time", "hand"]
 )
-def test_how_its_jobs_advance(polls: int | None, seconds: float | None) -> None:
+def test_its_jobs_become_final_by_polls_time_or_hand(
+    polls: int | None, seconds: float | None
+) -> None:
     double = ServiceDouble(polls, seconds)
-    with running(double), asking(double) as http:
+    with running(double), connected(double) as http:
         url = submit(http).json()["self"]
         assert http.get(url).json()["status"] == "Running"
         if polls is None and seconds is None:
@@ -177,8 +181,8 @@ def test_how_its_jobs_advance(polls: int | None, seconds: float | None) -> None:
         assert not polls or polls > 0
 
 
-def test_its_schemas_take_what_was_published(shared_payloads: Path) -> None:
-    """Microsoft's own examples, so the schemas are not only our own opinion."""
+def test_its_schemas_accept_the_published_examples(shared_payloads: Path) -> None:
+    """The examples are Microsoft's, so the schemas are not only our own reading."""
 
     def load(name: str) -> Any:
         return json.loads((shared_payloads / f"{name}.json").read_text(encoding="utf-8-sig"))

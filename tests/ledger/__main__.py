@@ -64,7 +64,7 @@ def document() -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """Run the command; returns the exit code."""
+    """Run the command; return the exit code."""
     parser = argparse.ArgumentParser(prog="ledger", description=__doc__)
     parser.add_argument("--check", action="store_true")
     parser.add_argument("--read", nargs=2, metavar=("VERSION", "DIR"))

@@ -1,4 +1,4 @@
-"""Compare surfaces row by row: same, deliberately different, left out or unexplained."""
+"""Compare surfaces row by row: same, deliberately different, not included or unexplained."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ __all__ = ["Differences", "Explanation", "Row", "compare", "load_differences"]
 
 SAME: Final = "same"
 DELIBERATE: Final = "deliberate"
-LEFT_OUT: Final = "left out"
+NOT_INCLUDED: Final = "not included"
 UNEXPLAINED: Final = "unexplained"
 
 
 @attrs.frozen
 class Explanation:
-    """Why something differs or is left out.
+    """Why something differs or is not included.
 
     Attributes:
         path: a pattern for paths such as ``transcription.Meeting.meeting_id``; the names
@@ -117,7 +117,7 @@ def _class_difference(real: dict[str, Any], ours: dict[str, Any]) -> str:
 def _function_difference(real: dict[str, Any], ours: dict[str, Any]) -> str:
     if real["parameters"] == ours["parameters"]:
         return ""
-    return f"takes ({_spell(ours)}) instead of ({_spell(real)})"
+    return f"has the parameters ({_spell(ours)}) instead of ({_spell(real)})"
 
 
 def _property_difference(real: dict[str, Any], ours: dict[str, Any]) -> str:
@@ -146,9 +146,9 @@ def _spell(function: dict[str, Any]) -> str:
 
 
 def _row(path: str, difference: str, version: str, differences: Differences) -> Row:
-    left_out = _left_out(path, difference)
-    if left_out is not None:
-        return Row(path, LEFT_OUT, difference, left_out)
+    reason = _not_included(path, difference)
+    if reason is not None:
+        return Row(path, NOT_INCLUDED, difference, reason)
     if not difference:
         return Row(path, SAME)
     for explanation in differences.deliberate:
@@ -157,8 +157,8 @@ def _row(path: str, difference: str, version: str, differences: Differences) -> 
     return Row(path, UNEXPLAINED, difference)
 
 
-def _left_out(path: str, difference: str) -> Explanation | None:
-    """Find the reason in the package's own table, which its error messages use."""
+def _not_included(path: str, difference: str) -> Explanation | None:
+    """Return the reason from the package's own table, which its error messages use, or None."""
     _, name, *members = path.split(".")
     if members:
         found = _pattern(f"{name}.{members[0]}", MEMBERS)

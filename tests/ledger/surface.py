@@ -39,8 +39,8 @@ def read_surface(folder: Path, package: str, *, inherited: bool) -> Surface:
     Args:
         folder: where the package is.
         package: its name.
-        inherited: whether classes show what they inherit, all their bases too, and
-            aliases what they name.
+        inherited: whether the entry of a class includes its inherited members and all its
+            bases, and an alias is replaced by the entry of its target.
     """
     root = griffe.load(package, search_paths=[folder], resolve_aliases=True, allow_inspection=False)
     assert isinstance(root, griffe.Module)
@@ -75,7 +75,7 @@ def _target(alias: Any) -> Any:
     try:
         return alias.final_target
     except griffe.AliasResolutionError:
-        return None  # only its name is known: it is from elsewhere
+        return None  # it is defined outside of the package
 
 
 def _class(found: Any, package: str, inherited: bool) -> dict[str, Any]:

@@ -52,21 +52,21 @@ def test_the_document_is_up_to_date() -> None:
     assert written == document(), "run make ledger"
 
 
-def test_the_surface_noted_is_that_of_the_installed_package() -> None:
+def test_the_stored_surface_is_that_of_the_installed_package() -> None:
     try:
         installed = importlib.metadata.distribution("azure-cognitiveservices-speech")
     except importlib.metadata.PackageNotFoundError:
         pytest.skip("azure-cognitiveservices-speech has no wheel for this platform")
-    noted = json.loads((SURFACES / f"{installed.version}.json").read_text(encoding="utf-8"))
-    assert read_real(Path(str(installed.locate_file("")))) == noted
+    stored = json.loads((SURFACES / f"{installed.version}.json").read_text(encoding="utf-8"))
+    assert read_real(Path(str(installed.locate_file("")))) == stored
 
 
-def test_names_that_are_left_out_are_explained_when_used(rows: dict[str, list[Row]]) -> None:
+def test_names_that_are_not_included_are_explained_when_used(rows: dict[str, list[Row]]) -> None:
     names = {
         row.path
         for found in rows.values()
         for row in found
-        if row.status == "left out" and row.path.count(".") == 1
+        if row.status == "not included" and row.path.count(".") == 1
     }
     assert len(names) > 100
     for module, _, name in (path.partition(".") for path in sorted(names)):
@@ -79,7 +79,7 @@ def statuses(ours: dict[str, Any], differences: Differences = NOTHING) -> dict[s
     return {row.path: row.status for row in compare(REAL, ours, "1.0", differences)}
 
 
-def test_the_same_is_the_same() -> None:
+def test_a_surface_is_the_same_as_itself() -> None:
     assert set(statuses(REAL).values()) == {"same"}
 
 
@@ -96,7 +96,7 @@ def test_the_same_is_the_same() -> None:
         ("audio.Stream.PCM", {"value": "2"}),
     ],
 )
-def test_every_kind_of_difference_is_seen(path: str, change: dict[str, Any]) -> None:
+def test_every_kind_of_difference_is_found(path: str, change: dict[str, Any]) -> None:
     ours = copy.deepcopy(REAL)
     entry = ours["audio"]["Stream"]
     if path.count(".") == 2:
@@ -105,7 +105,7 @@ def test_every_kind_of_difference_is_seen(path: str, change: dict[str, Any]) -> 
     assert statuses(ours)[path] == "unexplained"
 
 
-def test_what_is_missing_is_seen() -> None:
+def test_missing_names_are_found() -> None:
     ours = copy.deepcopy(REAL)
     del ours["audio"]["Other"], ours["audio"]["Stream"]["members"]["name"]
     found = statuses(ours)

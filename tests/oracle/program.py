@@ -30,21 +30,21 @@ BYTES_PER_SECOND = 32_000
 def run(
     speechsdk: Any, era: str, config: Any, early: bool, patience: float = 60
 ) -> list[dict[str, Any]]:
-    """Transcribe five seconds of silence; returns the recorded events.
+    """Transcribe five seconds of silence; return the recorded events.
 
-    After ``patience`` seconds without an end the program stops by itself.
+    After ``patience`` seconds without an end, the program stops by itself.
     """
     stream = speechsdk.audio.PushAudioInputStream()
     audio = speechsdk.audio.AudioConfig(stream=stream)
     transcriber = _transcriber(speechsdk, era, config, audio)
-    log, heard, stopped = _listen(transcriber)
+    log, transcribed, stopped = _listen(transcriber)
     transcriber.start_transcribing_async().get()
     stream.write(bytes(SECONDS_OF_AUDIO * BYTES_PER_SECOND))
     if not early:
         stream.close()
         stopped.wait(patience)
     else:
-        assert heard.wait(60), "nothing was ever transcribed"
+        assert transcribed.wait(60), "nothing was ever transcribed"
     transcriber.stop_transcribing_async().get()
     assert stopped.wait(30), "the session did not stop"
     stream.close()
@@ -66,18 +66,18 @@ def _transcriber(speechsdk: Any, era: str, config: Any, audio: Any) -> Any:
 
 def _listen(transcriber: Any) -> tuple[list[dict[str, Any]], threading.Event, threading.Event]:
     log: list[dict[str, Any]] = []
-    heard, stopped = threading.Event(), threading.Event()
+    transcribed, stopped = threading.Event(), threading.Event()
 
-    def note(name: str, event: Any) -> None:
+    def record(name: str, event: Any) -> None:
         log.append(_describe(name, event))
         if name == "transcribed" and event.result.text.startswith("Ü"):
-            heard.set()
+            transcribed.set()
         if name == "session_stopped":
             stopped.set()
 
     for name in SIGNALS:
-        getattr(transcriber, name).connect(lambda event, name=name: note(name, event))
-    return log, heard, stopped
+        getattr(transcriber, name).connect(lambda event, name=name: record(name, event))
+    return log, transcribed, stopped
 
 
 def _describe(name: str, event: Any) -> dict[str, Any]:

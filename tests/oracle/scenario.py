@@ -27,8 +27,8 @@ PHRASES = (
     Phrase("Ünïcode and “quotes”.", 35_000_000, 5_000_000, 0),
 )
 
-# normal: the audio ends; early: the program stops before it does; the others are
-# faults of the connection or of the answers.
+# normal: the audio ends; early: the program stops before the end; the others are faults of
+# the connection or of the answers.
 ENDS = ("normal", "early", "refused", "unauthorized", "bad-request", "malformed")
 
 

@@ -120,7 +120,7 @@ class _ScriptedBackend(AsyncCloseable):
 class _ScriptedSession(AsyncCloseable):
     def __init__(self, played: Played) -> None:
         self._played = played
-        self._heard = anyio.Event()
+        self._received = anyio.Event()
         self._finished = anyio.Event()
         self._closed = False
 
@@ -128,14 +128,14 @@ class _ScriptedSession(AsyncCloseable):
         if self._played.push_error is not None:
             raise self._played.push_error
         self._played.audio += audio
-        self._heard.set()
+        self._received.set()
 
     async def finish(self) -> None:
-        self._heard.set()
+        self._received.set()
         self._finished.set()
 
     async def events(self) -> AsyncIterator[SessionEvent]:
-        await self._heard.wait()
+        await self._received.wait()
         phrases = self._played.scenario.phrases
         if phrases:
             yield SpeechStarted(phrases[0].offset)
@@ -156,15 +156,17 @@ class _ScriptedSession(AsyncCloseable):
 
 
 def _events(phrase: Phrase, corrections: bool) -> list[SessionEvent]:
-    said = Utterance(uuid.uuid4().hex, phrase.text, phrase.offset, phrase.duration, phrase.speaker)
+    utterance = Utterance(
+        uuid.uuid4().hex, phrase.text, phrase.offset, phrase.duration, phrase.speaker
+    )
     parts = len(phrase.hypotheses) + 1
-    guesses = [
-        Hypothesis(attrs.evolve(said, text=text, duration=phrase.duration * number // parts))
+    hypotheses = [
+        Hypothesis(attrs.evolve(utterance, text=text, duration=phrase.duration * number // parts))
         for number, text in enumerate(phrase.hypotheses, 1)
     ]
-    late = Utterance(said.id, phrase.text, phrase.offset, phrase.duration, 5)
+    corrected = Utterance(utterance.id, phrase.text, phrase.offset, phrase.duration, 5)
     return [
-        *guesses,
-        Recognized(said),
-        *([Recognized(late, correction=True)] if corrections else []),
+        *hypotheses,
+        Recognized(utterance),
+        *([Recognized(corrected, correction=True)] if corrections else []),
     ]

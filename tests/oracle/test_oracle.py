@@ -27,7 +27,7 @@ from speech_compat.testing.loopback import LoopbackService
 
 ERAS = ("meeting", "diarization")
 LABELS = {"meeting": LabelStyle.MEETING, "diarization": LabelStyle.DIARIZATION}
-NOBODY = "ws://127.0.0.1:9"
+UNREACHABLE = "ws://127.0.0.1:9"
 SAME_ENDS = ("normal", "early")
 # Properties of a service, which the facade does not invent.
 OF_THE_SERVICE = {
@@ -42,7 +42,7 @@ def why_not() -> str:
     """Return the reason why the real package cannot run here, or an empty string."""
     if importlib.util.find_spec("azure") is None:
         return "azure-cognitiveservices-speech has no wheel for this platform"
-    # Its native library needs what the system may lack (OpenSSL, ALSA).
+    # Its native library needs OpenSSL and ALSA, which the system may lack.
     code = (
         "import azure.cognitiveservices.speech as s; s.SpeechConfig(subscription='k', region='r')"
     )
@@ -59,7 +59,7 @@ def _needs_the_real_package() -> None:
 def on_the_real_package(era: str, end: str) -> list[dict[str, Any]]:
     """Run in a separate process, because the package loads a native library."""
     with LoopbackService(script_of(Scenario(end), LABELS[era])).running() as served:
-        endpoint = NOBODY if end == "refused" else served
+        endpoint = UNREACHABLE if end == "refused" else served
         done = subprocess.run(
             [sys.executable, str(Path(program.__file__)), era, endpoint, end],
             capture_output=True,
@@ -67,19 +67,19 @@ def on_the_real_package(era: str, end: str) -> list[dict[str, Any]]:
             timeout=120,
             check=True,
         )
-    # Its meeting transcriber prints a line of debugging.
+    # Its meeting transcriber prints a debug line.
     lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
     return [json.loads(line) for line in lines]
 
 
 def on_the_facade(era: str, end: str, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     install(monkeypatch, Played(Scenario(end)))
-    config = speech_compat.SpeechConfig(endpoint=NOBODY, subscription="no-key")
+    config = speech_compat.SpeechConfig(endpoint=UNREACHABLE, subscription="no-key")
     return program.run(speech_compat, era, config, early=end == "early")
 
 
 def comparable(log: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Replace what is random by the order of its first appearance."""
+    """Replace random ids by the order of their first appearance."""
     seen: dict[str, str] = {}
 
     def number(text: str) -> str:
@@ -133,7 +133,7 @@ def test_errors_differ_in_code_and_words_only(
 
 
 def words_removed(log: list[dict[str, Any]]) -> str:
-    """Remove code and text from a log; returns the code."""
+    """Remove code and text from a log; return the code."""
     canceled = next(entry for entry in log if entry["event"] == "canceled")
     assert canceled["details"].pop("text")
     code: str = canceled["details"].pop("code")
@@ -144,7 +144,7 @@ def words_removed(log: list[dict[str, Any]]) -> str:
 def test_an_unreadable_answer_is_an_error_where_the_backend_raises_one(
     era: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The real package requests it again; the scripted backend raises."""
+    """The real package repeats the request; the scripted backend raises."""
     real = [entry["event"] for entry in on_the_real_package(era, "malformed")]
     ours = on_the_facade(era, "malformed", monkeypatch)
     phrases = len(Scenario().phrases)
@@ -215,7 +215,7 @@ def test_errors_have_the_real_packages_codes_with_it_underneath(
         monkeypatch.setenv(f"SPEECH_COMPAT_{name}", value)
     script = script_of(Scenario(end), LabelStyle.DIARIZATION)
     with LoopbackService(script).running() as served:
-        endpoint = NOBODY if end == "refused" else served
+        endpoint = UNREACHABLE if end == "refused" else served
         config = speech_compat.SpeechConfig(endpoint=endpoint, subscription="no-key")
         ours = comparable(program.run(speech_compat, era, config, early=False))
     assert words_removed(ours) == words_removed(real)

@@ -1,6 +1,6 @@
-"""Records an asynchronous meeting, says what it does, and exits without waiting.
+"""Records an asynchronous meeting, prints its steps, and exits without waiting.
 
-``async_meeting.py RECORDING MEETING_ID [hang]``: with ``hang`` it stays in the middle.
+``async_meeting.py RECORDING MEETING_ID [hang]``: with ``hang`` it never closes the stream.
 """
 
 import sys

@@ -1,7 +1,7 @@
-"""Cassettes: what a service answered, played again without it.
+"""Cassettes: recorded answers of a service, replayed without it.
 
-``pytest tests/recorded --record-mode=rewrite`` records them anew, from the double: they
-are synthetic, and their first line says so.
+``pytest tests/recorded --record-mode=rewrite`` records them again, from the double: they
+are synthetic, and their first line states it.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def _scrub_answer(answer: dict[str, Any]) -> dict[str, Any]:
 
 
 def _scrub_request(request: Any) -> Any:
-    """A body of audio is kept as its digest; a form's boundary is another each time."""
+    """Replace a body of audio by its digest."""
     if request.body and len(request.body) > _LARGEST:
         request.body = b"sha256 " + hashlib.sha256(request.body).hexdigest().encode()
     return request
@@ -58,7 +58,7 @@ def vcr_cassette_dir(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(autouse=True)
 def _all_played(vcr: Any) -> Iterator[None]:
-    """Fail where an interaction of the cassette was not needed."""
+    """Fail if an interaction of the cassette was not requested."""
     yield
     if vcr.record_mode.value == "none":
         assert vcr.all_played, "the cassette has interactions that were not played"
@@ -66,7 +66,7 @@ def _all_played(vcr: Any) -> Iterator[None]:
 
 @pytest.fixture
 def service(record_mode: str) -> Iterator[str]:
-    """Give the service's address; it runs only while cassettes are recorded."""
+    """Yield the service's address; it runs only while cassettes are recorded."""
     if record_mode == "none":
         yield f"http://127.0.0.1:{PORT}"
         return
@@ -75,7 +75,7 @@ def service(record_mode: str) -> Iterator[str]:
 
 
 def pytest_sessionfinish() -> None:
-    """Have every cassette tell its origin in the first line."""
+    """Write the origin into the first line of every new cassette."""
     for path in CASSETTES.rglob("*.yaml"):
         text = path.read_text(encoding="utf-8")
         if not text.startswith("#"):

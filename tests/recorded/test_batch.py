@@ -1,4 +1,4 @@
-"""The whole way of a job, for each version of the service, from cassettes."""
+"""A job from submission to deletion, for each version of the service, from cassettes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ORIGIN = Provenance("batch", "cassette")
 
 
 def sound(channels: int = 1) -> str:
-    """Give a tenth of a second of sound as an address that holds it."""
+    """Return a tenth of a second of sound as a ``data:`` address."""
     data = io.BytesIO()
     with wave.open(data, "wb") as file:
         file.setnchannels(channels)
@@ -61,9 +61,9 @@ def test_submit_poll_result(service: str, version: str) -> None:
         await batch.aclose()
         return transcript
 
-    (said,) = anyio.run(work).utterances
-    assert said.text == "A double heard 0.100 seconds."
-    assert said.speaker == 0
+    (utterance,) = anyio.run(work).utterances
+    assert utterance.text == "A double heard 0.100 seconds."
+    assert utterance.speaker == 0
 
 
 def test_stereo_fails_with_the_reports_reason(service: str) -> None:

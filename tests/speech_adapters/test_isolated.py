@@ -57,6 +57,14 @@ def test_the_function_runs_in_another_process_and_returns_its_result(
     assert int(child) != os.getpid()
 
 
+def test_the_argument_does_not_depend_on_the_encoding_of_the_system(
+    functions: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONIOENCODING", "latin-1")
+    _, _, argument = anyio.run(run_isolated, functions.process_id, "Grüße 🎉").partition(" ")
+    assert argument == "Grüße 🎉"
+
+
 def test_an_error_keeps_its_class_and_text(functions: ModuleType) -> None:
     with pytest.raises(MeetingFailedError, match="for a reason"):
         anyio.run(run_isolated, functions.fail, "for a reason")

@@ -1,114 +1,25 @@
-"""The meeting service: dispatch, recovery, deletion, and what a status query costs."""
+"""The meeting service: dispatch, recovery, and what a status query costs."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
 
 import anyio
 import pytest
 
-from speech_adapters import meetings as module
-from speech_adapters.capabilities import Capabilities
-from speech_adapters.config import Settings, load_settings
-from speech_adapters.contract import JobState, MeetingRequest, MeetingStatus, Mode, Session
+from double.recorder import DONE, REQUEST, Recorder, record, stored, use
+from speech_adapters.config import load_settings
+from speech_adapters.contract import JobState, MeetingStatus
 from speech_adapters.errors import (
     ConfigurationError,
-    MeetingBusyError,
     MeetingFailedError,
     MeetingNotFoundError,
     StoreError,
     UnavailableError,
 )
 from speech_adapters.meetings import MeetingService
-from speech_adapters.recording.backend import Host, RecordingBackend
-from speech_adapters.store import Recording, Store
-from speech_adapters.transcript import Provenance, Transcript
-
-T = TypeVar("T")
-DONE = Transcript("m", (), 5, Provenance("batch", "1"))
-REQUEST = MeetingRequest("m", mode=Mode.STORED)
-
-
-class Recorder(RecordingBackend):
-    """Notes what the service asks of it."""
-
-    def __init__(self, host: Host, name: str) -> None:
-        self.processed: list[Recording] = []
-        self.discarded: list[Recording] = []
-        self.step: Callable[[Recording], Awaitable[None]] | None = None
-        self.pauses: list[float | None] = []
-        self.deleted: list[str] = []
-        super().__init__(host, name)
-
-    @property
-    def capabilities(self) -> Capabilities:
-        return Capabilities(live=False, stored=True)
-
-    @property
-    def provenance(self) -> Provenance:
-        return Provenance(self._name, "1")
-
-    @property
-    def store(self) -> Any:
-        return self._host.store
-
-    async def process(self, recording: Recording) -> None:
-        self.processed.append(recording)
-        if self.step is not None:
-            await self.step(recording)
-
-    async def discard(self, recording: Recording) -> float | None:
-        self.discarded.append(recording)
-        return self.pauses.pop(0) if self.pauses else None
-
-    async def delete(self, meeting_id: str) -> None:
-        self.deleted.append(meeting_id)
-        await super().delete(meeting_id)
-
-
-@pytest.fixture
-def recorders(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Recorder]]:
-    """Make every backend a recorder; returns those that were created, by name."""
-    created: dict[str, Recorder] = {}
-
-    def create(_: Settings, name: str, host: Host) -> Recorder:
-        assert name not in created, "a service creates each backend once"
-        created[name] = Recorder(host, name)
-        return created[name]
-
-    monkeypatch.setattr(module, "create_backend", create)
-    return created  # type: ignore[return-value]
-
-
-def use(work: Callable[[MeetingService], Awaitable[T]], **properties: str) -> T:
-    async def run() -> T:
-        async with MeetingService(load_settings(properties)) as meetings:
-            return await work(meetings)
-
-    return anyio.run(run)
-
-
-def stored(state: JobState, backend: str = "batch") -> Recording:
-    """Record a meeting with a backend that is not configured here."""
-    with Store.open(load_settings().state_dir) as store:
-        recording = store.create(REQUEST, backend)
-        if state is not JobState.UPLOADING:
-            store.close_audio(recording.id, 2)
-        if state is JobState.COMPLETED:
-            store.complete(recording.id, DONE)
-        if state is JobState.FAILED:
-            store.fail(recording.id, "for a reason")
-        return store.get(recording.id)
-
-
-async def record(meetings: MeetingService, audio: bytes = bytes(3_200)) -> Session:
-    session = await meetings.open_session(REQUEST)
-    await session.push(audio)
-    return session
-
+from speech_adapters.recording.backend import RecordingBackend
+from speech_adapters.store import Lock, Recording, Store
 
 # --- meetings that are finished or unknown ------------------------------------------
 
@@ -177,6 +88,20 @@ def test_a_recording_that_is_assigned_to_another_backend_is_processed_there_at_o
     assert [found.backend for found in recorders["second"].processed] == ["second"]
 
 
+def test_a_backend_whose_own_name_differs_is_asked_once(
+    recorders: dict[str, Recorder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recording = stored(JobState.PROCESSING, "alias")
+    monkeypatch.setattr(Recorder, "name", "ours")
+
+    async def work(meetings: MeetingService) -> None:
+        with anyio.fail_after(30):
+            await meetings.process(recording.id)
+
+    use(work)
+    assert len(recorders["alias"].processed) == 1
+
+
 def test_one_task_at_a_time_processes_a_recording(recorders: dict[str, Recorder]) -> None:
     async def work(meetings: MeetingService) -> None:
         recording = stored(JobState.PROCESSING, "ours")
@@ -214,7 +139,64 @@ def test_offline_backends_process_older_recordings_when_the_next_one_starts(
     use(work, backend="ours")
 
 
+def test_a_new_recording_does_not_wait_for_older_ones_of_other_backends(
+    recorders: dict[str, Recorder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored(JobState.PROCESSING, "theirs")
+    monkeypatch.setattr(Recorder, "offline", True)
+
+    async def work(meetings: MeetingService) -> None:
+        await (await record(meetings)).aclose()
+
+    use(work, backend="ours")
+    assert list(recorders) == ["ours"]
+
+
+@pytest.mark.parametrize("call", ["open_session", "delete"])
+def test_a_meeting_that_another_process_recovers_is_waited_for(
+    recorders: dict[str, Recorder], monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    stored(JobState.FAILED, "ours")
+    locks: list[Lock] = []
+
+    async def release(_: float) -> None:
+        locks.pop().release()
+
+    async def work(meetings: MeetingService) -> None:
+        locks.append(await meetings.store.run(Store.lock_meeting, "m"))
+        with monkeypatch.context() as patch:
+            patch.setattr(anyio, "sleep", release)
+            if call == "delete":
+                await meetings.delete("m")
+            else:
+                await (await meetings.open_session(REQUEST)).aclose()
+
+    use(work, backend="ours")
+
+
 # --- failures ------------------------------------------------------------------------
+
+
+def test_older_recordings_that_cannot_be_processed_leave_no_session_open(
+    recorders: dict[str, Recorder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored(JobState.PROCESSING, "ours")
+    monkeypatch.setattr(Recorder, "offline", True)
+
+    async def work(meetings: MeetingService) -> None:
+        meetings.backend("ours")
+
+        async def fail(_: Recording) -> None:
+            raise UnavailableError("not now")
+
+        recorders["ours"].step = fail
+        with pytest.raises(UnavailableError):
+            await meetings.open_session(REQUEST)
+        recorders["ours"].step = None
+        await (await record(meetings)).aclose()  # the meeting is not locked
+        assert len(await meetings.recordings()) == 2
+
+    use(work, backend="ours")
 
 
 def test_a_session_that_cannot_start_leaves_the_meeting_unlocked(
@@ -263,86 +245,35 @@ def test_a_closed_service_says_so(recorders: dict[str, Recorder]) -> None:
     assert not recorders
 
 
+def test_a_backend_that_cannot_be_closed_leaves_nothing_else_open(
+    recorders: dict[str, Recorder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed: list[str] = []
+
+    async def aclose(recorder: Recorder) -> None:
+        closed.append(recorder.name)
+        await RecordingBackend.aclose(recorder)
+        if recorder.name == "first":
+            raise UnavailableError("not now")
+
+    monkeypatch.setattr(Recorder, "aclose", aclose)
+
+    async def work(meetings: MeetingService) -> None:
+        for name in ("first", "second"):
+            meetings.backend(name)
+        await meetings.recordings()
+        with pytest.raises(UnavailableError):
+            await meetings.aclose()
+        assert meetings.store._store is None
+
+    use(work)
+    assert sorted(closed) == ["first", "second"]
+
+
 def test_a_service_that_is_never_closed_causes_a_warning() -> None:
     meetings = MeetingService(load_settings())
     with pytest.warns(ResourceWarning, match="MeetingService was never closed"):
         del meetings
-
-
-# --- deletion ------------------------------------------------------------------------
-
-
-def test_a_meeting_that_is_recorded_is_not_deleted(recorders: dict[str, Recorder]) -> None:
-    async def work(meetings: MeetingService) -> None:
-        session = await record(meetings)
-        with pytest.raises(MeetingBusyError):
-            await meetings.delete("m")
-        assert not recorders["ours"].deleted
-        await session.aclose()
-        await meetings.delete("m")
-
-    use(work, backend="ours")
-    assert recorders["ours"].deleted == ["m"]
-
-
-def test_what_cannot_be_deleted_at_once_is_deleted_later(recorders: dict[str, Recorder]) -> None:
-    stored(JobState.PROCESSING, "ours")
-
-    async def work(meetings: MeetingService) -> list[int]:
-        meetings.backend("ours")
-        recorders["ours"].pauses = [0.0, 1_000.0]
-        counts = []
-        await meetings.delete("m")
-        for _ in range(3):
-            counts.append(len(recorders["ours"].discarded))
-            assert (await meetings.status("m")).state is JobState.DELETED
-        return counts
-
-    # At once, at the first status query, and not before the pause is over.
-    assert use(work, backend="ours") == [1, 2, 2]
-
-
-def test_a_recording_deleted_during_a_step_is_discarded_after_it(
-    recorders: dict[str, Recorder],
-) -> None:
-    recording = stored(JobState.PROCESSING, "ours")
-
-    async def work(meetings: MeetingService) -> None:
-        meetings.backend("ours")
-
-        async def delete(_: Recording) -> None:
-            await meetings.delete("m")
-            assert not recorders["ours"].discarded  # the step may still make more
-
-        recorders["ours"].step = delete
-        await meetings.process(recording.id)
-
-    use(work, backend="ours")
-    assert [found.id for found in recorders["ours"].discarded] == [recording.id]
-    with Store.open(load_settings().state_dir) as store:
-        assert store.due_cleanups(time.time()) == []
-
-
-def test_a_cleanup_that_fails_does_not_fail_the_query_of_another_meeting(
-    recorders: dict[str, Recorder], caplog: pytest.LogCaptureFixture
-) -> None:
-    stored(JobState.PROCESSING, "ours")
-
-    async def work(meetings: MeetingService) -> None:
-        meetings.backend("ours")
-        recorders["ours"].pauses = [0.0]
-        await meetings.delete("m")
-        with pytest.MonkeyPatch.context() as patch:
-
-            async def fail(*_: object) -> None:
-                raise UnavailableError("not now")
-
-            patch.setattr(Recorder, "discard", fail)
-            with pytest.raises(MeetingNotFoundError):
-                await meetings.status("another")
-
-    use(work, backend="ours")
-    assert "is not deleted yet: not now" in caplog.text
 
 
 # --- the cost of a status query ------------------------------------------------------

@@ -61,7 +61,7 @@ def meeting_era(config: speechsdk.SpeechConfig) -> None:
 
 
 def both_meanings(config: speechsdk.SpeechConfig, audio: speechsdk.audio.AudioConfig) -> None:
-    """Make a ConversationTranscriber in every way there is."""
+    """Create a ConversationTranscriber with every overload."""
     ConversationTranscriber()
     ConversationTranscriber(audio)
     ConversationTranscriber(None)
@@ -111,5 +111,5 @@ class Microphone(speechsdk.audio.PullAudioInputStreamCallback):
     """A callback of a program."""
 
     def read(self, buffer: memoryview) -> int:
-        """Give silence."""
+        """Return silence."""
         return len(buffer)

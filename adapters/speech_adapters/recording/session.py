@@ -11,7 +11,7 @@ import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
 from enum import Enum, auto
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 import anyio
 
@@ -29,6 +29,11 @@ __all__ = [
     "StoredRecording",
     "TemporaryRecording",
 ]
+
+
+# How long closing waits for the processing, such as an upload; the next status query
+# continues it.
+_PROCESS_SECONDS: Final = 300.0
 
 
 class RecordingOwner(Protocol):
@@ -93,7 +98,9 @@ class StoredRecording:
     async def hand_over(self, size: int | None) -> None:
         """End the audio in the store, and start the processing."""
         if size is not None:
-            await self._store.run(close_audio, self._recording, size)
+            # Quick and local, so not canceled: otherwise the recording would count as cut off.
+            with anyio.CancelScope(shield=True):
+                await self._store.run(close_audio, self._recording, size)
         if not self._live:
             await self._process(self._recording.id)
 
@@ -101,7 +108,8 @@ class StoredRecording:
         """Unlock the meeting; what the live session left undone is processed."""
         try:
             if self._live and not completed:
-                await self._process(self._recording.id)
+                with anyio.move_on_after(_PROCESS_SECONDS):
+                    await self._process(self._recording.id)
         finally:
             await threads.STORE.run(self._lock.release)
 
@@ -130,6 +138,8 @@ class SpoolSession(AsyncCloseable):
         self._owner = owner
         # Created with the first audio: a meeting without audio has no file.
         self._spool: SpoolWriter | None = None
+        # The file has one writer at a time: the session may be closed during a push.
+        self._writing = anyio.Lock()
         self._handed_over = anyio.Event()
         self._state = _State.RECORDING
         self._opened()
@@ -140,10 +150,11 @@ class SpoolSession(AsyncCloseable):
 
     async def push(self, audio: bytes) -> None:
         """Append ``audio`` to the spool."""
-        if self._state is not _State.RECORDING:
-            raise BackendError("The recording has ended already: no more audio can be pushed.")
-        if audio:
-            await threads.AUDIO.run(self._append, audio)
+        async with self._writing:
+            if self._state is not _State.RECORDING:
+                raise BackendError("The recording has ended already: no more audio can be pushed.")
+            if audio:
+                await threads.AUDIO.run(self._append, audio)
 
     async def finish(self) -> None:
         """End the recording and hand it over."""
@@ -168,14 +179,21 @@ class SpoolSession(AsyncCloseable):
         with anyio.CancelScope(shield=True):
             try:
                 if unfinished:
-                    await self._finish()
+                    with anyio.move_on_after(_PROCESS_SECONDS):
+                        await self._finish()
             finally:
+                # Even while another task still processes: no more events come.
+                self._handed_over.set()
                 await self._release()
                 await super().aclose()
 
     async def _finish(self) -> None:
+        size = 0
         try:
-            await self._owner.hand_over(await threads.AUDIO.run(self._end_audio))
+            with anyio.CancelScope(shield=True):
+                async with self._writing:
+                    size = await threads.AUDIO.run(self._end_audio)
+            await self._owner.hand_over(size)
         finally:
             self._handed_over.set()
 

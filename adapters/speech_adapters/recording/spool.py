@@ -1,9 +1,8 @@
-"""Audio on disk while it is recorded: written as it comes, read while it grows.
+"""The audio spool: a file of samples that is written while another reader follows it.
 
-The file holds nothing but samples.  The writer hands every block straight to the
-operating system, so what was written is there even when the process is killed in
-the next instant, and nothing piles up in memory however long the meeting lasts.
-A block costs one system call: callers with many small chunks do well to join them
+The writer passes each block to the operating system at once.  So the audio survives if the
+process is killed in the next instant, and memory stays constant however long the meeting
+lasts.  A block costs one system call: callers with many small chunks should join them
 (``tests/benchmarks/bench_spool.py`` measures both).
 """
 
@@ -22,8 +21,8 @@ __all__ = ["SpoolReader", "SpoolWriter", "private_opener"]
 class SpoolWriter(Closeable):
     """Appends audio to a file.
 
-    A file left by an earlier run is continued, never cut.  Only its owner may
-    read it.  To be used by one thread at a time.
+    An existing file is continued, never truncated.  Only its owner may read it.  To be used
+    by one thread at a time.
 
     Raises:
         StoreError: the file cannot be created or written; the reason is named.
@@ -43,17 +42,17 @@ class SpoolWriter(Closeable):
         return self._size
 
     def write(self, pcm: bytes) -> None:
-        """Append ``pcm``, all of it; it survives the death of this process.
+        """Append all of ``pcm``; it survives the death of this process.
 
         Raises:
-            StoreError: the disk is full, or the like; part of ``pcm`` may have
-                been written, and :attr:`size` counts it.
+            StoreError: the file cannot be written, for example because the disk is full.
+                Part of ``pcm`` may have been written, and :attr:`size` counts it.
         """
         file = self._open_file()
         try:
             written = file.write(pcm)
             self._size += written
-            while written < len(pcm):  # the system may take less than it was given
+            while written < len(pcm):  # the system may write less than it was passed
                 count = file.write(pcm[written:])
                 written += count
                 self._size += count
@@ -61,7 +60,7 @@ class SpoolWriter(Closeable):
             raise _failed("written", self.path, error) from error
 
     def sync(self) -> None:
-        """Wait until the audio would survive a power cut too."""
+        """Wait until the audio would also survive a power failure."""
         try:
             os.fsync(self._open_file().fileno())
         except OSError as error:
@@ -99,7 +98,7 @@ class SpoolReader(Closeable):
             raise _failed("read", path, error) from error
 
     def read(self, limit: int) -> bytes:
-        """Give up to ``limit`` bytes more, or ``b""`` when there is nothing more just now.
+        """Return up to ``limit`` further bytes, or ``b""`` if there are none yet.
 
         Raises:
             StoreError: the file cannot be read any more, or the reader was closed.

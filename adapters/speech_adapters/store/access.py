@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
 from speech_adapters import threads
-from speech_adapters.errors import StoreCorruptError
+from speech_adapters.errors import StoreCorruptError, StoreError
 from speech_adapters.store.store import Store
 
 __all__ = ["AsyncStore"]
@@ -41,7 +41,7 @@ class AsyncStore:
 
     async def aclose(self) -> None:
         """Close the store.  Idempotent; a later call opens it again."""
-        await threads.STORE.run(self._close)
+        await threads.STORE.run(self._close, None)
 
     def _call(
         self, function: Callable[Concatenate[Store, P], T], *args: P.args, **kwargs: P.kwargs
@@ -49,9 +49,11 @@ class AsyncStore:
         store = self._open()
         try:
             return function(store, *args, **kwargs)
-        except StoreCorruptError:
-            # The damaged file has been put aside; the next call starts a new one.
-            self._close()
+        except StoreError as error:
+            # Damaged and put aside, moved or deleted: the caller has the error, and the
+            # next call starts anew, so that a program that runs for weeks recovers.
+            if isinstance(error, StoreCorruptError) or not store.usable:
+                self._close(store)
             raise
 
     def _open(self) -> Store:
@@ -60,8 +62,10 @@ class AsyncStore:
                 self._store = Store.open(self.directory)
             return self._store
 
-    def _close(self) -> None:
+    def _close(self, unusable: Store | None) -> None:
         with self._guard:
+            if unusable is not None and self._store is not unusable:
+                return  # another thread has closed it; a new one may be in use
             store, self._store = self._store, None
         if store is not None:
             store.close()

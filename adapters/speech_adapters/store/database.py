@@ -54,6 +54,11 @@ class Database:
             self.close()
             raise
 
+    @property
+    def usable(self) -> bool:
+        """Whether it is open, and the file is still the one that was opened."""
+        return self._connection is not None and _identity(self.path) == self._identity
+
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """Run statements that take effect together or not at all; one writer at a time."""
@@ -103,7 +108,7 @@ class Database:
         if self._connection is None:
             raise StoreError(f"The meeting store {self.path} is closed.")
         if _identity(self.path) != self._identity:
-            # SQLite would go on writing into a file nobody will find again.
+            # SQLite would go on writing into a file that has no name any more.
             raise StoreError(
                 f"The meeting store {self.path} was moved or deleted while in use:"
                 " restart the program."
@@ -129,7 +134,7 @@ class Database:
         except filelock.Timeout as error:
             raise _unusable(self.path, "another process keeps it locked") from error
         except UnicodeEncodeError:  # its text would hold the value that was refused
-            raise _unusable(self.path, "a text given is not valid Unicode") from None
+            raise _unusable(self.path, "a text is not valid Unicode") from None
         except (OSError, NotImplementedError) as error:
             raise _unusable(self.path, getattr(error, "strerror", "") or str(error)) from error
 

@@ -84,6 +84,11 @@ class Store(Closeable):
             ) from error
         return cls(directory, Database(directory / _FILE))
 
+    @property
+    def usable(self) -> bool:
+        """Whether further calls can succeed: it is open, and its file is where it was."""
+        return self._database.usable
+
     def close(self) -> None:
         """Close the store.  Idempotent."""
         self._database.close()
@@ -174,7 +179,7 @@ class Store(Closeable):
         backend_state: str | None = None,
         next_poll: float | None = None,
     ) -> None:
-        """Store the values that are given, all or none; ``None`` leaves a value as it is.
+        """Store several values, all or none; ``None`` leaves a value as it is.
 
         Each call waits for the disk: once a second is enough for progress and step.
 
@@ -195,12 +200,12 @@ class Store(Closeable):
             if not state_of(connection, recording_id).final:
                 share = None if progress is None else min(max(progress, 0.0), 1.0)
                 columns |= {"progress": share, "step": step}
-            given = {name: value for name, value in columns.items() if value is not None}
-            if given:
-                assignments = ", ".join(f"{name} = ?" for name in given)
+            changes = {name: value for name, value in columns.items() if value is not None}
+            if changes:
+                assignments = ", ".join(f"{name} = ?" for name in changes)
                 connection.execute(
                     f"UPDATE recordings SET {assignments}, updated = ? WHERE id = ?",  # noqa: S608
-                    (*given.values(), _now(), recording_id),
+                    (*changes.values(), _now(), recording_id),
                 )
 
     def poll_later(self, recording_ids: Sequence[str], after: float) -> None:

@@ -95,10 +95,12 @@ class RemoteClient:
 
     async def _run(self, method: str, meeting_id: str) -> Any:
         """Call a method of the meeting service, on the process's event loop."""
-        from speech_adapters import threads
+        service = self._service
+        if service is None:
+            from speech_adapters import threads
 
-        # Settings are files, and backends are imports: not on the event loop.
-        service = await threads.COMPUTE.run(self._acquire)
+            # Settings are files, and the service is an import: not on the event loop.
+            service = await threads.COMPUTE.run(self._acquire)
         return await getattr(service, method)(meeting_id)
 
     def _acquire(self) -> MeetingService:
@@ -109,7 +111,7 @@ class RemoteClient:
             if self._service is None:
                 self._service = services.acquire(settings_of(self._config))
                 # The legacy clients have no close method, so the last reference ends the use.
-                weakref.finalize(self, services.release, self._service)
+                weakref.finalize(self, services.release_from_finalizer, self._service)
             return self._service
 
 

@@ -12,22 +12,26 @@ import logging
 import threading
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager, suppress
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 if TYPE_CHECKING:
-    from asyncio import Task
+    from asyncio import AbstractEventLoop, Task
     from concurrent.futures import Future
 
     from anyio.from_thread import BlockingPortal
 
-__all__ = ["call", "call_async", "portal", "run_at_exit", "start_soon"]
+__all__ = ["call", "call_async", "portal", "run_at_exit", "start_soon", "submit"]
 
 T = TypeVar("T")
 _logger = logging.getLogger("speech_compat")
 
+# Time for services that were released to close when the program ends.
+_FINISH_SECONDS: Final = 5.0
+
 _lock = threading.Lock()
 _context: AbstractContextManager[BlockingPortal] | None = None
 _portal: BlockingPortal | None = None
+_loop: AbstractEventLoop | None = None  # the portal's
 _ended = False
 _endings: list[Callable[[], None]] = []
 _last_endings: list[Callable[[], None]] = []  # run after all others
@@ -39,18 +43,29 @@ def portal() -> BlockingPortal:
     Raises:
         RuntimeError: the program is ending.
     """
-    global _context, _portal
+    global _context, _portal, _loop
     with _lock:
         if _ended:
             raise RuntimeError("The program is ending: no further meeting can be transcribed.")
         if _portal is None:
+            from asyncio import get_running_loop
+
             from anyio.from_thread import start_blocking_portal
 
             context = start_blocking_portal(name="speech-compat-loop")
             _portal = context.__enter__()
             _context = context
+            _loop = _portal.call(get_running_loop)
             threading.Thread(target=_end_with_program, name="speech-compat-exit").start()
         return _portal
+
+
+def submit(func: Callable[..., Awaitable[T]], *args: Any) -> Future[T]:
+    """Start ``await func(*args)`` on the loop; canceling the future cancels it.
+
+    Must not be called from the loop itself.
+    """
+    return portal().start_task_soon(func, *args)
 
 
 def call(func: Callable[..., Awaitable[T]], *args: Any) -> T:
@@ -58,7 +73,7 @@ def call(func: Callable[..., Awaitable[T]], *args: Any) -> T:
 
     Must not be called from the loop itself.
     """
-    return _submit(func, *args).result()
+    return submit(func, *args).result()
 
 
 async def call_async(func: Callable[..., Awaitable[T]], *args: Any) -> T:
@@ -68,26 +83,19 @@ async def call_async(func: Callable[..., Awaitable[T]], *args: Any) -> T:
     """
     from asyncio import wrap_future  # slow to import, and most programs are synchronous
 
-    return await wrap_future(_submit(func, *args))
+    return await wrap_future(submit(func, *args))
 
 
 def start_soon(func: Callable[[], Awaitable[object]]) -> None:
-    """Start ``func()`` on the loop without waiting; from any thread, the loop's too.
+    """Start ``func()`` on the loop; from any thread, the loop's too, and from finalizers.
 
-    Does nothing when the loop was never started, or the program is ending.
+    Never blocks: a finalizer may run in a thread for which the loop waits.  Does nothing when
+    the loop was never started, or the program is ending.
     """
-    from asyncio import get_running_loop
-
-    running = _portal
-    if running is None:
-        return
-    with suppress(RuntimeError):
-        try:
-            running.start_task_soon(func)
-        except RuntimeError:  # this is the loop's own thread
-            task = get_running_loop().create_task(_finish(func))
-            _tasks.add(task)
-            task.add_done_callback(_tasks.discard)
+    running = _loop
+    if running is not None:
+        with suppress(RuntimeError):  # closed in this moment
+            running.call_soon_threadsafe(_start, func)
 
 
 def run_at_exit(ending: Callable[[], None], *, last: bool = False) -> None:
@@ -106,30 +114,53 @@ def run_at_exit(ending: Callable[[], None], *, last: bool = False) -> None:
 _tasks: set[Task[None]] = set()
 
 
-async def _finish(func: Callable[[], Awaitable[object]]) -> None:
-    await func()
+def _start(func: Callable[[], Awaitable[object]]) -> None:
+    from asyncio import create_task
+
+    task = create_task(_run(func))
+    _tasks.add(task)
+    task.add_done_callback(_tasks.discard)
 
 
-def _submit(func: Callable[..., Awaitable[T]], *args: Any) -> Future[T]:
-    return portal().start_task_soon(func, *args)
+async def _run(func: Callable[[], Awaitable[object]]) -> None:
+    try:
+        await func()
+    except Exception:
+        _logger.exception("Something failed in the background.")
+
+
+async def _finish_tasks() -> None:
+    """Wait until what :func:`start_soon` started has ended."""
+    from asyncio import wait
+
+    if _tasks:
+        await wait(_tasks, timeout=_FINISH_SECONDS)
 
 
 def _end_with_program() -> None:
     threading.main_thread().join()
-    for ending in (*_endings, *_last_endings):
+    _run_endings(_endings)
+    # Read only now: a meeting that was just starting may have registered its service since.
+    _run_endings(_last_endings)
+    _stop()
+
+
+def _run_endings(endings: list[Callable[[], None]]) -> None:
+    for ending in tuple(endings):
         try:
             ending()
         except Exception:
             _logger.exception("Something failed while the program ended.")
-    _stop()
 
 
 def _stop() -> None:
-    global _context, _portal, _ended
+    global _context, _portal, _loop, _ended
     with _lock:
         context, _context = _context, None
         running, _portal = _portal, None
+        _loop = None
         _ended = True
     if context is not None and running is not None:
+        running.call(_finish_tasks)
         running.call(running.stop, True)  # tasks that still wait are canceled
         context.__exit__(None, None, None)

@@ -7,6 +7,7 @@ store, the backends and their connections.  The last user closes it.
 from __future__ import annotations
 
 import threading
+from functools import partial
 from typing import TYPE_CHECKING
 
 from speech_compat._session import event_loop
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from speech_adapters.config import Settings
     from speech_adapters.meetings import MeetingService
 
-__all__ = ["acquire", "release"]
+__all__ = ["acquire", "release", "release_from_finalizer"]
 
 _lock = threading.Lock()
 # Services in use, each with the number of its users.
@@ -44,15 +45,37 @@ def acquire(settings: Settings) -> MeetingService:
 def release(service: MeetingService) -> None:
     """End one use of a service; the last one closes it soon.  From any thread."""
     with _lock:
-        index = next((i for i, (known, _) in enumerate(_users) if known is service), None)
-        if index is None:  # closed already, because the program is ending
-            return
-        users = _users[index][1] - 1
-        if users:
-            _users[index] = (service, users)
-            return
+        _end_use(service)
+
+
+def release_from_finalizer(service: MeetingService) -> None:
+    """Like :func:`release`, from a finalizer; never blocks.
+
+    The garbage collector may run in the very thread that holds the lock.
+    """
+    if _lock.acquire(blocking=False):
+        try:
+            _end_use(service)
+        finally:
+            _lock.release()
+    else:
+        event_loop.start_soon(partial(_release_later, service))
+
+
+async def _release_later(service: MeetingService) -> None:
+    release(service)
+
+
+def _end_use(service: MeetingService) -> None:
+    index = next((i for i, (known, _) in enumerate(_users) if known is service), None)
+    if index is None:  # closed already, because the program is ending
+        return
+    users = _users[index][1] - 1
+    if users:
+        _users[index] = (service, users)
+    else:
         del _users[index]
-    event_loop.start_soon(service.aclose)
+        event_loop.start_soon(service.aclose)
 
 
 def _close_all() -> None:

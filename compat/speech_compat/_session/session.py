@@ -32,6 +32,8 @@ from speech_compat._session.records import ResultRecord
 from speech_compat._session.state import State
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     from speech_adapters.meetings import MeetingService
     from speech_compat._session.sources import AudioSource
 
@@ -76,8 +78,10 @@ class TranscriptionSession:
         self._source: AudioSource | None = None
         # The service that owns the meeting; None until it was acquired.
         self._service: MeetingService | None = None
-        # The meeting's session; None until it was opened.
+        # The meeting's session; None until it was opened, and from its closing on.
         self._session: Session | None = None
+        # The end of the audio, which may be uploading; None until everything was pushed.
+        self._finishing: Future[None] | None = None
         # The error of the audio thread, which the event thread reports in its place.
         self._failure: SpeechError | None = None
         # Guards _state and _source: stop() must stop the source that is opened meanwhile.
@@ -183,6 +187,9 @@ class TranscriptionSession:
         with self._lock:
             self._state = self._state.on_close()
         self._close_session()
+        # The audio is stored; a later status query continues an upload that is under way.
+        if self._finishing is not None:
+            self._finishing.cancel()
 
     def _run(self) -> None:
         try:
@@ -229,8 +236,8 @@ class TranscriptionSession:
     def _transcribe(self) -> None:
         source = self._attach_source()
         try:
-            first = self._open_session(source)
-            self._dispatch_events(source, first)
+            session, first = self._open_session(source)
+            self._dispatch_events(session, source, first)
         finally:
             self._release_service()
 
@@ -244,8 +251,8 @@ class TranscriptionSession:
             source.stop()
         return source
 
-    def _open_session(self, source: AudioSource) -> bytes:
-        """Open the backend's session; returns the first block of audio."""
+    def _open_session(self, source: AudioSource) -> tuple[Session, bytes]:
+        """Open the backend's session; returns it and the first block of audio."""
         settings = settings_of(self._plan.config, self._plan.token)
         self._service = service = services.acquire(settings)
         request = self._plan.request(source.pcm, source.notes)
@@ -258,8 +265,8 @@ class TranscriptionSession:
         log_gaps(backend.name, gaps)
         for note in source.notes:
             _logger.warning("Meeting %r: %s", self._plan.meeting_id, note)
-        self._session = event_loop.call(service.open_session, request)
-        return first
+        self._session = session = event_loop.call(service.open_session, request)
+        return session, first
 
     def _release_service(self) -> None:
         if self._service is not None:
@@ -268,10 +275,8 @@ class TranscriptionSession:
             finally:
                 services.release(self._service)
 
-    def _dispatch_events(self, source: AudioSource, first: bytes) -> None:
+    def _dispatch_events(self, session: Session, source: AudioSource, first: bytes) -> None:
         """Emit the session's events until they end; pushes the audio meanwhile."""
-        session = self._session
-        assert session is not None
         threading.Thread(
             target=self._push_audio,
             args=(session, source, first),
@@ -301,11 +306,14 @@ class TranscriptionSession:
             while block:
                 event_loop.call(session.push, block)
                 block = source.read()
-            event_loop.call(session.finish)
+            self._finishing = event_loop.submit(session.finish)
+            self._finishing.result()
         except SpeechError as error:
             self._fail(error)
         except Exception as error:
-            _logger.exception("The audio of meeting %r cannot be read.", self._plan.meeting_id)
+            # An upload under way is canceled when the session is closed early: no defect.
+            if not self._state.closed:
+                _logger.exception("The audio of meeting %r cannot be read.", self._plan.meeting_id)
             self._fail(_unexpected(error))
         finally:
             self._audio_pushed.set()
@@ -317,9 +325,10 @@ class TranscriptionSession:
             self._close_session()
 
     def _close_session(self) -> None:
-        session = self._session
-        if session is not None:
-            with self._close_lock:
+        with self._close_lock:
+            # Once: at the end of the program there may be no loop any more for a second call.
+            session, self._session = self._session, None
+            if session is not None:
                 event_loop.call(session.aclose)
 
 

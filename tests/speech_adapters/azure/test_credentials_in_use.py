@@ -226,7 +226,7 @@ def test_after_401_a_token_that_was_replaced_is_sent_and_the_same_one_is_not(
     double.accepted = {"Bearer good"}
     use(with_token(config, tokens("stale", "good")), record)
     assert double.credentials == ["Bearer stale", "Bearer good"]
-    assert double.heard_seconds == 0.1
+    assert double.transcribed_seconds == 0.1
     double.credentials.clear()
     with pytest.raises(AuthenticationError, match="Check key, region and roles"):
         use(with_token(config, tokens("stale")), lambda meetings: record(meetings, "other"))

@@ -173,7 +173,7 @@ def test_the_service_reads_the_form_whole_in_every_attempt(
     double.faults = [Fault("transcribe", PlainTextResponse("busy", 503), faults)]
     assert json.loads(send(KeyAuth(KEY)))["durationMilliseconds"] == 20_000
     assert double.definitions == [{"locales": ["en-US"]}]
-    assert double.heard_seconds == 20.0
+    assert double.transcribed_seconds == 20.0
 
 
 @pytest.mark.parametrize("status", [307, 400])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,13 @@ import pytest
 
 from speech_adapters.contract import JobState, MeetingRequest, Mode
 from speech_adapters.errors import AudioError, BackendError, MeetingBusyError, UnavailableError
+from speech_adapters.recording import session as module
 from speech_adapters.recording.session import (
     SpoolSession,
     StoredRecording,
     TemporaryRecording,
 )
+from speech_adapters.recording.spool import SpoolWriter
 from speech_adapters.store import AsyncStore, Recording, Store
 
 SOUND = bytes(range(200)) * 16
@@ -184,6 +187,100 @@ def test_the_audio_of_a_live_meeting_is_removed_at_its_end(tmp_path: Path) -> No
 
     anyio.run(work)
     assert not folder.exists()
+
+
+@pytest.fixture
+def slow_disk(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """Make every write wait until the event is set."""
+    proceed = threading.Event()
+    write = SpoolWriter.write
+
+    def write_late(spool: SpoolWriter, pcm: bytes) -> None:
+        assert proceed.wait(30)
+        write(spool, pcm)
+
+    monkeypatch.setattr(SpoolWriter, "write", write_late)
+    return proceed
+
+
+def test_a_session_closed_during_a_push_keeps_its_audio(
+    tmp_path: Path, process: Any, slow_disk: threading.Event
+) -> None:
+    async def work(recorded: Recorded) -> None:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(recorded.session.push, SOUND)
+            await anyio.wait_all_tasks_blocked()
+            tasks.start_soon(recorded.session.aclose)
+            await anyio.wait_all_tasks_blocked()
+            slow_disk.set()
+        found = await recorded.now()
+        assert (found.state, found.audio_bytes) == (JobState.PROCESSING, len(SOUND))
+
+    use(tmp_path, work, process)
+
+
+@pytest.mark.parametrize("mode", [Mode.STORED, Mode.BOTH])
+def test_a_finish_that_is_canceled_has_ended_the_recording(
+    tmp_path: Path, process: Any, mode: Mode
+) -> None:
+    async def work(recorded: Recorded) -> None:
+        async with recorded.session as session:
+            await session.push(SOUND)
+            with anyio.CancelScope() as scope:
+                scope.cancel()
+                await session.finish()
+        # Not cut off: the program has announced the end.
+        found = await recorded.now()
+        assert (found.state, found.audio_bytes) == (JobState.PROCESSING, len(SOUND))
+        assert found.notes == ()
+
+    use(tmp_path, work, process, mode)
+
+
+@pytest.mark.parametrize("mode", [Mode.STORED, Mode.BOTH])
+def test_closing_does_not_wait_for_ever_for_a_service(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: Mode
+) -> None:
+    monkeypatch.setattr(module, "_PROCESS_SECONDS", 0.05)
+    started: list[str] = []
+
+    async def hang(recording_id: str) -> None:
+        started.append(recording_id)
+        await anyio.sleep_forever()
+
+    async def work(recorded: Recorded) -> None:
+        await recorded.session.push(SOUND)
+        with anyio.fail_after(30):
+            if mode is Mode.STORED:
+                await recorded.session.aclose()
+            else:
+                await recorded.session.finish()
+                await recorded.owner.release(False)
+        assert (await recorded.now()).state is JobState.PROCESSING
+        await recorded.session.aclose()
+
+    use(tmp_path, work, hang, mode)
+    assert len(started) == 1
+
+
+def test_events_end_when_a_session_is_closed_while_it_is_processed(tmp_path: Path) -> None:
+    proceed = anyio.Event()
+
+    async def wait(_: str) -> None:
+        await proceed.wait()
+
+    async def work(recorded: Recorded) -> None:
+        session = recorded.session
+        await session.push(SOUND)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(session.finish)
+            await anyio.sleep(0.05)
+            await session.aclose()
+            with anyio.fail_after(30):
+                assert [event async for event in session.events()] == []
+            proceed.set()
+
+    use(tmp_path, work, wait)
 
 
 def test_a_session_that_is_never_closed_causes_a_warning(tmp_path: Path) -> None:

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.to_thread
 import pytest
 
 from speech_adapters.contract import MeetingRequest
@@ -110,6 +112,51 @@ def test_damage_found_later_makes_the_next_call_open_the_store_anew(
         with pytest.raises(StoreCorruptError):
             await store.run(find_damage)
         assert len(await store.run(Store.recordings)) == 1
+
+    use(tmp_path, work)
+    assert len(opened) == 2
+
+
+def test_after_its_folder_was_moved_the_next_call_starts_an_empty_store(tmp_path: Path) -> None:
+    folder = tmp_path / "state"
+
+    async def work(store: AsyncStore) -> None:
+        await store.run(Store.create, MeetingRequest("m"), "local")
+        folder.rename(tmp_path / "elsewhere")
+        with pytest.raises(StoreError, match="moved or deleted"):
+            await store.run(Store.recordings)
+        assert await store.run(Store.recordings) == []
+
+    use(folder, work)
+
+
+def test_a_late_error_of_a_damaged_store_leaves_the_new_one_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = count_openings(monkeypatch)
+    started, proceed = threading.Event(), threading.Event()
+
+    def find_damage(_: Store) -> None:
+        raise StoreCorruptError("damaged")
+
+    def find_damage_late(_: Store) -> None:
+        started.set()
+        assert proceed.wait(30)
+        raise StoreCorruptError("damaged")
+
+    async def work(store: AsyncStore) -> None:
+        async def late() -> None:
+            with pytest.raises(StoreCorruptError):
+                await store.run(find_damage_late)
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(late)
+            assert await anyio.to_thread.run_sync(started.wait, 30)
+            with pytest.raises(StoreCorruptError):
+                await store.run(find_damage)
+            await store.run(Store.recordings)
+            proceed.set()
+        await store.run(Store.recordings)
 
     use(tmp_path, work)
     assert len(opened) == 2

@@ -57,7 +57,7 @@ def damaged(folder: Path) -> Path:
 
 
 def put_aside(folder: Path) -> list[Path]:
-    """Give the main files put aside; their logs end in -wal and -shm."""
+    """Return the main files put aside; their logs end in -wal and -shm."""
     names = folder.glob("meetings.sqlite3.corrupt-*")
     return [path for path in names if not path.name.endswith(("-wal", "-shm"))]
 

@@ -12,7 +12,7 @@ import pytest
 from oracle.scenario import Scenario
 from oracle.scripted import Played, install
 from speech_adapters import config as config_module
-from speech_adapters import registry
+from speech_adapters import registry, threads
 from speech_adapters.contract import JobState, MeetingStatus
 from speech_adapters.meetings import MeetingService
 from speech_adapters.store import Store
@@ -75,6 +75,20 @@ def test_a_hundred_awaited_polls_need_no_thread_of_the_program(
 
     asyncio.run(poll())
     assert counted == {"store": 1, "settings": 1, "backend": 1}
+
+
+@pytest.mark.usefixtures("played")
+def test_a_poll_does_not_wait_for_computing_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    operation = client().get_transcription_operation("m")
+    operation.update_status()
+    run = threads.Threads.run
+
+    async def run_others(kind: threads.Threads, *args: Any, **options: Any) -> Any:
+        assert kind is not threads.COMPUTE  # they may be busy for minutes
+        return await run(kind, *args, **options)
+
+    monkeypatch.setattr(threads.Threads, "run", run_others)
+    assert operation.update_status().json()["processingStatus"] == 1
 
 
 @pytest.mark.usefixtures("played")

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
+import time
 
 import pytest
 
@@ -34,6 +36,23 @@ def test_a_release_too_many_does_nothing() -> None:
     service = services.acquire(load_settings())
     services.release(service)
     services.release(service)
+
+
+def test_a_finalizer_in_a_thread_that_holds_the_lock_does_not_wait_for_it() -> None:
+    service = services.acquire(load_settings())
+    released = threading.Event()
+
+    def collect_garbage() -> None:
+        with services._lock:
+            services.release_from_finalizer(service)
+            released.set()
+
+    threading.Thread(target=collect_garbage, daemon=True).start()
+    assert released.wait(30)
+    deadline = time.monotonic() + 30
+    while any(known is service for known, _ in services._users):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def test_services_in_use_are_closed_when_the_program_ends() -> None:

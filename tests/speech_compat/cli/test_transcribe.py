@@ -201,9 +201,15 @@ def test_an_interrupted_command_reports_how_to_continue(
 ) -> None:
     double.polls = None
     command = [sys.executable, "-m", "speech_compat", "transcribe", str(recording)]
-    with subprocess.Popen(
-        [*command, "--backend", "batch"], stderr=subprocess.PIPE, text=True
-    ) as process:
+    # The child inherits it; a shell's background job ignores the signal, and so do its children.
+    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        process = subprocess.Popen(
+            [*command, "--backend", "batch"], stderr=subprocess.PIPE, text=True
+        )
+    finally:
+        signal.signal(signal.SIGINT, previous)
+    with process:
         deadline = time.monotonic() + 60
         while not double.submitted:
             assert time.monotonic() < deadline

@@ -72,6 +72,9 @@ class LocalSession(AsyncCloseable):
         self._spool: SpoolWriter | None = None
         # The worker; started with the first audio, so an empty meeting loads no engine.
         self._worker: Process | None = None
+        # Held to write or end the file and to start or stop the worker: the session may be
+        # closed during a push.
+        self._changing = anyio.Lock()
         # Set when the worker runs or never will: until then events() has no messages to read.
         self._started = anyio.Event()
         # The size of the file when the worker ran out of audio; None while it is busy.
@@ -82,13 +85,14 @@ class LocalSession(AsyncCloseable):
 
     async def push(self, audio: bytes) -> None:
         """Append ``audio`` to the file; the first audio starts the worker."""
-        if self._state is not _State.RECORDING:
-            raise BackendError("The recording has ended already: no more audio can be pushed.")
-        if not audio:
-            return
-        await threads.AUDIO.run(self._append, audio)
-        if self._worker is None:
-            await self._start_worker()
+        async with self._changing:
+            if self._state is not _State.RECORDING:
+                raise BackendError("The recording has ended already: no more audio can be pushed.")
+            if not audio:
+                return
+            await threads.AUDIO.run(self._append, audio)
+            if self._worker is None:
+                await self._start_worker()
         await self._announce_audio()
 
     async def finish(self) -> None:
@@ -97,11 +101,14 @@ class LocalSession(AsyncCloseable):
             return
         self._state = _State.FINISHED
         try:
-            await self._end_audio()
+            # Quick and local, so not canceled: otherwise the recording would count as cut off.
+            with anyio.CancelScope(shield=True):
+                async with self._changing:
+                    await self._end_audio()
         finally:
             # Even after an error, or the iterator of events would never end.
-            await self._send(f"end {self._size}\n")
             self._started.set()
+            await self._send(f"end {self._size}\n")
 
     async def events(self) -> AsyncIterator[SessionEvent]:
         """Yield the events that the worker sends.
@@ -141,9 +148,10 @@ class LocalSession(AsyncCloseable):
         await super().aclose()
         with anyio.CancelScope(shield=True):
             try:
-                await self._stop_worker(completed=before is _State.COMPLETED)
-                if before is _State.RECORDING:
-                    await self._end_audio()
+                async with self._changing:
+                    await self._stop_worker(completed=before is _State.COMPLETED)
+                    if before is _State.RECORDING:
+                        await self._end_audio()
             finally:
                 self._started.set()
                 await self._owner.release(before is _State.COMPLETED)

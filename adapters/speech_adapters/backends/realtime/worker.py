@@ -196,7 +196,8 @@ def _progress_reporter(store: Store, recording: Recording) -> Callable[[int], bo
 
 if __name__ == "__main__":
     try:
-        code = main(sys.stdin.read())
+        # UTF-8, whatever encoding the system's standard input has.
+        code = main(sys.stdin.buffer.read().decode())
     except BaseException:
         traceback.print_exc()
         code = 1

@@ -47,7 +47,7 @@ def test_a_job_is_never_created_twice(
 
     assert len(use(properties(), insist).utterances) == 1
     assert len(double.submitted) == 1
-    assert double.heard_seconds == 1.0
+    assert double.transcribed_seconds == 1.0
 
 
 @pytest.mark.parametrize(

@@ -85,7 +85,7 @@ def test_a_second_attempt_sends_the_audio_whole(
         return await meetings.transcript("m")
 
     assert use(work).utterances[0].text == "A double heard 1.000 seconds."
-    assert double.heard_seconds == 1.0
+    assert double.transcribed_seconds == 1.0
 
 
 def test_an_error_that_may_pass_keeps_the_meeting_for_later(

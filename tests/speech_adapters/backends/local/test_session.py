@@ -8,9 +8,11 @@ import signal
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
+from anyio.abc import Process
 
 from speech_adapters import MeetingRequest, Mode
 from speech_adapters.audio import PcmFormat
@@ -333,6 +335,45 @@ def test_an_error_while_closing_still_releases_the_recording(live: Live, owner: 
 
     anyio.run(work)
     assert owner.calls == [False]
+
+
+def test_a_session_closed_while_its_worker_starts_leaves_no_worker(
+    live: Live, owner: Owner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start, workers = anyio.open_process, list[Process]()
+
+    async def work() -> None:
+        proceed = anyio.Event()
+
+        async def start_late(*args: Any, **options: Any) -> Process:
+            await proceed.wait()
+            workers.append(await start(*args, **options))
+            return workers[-1]
+
+        monkeypatch.setattr(anyio, "open_process", start_late)
+        session = live()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(session.push, SECOND)
+            await anyio.wait_all_tasks_blocked()
+            tasks.start_soon(session.aclose)
+            await anyio.wait_all_tasks_blocked()
+            proceed.set()
+        assert [worker.returncode for worker in workers] == [-signal.SIGTERM]
+
+    anyio.run(work)
+    assert owner.calls == [len(SECOND), False]
+
+
+def test_a_finish_that_is_canceled_has_ended_the_recording(live: Live, owner: Owner) -> None:
+    async def work() -> None:
+        async with live() as session:
+            await session.push(SECOND)
+            with anyio.CancelScope() as scope:
+                scope.cancel()
+                await session.finish()
+            assert owner.calls == [len(SECOND)]
+
+    anyio.run(work)
 
 
 def test_a_session_that_is_never_closed_is_reported(live: Live) -> None:

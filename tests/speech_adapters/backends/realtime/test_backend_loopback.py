@@ -124,7 +124,7 @@ def test_a_meeting_that_was_cut_off_is_completed_by_the_backend_final(
         assert service.turn_starts[-1] > 0, "what was told before is not heard again"
     else:
         assert [u.text for u in transcript.utterances] == ["A double heard 8.000 seconds."]
-        assert double.heard_seconds == 8.0
+        assert double.transcribed_seconds == 8.0
 
 
 def test_a_meeting_that_is_recognized_live_starts_no_worker(

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 
 import anyio
@@ -241,6 +242,15 @@ def test_an_order_that_cannot_be_read_shows_no_key() -> None:
     assert child.returncode == 1
     assert "validation error" in errors
     assert "SECRET" not in errors
+
+
+def test_an_order_does_not_depend_on_the_encoding_of_the_system(
+    order: Callable[..., WorkerOrder], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONIOENCODING", "latin-1")
+    elsewhere = order("ws://127.0.0.1:9").model_copy(update={"state_dir": tmp_path / "Grüße"})
+    start(elsewhere.model_dump_json()).communicate(timeout=60)
+    assert (tmp_path / "Grüße").is_dir()
 
 
 def test_an_order_carries_the_credentials(

@@ -1,4 +1,4 @@
-"""What the double hears, and the documents it makes of it."""
+"""The jobs of the double: the audio they read, and the documents they produce."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ class Job:
     id: str
     body: dict[str, Any]
     created: datetime
-    asked: int = 0
+    polled: int = 0
     status: str = "NotStarted"
     outcome: tuple[dict[str, Any], list[dict[str, Any]]] | None = None
 
 
 def _sources(job: Job) -> dict[str, str]:
-    """Give what results call each audio file, and its address."""
+    """Return the address of each audio file by the name that results have for it."""
     container = job.body.get("contentContainerUrl")
     if container is None:
         return {url: url for url in job.body["contentUrls"]}
@@ -41,7 +41,7 @@ def _sources(job: Job) -> dict[str, str]:
 
 
 def _audio(url: str) -> bytes | str:
-    """Read the audio as the service does; gives the reason where it cannot."""
+    """Read the audio as the service does; return the reason as text if that fails."""
     try:
         with urllib.request.urlopen(url, timeout=30) as found:
             data: bytes = found.read()
@@ -51,13 +51,13 @@ def _audio(url: str) -> bytes | str:
 
 
 def _diarized(properties: dict[str, Any]) -> bool:
-    """Whether speakers are to be told apart, in the way of either version."""
+    """Return whether speakers are distinguished, in the form of either version."""
     new = properties.get("diarization", {}).get("enabled", False)
     return bool(properties.get("diarizationEnabled", new))
 
 
 def _refused(url: str, diarized: bool) -> str:
-    """Give why a file cannot be transcribed, or nothing."""
+    """Return why a file cannot be transcribed, or an empty text."""
     data = _audio(url)
     if isinstance(data, str):
         return data
@@ -66,13 +66,13 @@ def _refused(url: str, diarized: bool) -> str:
 
 
 def outcome(job: Job) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Give report and results, made once: the audio may be gone afterwards."""
+    """Return report and results, made once: the audio may be deleted afterwards."""
     if job.outcome is None:
         diarized = _diarized(job.body["properties"])
         sources = _sources(job)
         refused = {source: _refused(url, diarized) for source, url in sources.items()}
-        heard = [source for source, reason in refused.items() if not reason]
-        results = [_result(source, sources[source], diarized) for source in heard]
+        accepted = [source for source, reason in refused.items() if not reason]
+        results = [_result(source, sources[source], diarized) for source in accepted]
         job.outcome = _report(refused), results
     return job.outcome
 
