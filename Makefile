@@ -2,7 +2,7 @@
 # Needs Python 3.11 or newer, git and make; everything else is set up in .venv.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test coverage check format lint types lock ledger surfaces clean
+.PHONY: help demo test crash coverage check format lint types lock ledger surfaces clean
 
 PYTHON ?= $(shell for p in python3.11 python3 python3.12 python3.13; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
@@ -19,6 +19,9 @@ demo: $(READY) ## transcribe a recording of two speakers with a legacy program
 
 test: $(READY) ## run the tests
 	@$(BIN)/python -m pytest
+
+crash: $(READY) ## kill programs and workers for half an hour, about 400 times
+	@CRASH_ROUNDS=$${CRASH_ROUNDS:-80} $(BIN)/python -m pytest tests/crash -s
 
 coverage: $(READY) ## run the tests and report the branches they miss
 	@rm -rf build/coverage

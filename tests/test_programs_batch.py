@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from starlette.responses import PlainTextResponse
 
-from double.service import KEY, ServiceDouble, running
+from double.service import KEY, Fault, ServiceDouble, running
 from speech_adapters.contract import JobState
 from speech_adapters.store import Store
 
@@ -137,11 +138,31 @@ def test_killed_while_polling_or_fetching(
     assert_transcribed_once(double)
 
 
+# The client repeats a submission that was refused with 429 by itself, with 503 only later.
+@pytest.mark.parametrize(("status", "times"), [(429, 5), (503, 1)])
+def test_a_service_that_is_busy_is_no_error_of_the_program_that_recorded(
+    double: ServiceDouble, recording: str, status: int, times: int
+) -> None:
+    double.faults = [Fault(r"POST .*submit", PlainTextResponse("busy", status), times)]
+    output = run("async_meeting.py", recording, MEETING)
+    assert f"({status})" not in output
+    assert "reason=CancellationReason.Error" not in output
+    assert_transcribed_once(double)
+
+
 def test_the_programs_own_key_is_used_where_the_options_have_none(
     double: ServiceDouble, recording: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("SPEECH_COMPAT_BACKENDS__BATCH__KEY")
-    output = run("async_meeting.py", recording, MEETING)  # its key is "key"
-    assert "Access denied due to invalid key." in output
+    done = subprocess.run(  # its key is "key"
+        [sys.executable, str(PROGRAMS / "async_meeting.py"), recording, MEETING],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    # In the log: the transcriber, a local variable of the program, is gone when it ends, and
+    # without it there are no events, as in the real package.
+    assert "Access denied due to invalid key." in done.stderr
     monkeypatch.setenv("SPEECH_COMPAT_BACKENDS__BATCH__KEY", KEY)
     assert_transcribed_once(double)

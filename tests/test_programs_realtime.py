@@ -90,6 +90,32 @@ def test_diarization_era(recording: Path) -> None:
     assert "CLOSING ConversationTranscriptionCanceledEventArgs" in lines
 
 
+def test_programs_receive_that_audio_was_not_understood(
+    recording: Path, service: LoopbackService
+) -> None:
+    silence = Line("", 1_000_000, 8_000_000, "", status="InitialSilenceTimeout")
+    service.script = Script((silence, *LINES[1:]))
+    lines = run("diarization_era.py", recording)
+    reason = "NoMatchReason.InitialSilenceTimeout"
+    assert [line for line in lines if line.startswith("NOMATCH")] == [
+        f"NOMATCH NoMatchDetails(reason={reason})"
+    ]
+    assert "TRANSCRIBED Guest-2 And me." in lines
+
+
+@pytest.mark.usefixtures("service")
+def test_a_program_that_appends_every_result_can_omit_corrections(
+    recording: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SPEECH_COMPAT_CORRECTIONS", "false")
+    lines = run("meeting_era.py", recording)
+    assert [line for line in lines if line.startswith("TRANSCRIBED")] == [
+        "TRANSCRIBED Unidentified Who is there?",
+        "TRANSCRIBED Guest_0 It is me.",
+        "TRANSCRIBED Guest_1 And me.",
+    ]
+
+
 def test_an_asynchronous_meeting_outlives_its_program(
     recording: Path, service: LoopbackService
 ) -> None:

@@ -6,6 +6,7 @@ no third-party library but attrs.
 
 from __future__ import annotations
 
+from speech_adapters import masking
 from speech_adapters.audio import PcmFormat
 from speech_adapters.capabilities import Capabilities, Gap, gaps
 from speech_adapters.contract import (
@@ -16,6 +17,7 @@ from speech_adapters.contract import (
     MeetingRequest,
     MeetingStatus,
     Mode,
+    NoMatch,
     Progress,
     Recognized,
     Session,
@@ -44,6 +46,7 @@ __all__ = [
     "MeetingRequest",
     "MeetingStatus",
     "Mode",
+    "NoMatch",
     "PcmFormat",
     "Progress",
     "Provenance",
@@ -57,3 +60,5 @@ __all__ = [
     "Word",
     "gaps",
 ]
+
+masking.mask_logger(__name__)

@@ -47,6 +47,15 @@ class Capabilities:
     detects_languages: bool = False
     settings: frozenset[str] = frozenset()
 
+    def limited_to(self, other: Capabilities) -> Capabilities:
+        """Return these without the wishes about the text that another backend does not serve."""
+        return attrs.evolve(
+            self,
+            phrases=self.phrases and other.phrases,
+            detects_languages=self.detects_languages and other.detects_languages,
+            settings=self.settings & other.settings,
+        )
+
 
 @attrs.frozen
 class Gap:
@@ -132,8 +141,14 @@ def _detail_gaps(request: MeetingRequest, capabilities: Capabilities) -> list[_C
         (request.word_timestamps and not capabilities.word_timestamps, _NO_WORDS),
         (bool(request.phrases) and not capabilities.phrases, _NO_PHRASES),
         (len(request.languages) > 1 and not capabilities.detects_languages, _NO_DETECTION),
-        *((name not in capabilities.settings, _unused(name)) for name in request.settings),
+        *((name not in capabilities.settings, _unused(name)) for name in _settings(request)),
     ]
+
+
+def _settings(request: MeetingRequest) -> list[str]:
+    """Return the names of the settings, with that of a custom model for one of the languages."""
+    custom = {"endpoint_id"} if any(model for _, model in request.languages) else set()
+    return sorted({*request.settings, *custom})
 
 
 def _unused(name: str) -> Gap:

@@ -12,7 +12,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -28,6 +28,7 @@ from pydantic_settings import (
 from pydantic_settings.exceptions import SettingsError
 
 from speech_adapters.errors import ConfigurationError
+from speech_adapters.masking import mask
 
 __all__ = ["Options", "Service", "Settings", "load_settings", "parse_options"]
 
@@ -38,7 +39,17 @@ def _state_dir() -> Path:
     return platformdirs.user_state_path("speech-compat", appauthor=False)
 
 
-class Service(BaseModel):
+class _Masked(BaseModel):
+    """A model whose ``repr`` shows no secrets, for logs and tracebacks with local variables."""
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        """Return the fields as ``repr`` and ``str`` show them."""
+        for name, value in super().__repr_args__():
+            # An endpoint or an account's address may contain a signature.
+            yield name, mask(value) if isinstance(value, str) else value
+
+
+class Service(_Masked):
     """The resource named in the program's configuration; a backend's own options override it.
 
     The precedence of the credentials is described in :mod:`speech_adapters.azure.credentials`.
@@ -62,7 +73,7 @@ class Service(BaseModel):
     token: Any = Field(default=None, repr=False)
 
 
-class Settings(BaseSettings):
+class Settings(_Masked, BaseSettings):
     """All settings, validated.
 
     Attributes:
@@ -71,6 +82,8 @@ class Settings(BaseSettings):
         strict: refuse a meeting if any requested feature would be lost.
         downmix: the mix of several channels to one: ``auto``, ``average``, ``sum``,
             ``first`` or ``channel:N`` (see :func:`speech_adapters.audio.mix_down`).
+        corrections: whether an utterance is sent again when its speaker turns out to be
+            another one, as the retired service did.
         service: the resource named in the program's configuration.
         backends: options of each backend by its name; each backend validates its own.
     """
@@ -86,8 +99,20 @@ class Settings(BaseSettings):
     state_dir: Path = Field(default_factory=_state_dir)
     strict: bool = False
     downmix: str = "auto"
+    corrections: bool = True
     service: Service = Service()
     backends: dict[str, dict[str, Any]] = Field(default_factory=dict)
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        """Return the fields for ``repr``; of the backends' options only the names.
+
+        Which of them are secret is known to each backend only.
+        """
+        for name, value in super().__repr_args__():
+            if name == "backends":
+                yield name, {backend: sorted(options) for backend, options in value.items()}
+            else:
+                yield name, value
 
     @classmethod
     def settings_customise_sources(
@@ -110,7 +135,7 @@ class Settings(BaseSettings):
         return tuple(sources)
 
 
-class Options(BaseModel):
+class Options(_Masked):
     """Base of a backend's own options; an unknown name is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)

@@ -34,6 +34,7 @@ __all__ = [
     "MeetingRequest",
     "MeetingStatus",
     "Mode",
+    "NoMatch",
     "Progress",
     "Recognized",
     "Session",
@@ -108,13 +109,29 @@ class Recognized:
 
 
 @attrs.frozen
+class NoMatch:
+    """Audio that was recognized without a text: the service understood nothing.
+
+    Attributes:
+        offset: start, in ticks.
+        duration: length, in ticks.
+        reason: ``NotRecognized``, ``InitialSilenceTimeout``, ``InitialBabbleTimeout`` or
+            ``EndSilenceTimeout``.
+    """
+
+    offset: int
+    duration: int
+    reason: str = "NotRecognized"
+
+
+@attrs.frozen
 class Progress:
     """The audio up to ``offset`` ticks has been recognized."""
 
     offset: int
 
 
-SessionEvent = SpeechStarted | SpeechEnded | Hypothesis | Recognized | Progress
+SessionEvent = SpeechStarted | SpeechEnded | Hypothesis | Recognized | NoMatch | Progress
 
 
 class _AsyncCloseable(Protocol):
@@ -152,8 +169,9 @@ class Session(_AsyncCloseable, Protocol):
     async def finish(self) -> None:
         """Mark the end of the audio.  Idempotent.
 
-        In a stored mode the processing of the meeting has started when this returns;
-        live events may still follow.
+        In a stored mode the processing of the meeting has started when this returns, or the
+        next status query starts it if the service is not available now; live events may
+        still follow.
         """
         ...
 

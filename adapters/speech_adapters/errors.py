@@ -23,12 +23,15 @@
             └── UnreachableError     no connection to the service             (retryable)
 
 A message states what happened, why, and what to do.  It never contains a transcript,
-a participant's name, a voice signature, a key or a token.
+a participant's name, a voice signature, a key or a token.  Text of a service or a library
+that a message quotes is masked by :class:`SpeechError` itself.
 """
 
 from __future__ import annotations
 
 from typing import ClassVar
+
+from speech_adapters.masking import mask
 
 __all__ = [
     "AudioError",
@@ -56,11 +59,18 @@ __all__ = [
 class SpeechError(Exception):
     """Root of the tree.
 
+    Args:
+        message: what happened; secrets in it are masked (see :mod:`speech_adapters.masking`).
+
     Attributes:
         retryable: whether the same call may succeed later.
     """
 
     retryable: ClassVar[bool] = False
+
+    def __init__(self, message: str = "") -> None:
+        # Here, because messages end up in logs, in the meeting store and on terminals.
+        super().__init__(mask(message))
 
 
 class ConfigurationError(SpeechError):

@@ -38,14 +38,20 @@ from speech_adapters.recording.session import StoredRecording
 from speech_adapters.registry import choose_backend, create_backend
 from speech_adapters.store import AsyncStore, Lock, Recording, Store
 from speech_adapters.store.recovery import recover
+from speech_adapters.temporary import remove_abandoned
 from speech_adapters.transcript import Transcript
 
 __all__ = ["MeetingService"]
 
 # Until the next attempt after an error; a backend names its own pause otherwise.
 _CLEANUP_SECONDS: Final = 60.0
+_REFUSED_CLEANUP_SECONDS: Final = 3600.0
 # A status query may be about any other meeting, so it waits no longer for cleanups.
 _CLEANUP_LIMIT_SECONDS: Final = 10.0
+# How long a deletion waits for the process that works on the meeting: it notices the deletion
+# every two seconds, but not in the middle of a block that it uploads.
+_DELETION_LIMIT_SECONDS: Final = 30.0
+_DELETION_PAUSE_SECONDS: Final = 0.1
 _LOCK_TRIES: Final = 10
 _LOCK_PAUSE_SECONDS: Final = 0.02
 _logger = logging.getLogger("speech_adapters")
@@ -112,6 +118,7 @@ class MeetingService(AsyncCloseable):
             StoreError: the meeting cannot be made durable.
             BackendError: the engine or service cannot be reached.
         """
+        await threads.STORE.run(remove_abandoned)
         backend = await self._backend()
         if not (request.mode.stored and isinstance(backend, RecordingBackend)):
             return await backend.open_session(request)
@@ -125,11 +132,26 @@ class MeetingService(AsyncCloseable):
                 earlier = await self._recordings(request.meeting_id)
                 await self._process_all([old for old in earlier if old.backend == backend.name])
             recording = await self.store.run(Store.create, request, backend.name)
-            owner = StoredRecording(self.store, recording, lock, self.process)
+            owner = StoredRecording(self.store, recording, lock, self._hand_over)
             return await backend.open_recording(request, recording, owner)
         except BaseException:
             await _release(lock)
             raise
+
+    async def reopen_session(self, session: Session, request: MeetingRequest) -> Session:
+        """Replace a session that has received no audio, because the format has changed.
+
+        Raises:
+            MeetingBusyError, StoreError, BackendError: as :meth:`open_session`.
+        """
+        # The session still locks its meeting, so the newest recording is its own.
+        found = await self._recordings(request.meeting_id) if request.mode.stored else []
+        await session.aclose()
+        replacement = await self.open_session(request)
+        # Last, so that at any time the store knows the meeting.
+        if found:
+            await self._forget_empty(found[0])
+        return replacement
 
     async def status(self, meeting_id: str) -> MeetingStatus:
         """Return the status of the newest recording of a meeting.
@@ -166,6 +188,9 @@ class MeetingService(AsyncCloseable):
     async def resume(self, meeting_id: str) -> MeetingStatus:
         """Retry the newest recording of a meeting if it has failed, and return its status.
 
+        Of a completed recording only the parts are retried that are missing in its transcript,
+        which stays readable meanwhile.
+
         Raises:
             MeetingNotFoundError: no meeting has that id.
             MeetingFailedError: a retry is impossible, because its audio is gone.
@@ -176,21 +201,17 @@ class MeetingService(AsyncCloseable):
             return await (await self._backend()).resume(meeting_id)
         newest = recordings[0]
         backend = await self._backend(newest.backend)
-        if newest.state is JobState.FAILED and isinstance(backend, RecordingBackend):
-            if not await threads.STORE.run(backend.can_resume, newest):
-                raise MeetingFailedError(
-                    f"Meeting {meeting_id!r} cannot be tried again, since its audio is not here."
-                    f" It failed: {newest.reason}"
-                )
-            await self.store.run(Store.resume, newest.id)
+        if isinstance(backend, RecordingBackend) and await _may_retry(backend, newest):
+            await self.store.run(Store.resume, newest.id, incomplete=True)
             recordings = await self._recordings(meeting_id)
         return (await self._advance(meeting_id, recordings)).status()
 
     async def delete(self, meeting_id: str) -> None:
         """Delete audio and transcript of all recordings of a meeting, here and at its service.
 
-        What a service cannot delete now, like a job that is running, is deleted at a later
-        status query of any meeting that is not finished.
+        A process that works on the meeting stops, and the deletion waits for it, at most half
+        a minute.  What cannot be deleted then, like a job that is running, is deleted at a
+        later status query of any meeting that is not finished, or when meetings are listed.
 
         Raises:
             MeetingNotFoundError: no meeting has that id.
@@ -207,14 +228,23 @@ class MeetingService(AsyncCloseable):
             deleted = await self._delete_at_services(meeting_id, kept or recordings[:1])
             if not (kept or deleted):
                 raise MeetingNotFoundError(f"Meeting {meeting_id!r} was deleted already.")
-            # All of them before the first cleanup, which may wait for a service.
+            # All of them before the first cleanup, which may wait for a service.  Without the
+            # recordings' locks: that they are deleted is what makes their workers stop.
             for recording in kept:
                 await self.store.run(Store.delete, recording.id)
-            for recording in kept:
-                await self._clean_safely(recording.id)
+            with anyio.move_on_after(_DELETION_LIMIT_SECONDS):
+                for recording in kept:
+                    await self._clean_when_free(recording.id)
 
     async def recordings(self) -> list[Recording]:
-        """Return all recordings in the store, the newest first."""
+        """Return all recordings in the store, the newest first.
+
+        What processes that were killed left behind is removed: files, temporary folders, and
+        what is due at services.
+        """
+        await self.store.run(Store.remove_leftovers)
+        await threads.STORE.run(remove_abandoned)
+        await self._clean_up()
         return await self.store.run(Store.recordings)
 
     async def process(self, recording_id: str) -> None:
@@ -228,6 +258,28 @@ class MeetingService(AsyncCloseable):
         # A step may pass the recording on to another backend, which goes on at once.
         while await self._step(recording_id):
             pass
+
+    async def _hand_over(self, recording_id: str) -> None:
+        """Process a recording that has just ended.
+
+        A failure that may pass is no error of the session: everything is stored, the
+        meeting is in the state Processing, and the next status query goes on.
+        """
+        try:
+            await self.process(recording_id)
+        except SpeechError as error:
+            if not error.retryable:
+                raise
+            _logger.warning(
+                "Recording %s is stored, but could not be processed yet. The next status query"
+                " of its meeting tries again. The reason: %s",
+                recording_id,
+                error,
+            )
+        ended = await self.store.run(Store.get, recording_id)
+        if ended.state is JobState.FAILED:
+            # The program may never ask for the status.
+            _logger.error("Meeting %r failed: %s", ended.meeting_id, ended.reason)
 
     async def aclose(self) -> None:
         """Close the backends and the store; worker processes and services continue."""
@@ -276,13 +328,24 @@ class MeetingService(AsyncCloseable):
                 return False
             # Its state may have changed before the lock was acquired.
             recording = await self.store.run(Store.get, recording_id)
-            if recording.state is JobState.PROCESSING and recording.backend == owner:
-                await backend.process(recording)
+            try:
+                if recording.state is JobState.PROCESSING and recording.backend == owner:
+                    await backend.process(recording)
+            except SpeechError:
+                # Without its audio the step may fail in any way; that is no error.
+                if (await self.store.run(Store.get, recording_id)).state is not JobState.DELETED:
+                    raise
             after = await self.store.run(Store.get, recording_id)
             if after.state is JobState.DELETED and after.backend == owner:
                 # Deleted during the step, which may have made more to delete.
-                await self._discard(backend, after)
+                await self._discard_safely(backend, after)
         return after.state is JobState.PROCESSING and after.backend != owner
+
+    async def _forget_empty(self, recording: Recording) -> None:
+        backend = await self._backend(recording.backend)
+        if isinstance(backend, RecordingBackend):
+            await backend.discard(recording)
+        await self.store.run(Store.forget_empty, recording.id)
 
     async def _delete_at_services(self, meeting_id: str, recordings: Sequence[Recording]) -> bool:
         """Delete what the services of these recordings keep; return whether there was any."""
@@ -304,38 +367,53 @@ class MeetingService(AsyncCloseable):
                 await self._postpone(recording.id)
                 await self._clean_safely(recording.id)
 
-    async def _clean_safely(self, recording_id: str) -> None:
-        """Clean up after a deleted recording; try again later if that fails."""
+    async def _clean_when_free(self, recording_id: str) -> None:
+        """Clean up after a deleted recording once no process works on it any more."""
+        while not await self._clean_safely(recording_id):
+            await anyio.sleep(_DELETION_PAUSE_SECONDS)
+
+    async def _clean_safely(self, recording_id: str) -> bool:
+        """Clean up after a recording, or try again later; return False if it is locked."""
+        recording = await self.store.run(Store.get, recording_id)
         try:
-            await self._clean(recording_id)
+            backend = await self._backend(recording.backend)
         except SpeechError as error:
-            await self._postpone(recording_id)
-            _logger.warning(
-                "What recording %s left at its service is not deleted yet: %s",
-                recording_id,
-                error,
-            )
-
-    async def _postpone(self, recording_id: str) -> None:
-        await self.store.run(Store.clean_later, recording_id, time.time() + _CLEANUP_SECONDS)
-
-    async def _clean(self, recording_id: str) -> None:
+            await self._warn_and_postpone(recording_id, error)
+            return True
         async with self._locked(recording_id) as locked:
             if not locked:
-                return  # the holder of the lock notices the deletion
-            recording = await self.store.run(Store.get, recording_id)
-            backend = await self._backend(recording.backend)
-            if isinstance(backend, RecordingBackend):
-                await self._discard(backend, recording)
-            else:
-                await self.store.run(Store.cleaned, recording_id)
+                return False  # the holder of the lock notices the deletion
+            # It may have been passed on, or cleaned up, before the lock was acquired.
+            after = await self.store.run(Store.get, recording_id)
+            if after.backend == recording.backend:
+                await self._discard_safely(backend, after)
+        return True
 
-    async def _discard(self, backend: RecordingBackend, recording: Recording) -> None:
-        pause = await backend.discard(recording)
+    async def _discard_safely(self, backend: Backend, recording: Recording) -> None:
+        """Have a backend clean up after a recording that is locked, or try again later."""
+        pause = None
+        try:
+            if isinstance(backend, RecordingBackend):
+                pause = await backend.discard(recording)
+        except SpeechError as error:
+            await self._warn_and_postpone(recording.id, error)
+            return
         if pause is None:
-            await self.store.run(Store.cleaned, recording.id)
+            await self.store.run(Store.cleaned, recording.id, recording.state)
         else:
             await self.store.run(Store.clean_later, recording.id, time.time() + pause)
+
+    async def _warn_and_postpone(self, recording_id: str, error: SpeechError) -> None:
+        # What the service refuses, it refuses until someone acts: with a key, for example.
+        await self._postpone(
+            recording_id, _CLEANUP_SECONDS if error.retryable else _REFUSED_CLEANUP_SECONDS
+        )
+        _logger.warning(
+            "What recording %s left at its service is not deleted yet: %s", recording_id, error
+        )
+
+    async def _postpone(self, recording_id: str, pause: float = _CLEANUP_SECONDS) -> None:
+        await self.store.run(Store.clean_later, recording_id, time.time() + pause)
 
     async def _lock_meeting(self, meeting_id: str) -> Lock:
         """Lock a meeting; retries, because a status query takes the lock briefly.
@@ -373,3 +451,21 @@ async def _released(lock: Lock) -> AsyncIterator[None]:
 async def _release(lock: Lock) -> None:
     with anyio.CancelScope(shield=True):
         await threads.STORE.run(lock.release)
+
+
+async def _may_retry(backend: RecordingBackend, recording: Recording) -> bool:
+    """Return whether a recording ended without its transcript, or without parts of it.
+
+    Raises:
+        MeetingFailedError: it failed, and a retry is impossible.
+    """
+    if recording.state is JobState.COMPLETED:
+        return backend.is_incomplete(recording)
+    if recording.state is not JobState.FAILED:
+        return False
+    if not await threads.STORE.run(backend.can_resume, recording):
+        raise MeetingFailedError(
+            f"Meeting {recording.meeting_id!r} cannot be tried again, since its audio is not here."
+            f" It failed: {recording.reason}"
+        )
+    return True

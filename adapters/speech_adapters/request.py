@@ -9,6 +9,7 @@ from typing import Final
 import attrs
 
 from speech_adapters.audio import PcmFormat
+from speech_adapters.masking import masked_repr
 
 __all__ = ["SETTINGS", "Attendee", "MeetingRequest", "Mode"]
 
@@ -35,7 +36,7 @@ class Mode(Enum):
 class Attendee:
     """An announced participant; ``id`` is personal data and stays out of logs."""
 
-    id: str
+    id: str = attrs.field(repr=False)
     language: str = ""
     has_voice_signature: bool = False
 
@@ -52,6 +53,7 @@ class MeetingRequest:
         differentiate_speakers: separate speakers; otherwise ``speaker`` is ``None``.
         max_speakers: the largest possible number of speakers, if known.
         attendees: the announced participants.
+        participants: how many they are; kept with the recording, unlike their names.
         phrases: words the recognizer should expect.
         word_timestamps: whether word timings are wanted.
         notes: known defects of the audio, one sentence each; copied into the
@@ -71,12 +73,16 @@ class MeetingRequest:
     differentiate_speakers: bool = True
     max_speakers: int | None = None
     attendees: tuple[Attendee, ...] = ()
-    phrases: tuple[str, ...] = ()
+    # Often names, so as little a matter for logs as the attendees.
+    phrases: tuple[str, ...] = attrs.field(default=(), repr=False)
     word_timestamps: bool = False
     notes: tuple[str, ...] = ()
-    addresses: tuple[str, ...] = ()
+    addresses: tuple[str, ...] = attrs.field(default=(), repr=masked_repr)
     languages: tuple[tuple[str, str], ...] = ()
-    settings: Mapping[str, str] = attrs.field(factory=dict)
+    settings: Mapping[str, str] = attrs.field(factory=dict, repr=masked_repr)
+    participants: int = attrs.field(
+        default=attrs.Factory(lambda self: len(self.attendees), takes_self=True)
+    )
 
 
 # Wishes beside the fields of a request, each with what is lost without it.

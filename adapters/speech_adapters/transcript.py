@@ -152,6 +152,27 @@ class Transcript:
         """The distinguished speakers, in ascending order."""
         return tuple(sorted({u.speaker for u in self.utterances if u.speaker is not None}))
 
+    def numbered(self) -> Transcript:
+        """Return the transcript with speakers numbered from 0 by first appearance.
+
+        Live results leave gaps: a speaker may be corrected away, and a service that is
+        connected again counts its speakers anew.
+        """
+        numbers: dict[int, int] = {}
+        for utterance in self.utterances:
+            if utterance.speaker is not None:
+                numbers.setdefault(utterance.speaker, len(numbers))
+        # The usual case; a transcript of many hours would be copied for nothing.
+        if all(speaker == number for speaker, number in numbers.items()):
+            return self
+        utterances = tuple(
+            utterance
+            if utterance.speaker is None
+            else attrs.evolve(utterance, speaker=numbers[utterance.speaker])
+            for utterance in self.utterances
+        )
+        return attrs.evolve(self, utterances=utterances)
+
     def to_dict(self) -> dict[str, Any]:
         """Return the transcript as JSON-ready data, which :meth:`from_dict` reads."""
         return attrs.asdict(self)

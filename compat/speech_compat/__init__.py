@@ -7,6 +7,7 @@ The import starts no thread and loads no backend.
 
 from __future__ import annotations
 
+from speech_adapters.masking import mask_logger
 from speech_compat import audio, enums, languageconfig, properties, speech, transcription
 from speech_compat._sdk.unsupported import unsupported_getattr
 from speech_compat.enums import AudioStreamContainerFormat, AudioStreamWaveFormat
@@ -96,3 +97,5 @@ __all__ = [
 ]
 
 __getattr__ = unsupported_getattr(__name__)
+
+mask_logger(__name__)

@@ -10,6 +10,7 @@ In C# and Java these classes are a separate package; Python never had them.
 from __future__ import annotations
 
 from speech_compat._remote.client import RemoteClient, RemoteResponse
+from speech_compat._remote.poller import TranscriptionDeletedError, TranscriptionFailedError
 from speech_compat._remote.results import RemoteItem, RemoteOperation, RemoteResult
 from speech_compat.transcription import ConversationTranscriptionResult
 
@@ -19,6 +20,8 @@ __all__ = [
     "RemoteConversationTranscriptionOperation",
     "RemoteConversationTranscriptionResult",
     "RemoteResponse",
+    "TranscriptionDeletedError",
+    "TranscriptionFailedError",
 ]
 
 

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import attrs
 
-from double.schemas import REPORT, as_published
+from double.schemas import REPORT, RESULT, as_published
 
 __all__ = ["Job", "length_of", "outcome", "wave_of"]
 
@@ -25,6 +25,8 @@ class Job:
     created: datetime
     polled: int = 0
     status: str = "NotStarted"
+    failures: dict[str, str] = attrs.field(factory=dict)  # kinds of errors, by part of the address
+    version: str = ""  # "v3.2", or empty for the dated versions
     outcome: tuple[dict[str, Any], list[dict[str, Any]]] | None = None
 
 
@@ -56,32 +58,34 @@ def _diarized(properties: dict[str, Any]) -> bool:
     return bool(properties.get("diarizationEnabled", new))
 
 
-def _refused(url: str, diarized: bool) -> str:
-    """Return why a file cannot be transcribed, or an empty text."""
+def _refused(url: str, job: Job) -> tuple[str, str]:
+    """Return kind and text of the error of a file, which are empty if it can be transcribed."""
+    ordered = next((kind for part, kind in job.failures.items() if part in url), "")
+    if ordered:
+        return ordered, f"The double failed for {url}"
     data = _audio(url)
     if isinstance(data, str):
-        return data
-    stereo = diarized and wave_of(data).getnchannels() > 1
-    return "The recordings URI contains invalid data." if stereo else ""
+        return "InvalidUri", data
+    stereo = _diarized(job.body["properties"]) and wave_of(data).getnchannels() > 1
+    return ("InvalidUri", "The recordings URI contains invalid data.") if stereo else ("", "")
 
 
 def outcome(job: Job) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Return report and results, made once: the audio may be deleted afterwards."""
     if job.outcome is None:
-        diarized = _diarized(job.body["properties"])
         sources = _sources(job)
-        refused = {source: _refused(url, diarized) for source, url in sources.items()}
-        accepted = [source for source, reason in refused.items() if not reason]
-        results = [_result(source, sources[source], diarized) for source in accepted]
+        refused = {source: _refused(url, job) for source, url in sources.items()}
+        accepted = [source for source, (kind, _) in refused.items() if not kind]
+        results = [_result(source, sources[source], job) for source in accepted]
         job.outcome = _report(refused), results
     return job.outcome
 
 
-def _report(refused: dict[str, str]) -> dict[str, Any]:
+def _report(refused: dict[str, tuple[str, str]]) -> dict[str, Any]:
     details: list[dict[str, Any]] = []
-    for source, reason in refused.items():
-        why = {"errorKind": "InvalidUri", "errorMessage": reason} if reason else {}
-        details.append({"source": source, "status": "Failed" if reason else "Succeeded", **why})
+    for source, (kind, reason) in refused.items():
+        why = {"errorKind": kind, "errorMessage": reason} if kind else {}
+        details.append({"source": source, "status": "Failed" if kind else "Succeeded", **why})
     failed = sum(detail["status"] == "Failed" for detail in details)
     report = {
         "successfulTranscriptionsCount": len(details) - failed,
@@ -91,32 +95,43 @@ def _report(refused: dict[str, str]) -> dict[str, Any]:
     return as_published(report, REPORT)
 
 
-def _result(source: str, url: str, diarized: bool) -> dict[str, Any]:
+def _channels(job: Job, sound: wave.Wave_read) -> list[int]:
+    """Return the channels that are transcribed: those that were requested and exist."""
+    wanted = job.body["properties"].get("channels", [0, 1])
+    return [channel for channel in wanted if channel < sound.getnchannels()]
+
+
+def _result(source: str, url: str, job: Job) -> dict[str, Any]:
     data = _audio(url)
     assert isinstance(data, bytes)
     sound = wave_of(data)
     silent = not any(sound.readframes(sound.getnframes()))
+    channels = _channels(job, sound)
     length = length_of(data)
     text = "" if silent else f"A double heard {length:.3f} seconds."
     forms = dict.fromkeys(("lexical", "itn", "maskedITN", "display"), text)
     phrase = {
         "recognitionStatus": "Success",
-        "channel": 0,
-        **({"speaker": 1} if diarized else {}),
+        **({"speaker": 1} if _diarized(job.body["properties"]) else {}),
         "offset": "PT0.1S",
         "duration": f"PT{length / 2}S",
         "offsetInTicks": 1_000_000.0,
         "durationInTicks": length / 2 * 1e7,
         "nBest": [{"confidence": 0.9, **forms}],
     }
-    return {
+    dated = {} if job.version else {"durationMilliseconds": round(length * 1000)}
+    if dated:
+        phrase |= {"offsetMilliseconds": 100, "durationMilliseconds": round(length * 500)}
+    document = {
+        **dated,
         "source": source,
         "timestamp": datetime.now(UTC).isoformat(),
         "durationInTicks": round(length * 1e7),
         "duration": f"PT{length}S",
-        "combinedRecognizedPhrases": [{"channel": 0, **forms}],
-        "recognizedPhrases": [] if silent else [phrase],
+        "combinedRecognizedPhrases": [{"channel": channel, **forms} for channel in channels],
+        "recognizedPhrases": [] if silent else [{**phrase, "channel": c} for c in channels],
     }
+    return as_published(document, RESULT[job.version])
 
 
 def wave_of(data: bytes) -> wave.Wave_read:

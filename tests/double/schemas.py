@@ -11,7 +11,17 @@ from typing import Any, Final
 
 import jsonschema
 
-__all__ = ["ENTITY", "FAST", "FILES", "PAGE", "REPORT", "SUBMIT", "as_published", "defect"]
+__all__ = [
+    "ENTITY",
+    "FAST",
+    "FILES",
+    "PAGE",
+    "REPORT",
+    "RESULT",
+    "SUBMIT",
+    "as_published",
+    "defect",
+]
 
 Schema = dict[str, Any]
 
@@ -204,6 +214,46 @@ REPORT: Final[Schema] = {
             },
         }
     },
+}
+
+
+def _result(milliseconds: tuple[str, ...]) -> Schema:
+    """Return the schema of a result; all times but milliseconds are the same in all versions."""
+    times = ["offset", "duration", "offsetInTicks", "durationInTicks", *milliseconds]
+    phrase: Schema = {
+        "type": "object",
+        "required": ["recognitionStatus", "channel", "nBest", *times],
+        "properties": {
+            "speaker": {"type": "integer", "minimum": 1},
+            "offsetInTicks": {"type": "integer"},
+            "durationInTicks": {"type": "integer"},
+            **{name: {"type": "integer", "minimum": 0} for name in milliseconds},
+            "nBest": {
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "required": ["confidence", "lexical", "itn", "maskedITN", "display"],
+                },
+            },
+        },
+    }
+    return {
+        "type": "object",
+        "required": [
+            *("source", "timestamp", "durationInTicks", "duration"),
+            *("combinedRecognizedPhrases", "recognizedPhrases"),
+            *[name for name in milliseconds if name.startswith("duration")],
+        ],
+        "properties": {
+            "durationInTicks": {"type": "integer"},
+            "recognizedPhrases": {"type": "array", "items": phrase},
+        },
+    }
+
+
+RESULT: Final = {
+    "v3.2": _result(()),
+    "": _result(("offsetMilliseconds", "durationMilliseconds")),
 }
 
 

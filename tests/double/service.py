@@ -11,7 +11,7 @@ import json
 import re
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -56,6 +56,9 @@ class ServiceDouble:
         self.jobs: dict[str, Job] = {}
         self.faults: list[Fault] = []
         self.requests: list[str] = []
+        self.filters: list[str] = []
+        # Kinds of errors by a part of the address of the audio, for jobs created from now on.
+        self.failures: dict[str, str] = {}
         self.submitted: list[str] = []
         self.definitions: list[dict[str, Any]] = []
         self.accepted = {KEY}  # keys, and tokens as "Bearer TOKEN"
@@ -105,7 +108,9 @@ class ServiceDouble:
         problem = self._refusal(request) or _wrong(body, _version(request))
         if problem is not None:
             return problem
-        job = Job(str(uuid.uuid4()), body, datetime.now(UTC) + timedelta(microseconds=1))
+        created = datetime.now(UTC) + timedelta(microseconds=1)
+        job = Job(str(uuid.uuid4()), body, created)
+        job.failures, job.version = dict(self.failures), _version(request)
         self.jobs[job.id] = job
         self.submitted.append(job.id)
         entity = self._entity(job, request)
@@ -121,7 +126,9 @@ class ServiceDouble:
             upload = form["audio"]
             data = b"" if isinstance(upload, str) else await upload.read()
         self.definitions.append(definition)
-        wrong = defect(definition, FAST)
+        version = request.query_params["api-version"]
+        unknown = {"2025-10-15": "models", "2024-11-15": "phraseList"}[version]
+        wrong = defect(definition, FAST) or (unknown if unknown in definition else "")
         if wrong:
             return _error(400, "InvalidArgument", "InvalidPayload", wrong)
         if not data:
@@ -154,19 +161,19 @@ class ServiceDouble:
         if problem is not None:
             return problem
         jobs = list(self.jobs.values())
-        wanted = request.query_params.get("filter")
-        if wanted is not None:
-            match = re.fullmatch(r"displayName eq '((?:[^']|'')*)'", wanted)
-            if match is None:
-                return _error(400, "InvalidArgument", "UnsupportedFilter", "No such filter.")
-            name = match[1].replace("''", "'")
-            jobs = [job for job in jobs if job.body["displayName"] == name]
+        self.filters.append(request.query_params.get("filter", ""))
+        selected = _selection(self.filters[-1])
+        if selected is None:
+            return _error(400, "InvalidArgument", "UnsupportedFilter", "No such filter.")
+        jobs = [job for job in jobs if selected(job)]
         skip = int(request.query_params.get("skip", "0"))
+        # A service may send fewer jobs than were requested; here, so that pages are tested.
+        end = skip + min(int(request.query_params.get("top", _PAGE)), _PAGE)
         page: dict[str, Any] = {
-            "values": [self._entity(self._moved(job), request) for job in jobs[skip : skip + _PAGE]]
+            "values": [self._entity(self._moved(job), request) for job in jobs[skip:end]]
         }
-        if skip + _PAGE < len(jobs):
-            following = request.url.include_query_params(skip=skip + _PAGE)
+        if end < len(jobs):
+            following = request.url.include_query_params(skip=end)
             page["@nextLink"] = str(following)
         return JSONResponse(as_published(page, PAGE), headers=self._pausing())
 
@@ -289,6 +296,21 @@ def running(double: ServiceDouble, port: int = 0) -> Iterator[str]:
 
 def _version(request: Request) -> str:
     return "v3.2" if "v3.2" in request.url.path else ""
+
+
+def _selection(wanted: str) -> Callable[[Job], bool] | None:
+    """Return the function that selects jobs by a filter; None for one that is not supported."""
+    if not wanted:
+        return lambda _: True
+    named = re.fullmatch(r"displayName eq '((?:[^']|'')*)'", wanted)
+    if named is not None:
+        name = named[1].replace("''", "'")
+        return lambda job: job.body["displayName"] == name
+    since = re.fullmatch(r"createdDateTime ge (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)", wanted)
+    if since is None:
+        return None
+    earliest = datetime.fromisoformat(since[1])
+    return lambda job: job.created >= earliest
 
 
 def _wrong(body: dict[str, Any], version: str) -> Response | None:

@@ -23,6 +23,8 @@ from azure.ai.transcription.models import (
 )
 from azure.core.credentials import AzureKeyCredential
 from azure.core.exceptions import HttpResponseError
+from referencing import Registry
+from referencing.jsonschema import DRAFT7
 
 from double import schemas
 from double.node import run_node
@@ -81,16 +83,17 @@ def test_the_official_client_raises_its_refusals(double: ServiceDouble) -> None:
 
 
 @contextmanager
-def connected(double: ServiceDouble) -> Iterator[httpx.Client]:
+def connected(double: ServiceDouble, version: str = "2025-10-15") -> Iterator[httpx.Client]:
+    dated = "v" not in version
     with httpx.Client(
-        base_url=f"{double.url}/speechtotext",
+        base_url=f"{double.url}/speechtotext{'' if dated else f'/{version}'}",
         headers={"Ocp-Apim-Subscription-Key": KEY},
-        params={"api-version": "2025-10-15"},
+        params={"api-version": version} if dated else {},
     ) as http:
         yield http
 
 
-def submit(http: httpx.Client, address: str = "") -> httpx.Response:
+def submit(http: httpx.Client, address: str = "", version: str = "") -> httpx.Response:
     inline = f"data:audio/wav;base64,{base64.b64encode(sound()).decode()}"
     body = {
         "displayName": "m",
@@ -98,24 +101,42 @@ def submit(http: httpx.Client, address: str = "") -> httpx.Response:
         "contentUrls": [address or inline],
         "properties": {"timeToLiveHours": 48, "diarization": {"enabled": True}},
     }
-    return http.post("/transcriptions:submit", json=body)
+    if version == "v3.2":
+        body["properties"] = {"diarizationEnabled": True}
+    path = "/transcriptions" if version == "v3.2" else "/transcriptions:submit"
+    return http.post(path, json=body)
 
 
-def test_its_batch_results_have_the_published_shape(
-    double: ServiceDouble, shared_payloads: Path, tmp_path: Path
+def published_schema(folder: Path, version: str) -> Any:
+    """Return a validator of results; each version's schema extends that of the one before."""
+    documents = [
+        json.loads(path.read_text(encoding="utf-8-sig"))
+        for path in (folder / "schemas").glob("transcriptionresult_*.schema.json")
+    ]
+    resources = [(document["$id"], DRAFT7.create_resource(document)) for document in documents]
+    name = "v3_2" if version == "v3.2" else "v2024-11-15"
+    (schema,) = [
+        d for d in documents if d["$id"].endswith(f"transcriptionresult_{name}.schema.json")
+    ]
+    return jsonschema.Draft7Validator(schema, registry=Registry().with_resources(resources))
+
+
+@pytest.mark.parametrize("version", ["2025-10-15", "2024-11-15", "v3.2"])
+def test_its_batch_results_have_the_shape_that_each_version_publishes(
+    double: ServiceDouble, shared_payloads: Path, tmp_path: Path, version: str
 ) -> None:
     audio = tmp_path / "a.wav"
     audio.write_bytes(sound())
-    with connected(double) as http:
-        made = submit(http, audio.as_uri())
+    with connected(double, version) as http:
+        made = submit(http, audio.as_uri(), version)
         assert made.status_code == 201
         assert made.headers["location"] == made.json()["self"]
         assert http.get("/transcriptions").json()["values"][0]["status"] == "Succeeded"
         files = http.get(made.json()["links"]["files"]).json()["values"]
     content = next(f["links"]["contentUrl"] for f in files if f["kind"] == "Transcription")
     result = httpx.get(content).json()
-    schema = shared_payloads / "schemas" / "transcriptionresult_v3.schema.json"
-    jsonschema.validate(result, json.loads(schema.read_text(encoding="utf-8-sig")))
+    published_schema(shared_payloads, version).validate(result)
+    assert ("durationMilliseconds" in result) == (version != "v3.2")
 
 
 @pytest.mark.parametrize(
@@ -201,6 +222,7 @@ def test_its_schemas_accept_the_published_examples(shared_payloads: Path) -> Non
         (load("batch_docs/get_succeeded_v3.2"), schemas.ENTITY),
         (load("batch_docs/get_succeeded_2024-11-15"), schemas.ENTITY),
         (load("batch_docs/report_two_succeeded"), schemas.REPORT),
+        (load("batch_docs/result_hello_world"), schemas.RESULT["v3.2"]),
         (mai["definition"], schemas.FAST),
     ]
-    assert [schemas.defect(document, schema) for document, schema in documents] == [""] * 11
+    assert [schemas.defect(document, schema) for document, schema in documents] == [""] * 12

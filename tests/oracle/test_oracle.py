@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 import speech_compat
-from oracle import program
+from oracle import lifecycle, program
 from oracle.scenario import Scenario
 from oracle.scripted import Played, install
 from oracle.service import script_of
@@ -235,3 +235,26 @@ def test_an_unreadable_answer_is_requested_again_with_the_real_package_underneat
         ours = program.run(speech_compat, era, config, early=False)
     assert [entry["event"] for entry in ours] == real
     assert ours[-2]["details"]["reason"] == "EndOfStream"
+
+
+def life(which: str, case: str) -> list[str]:
+    """Run a program of ``lifecycle``; return the lines that it prints."""
+    script = script_of(Scenario(), LabelStyle.DIARIZATION)
+    with LoopbackService(script).running() as served:
+        done = subprocess.run(
+            [sys.executable, lifecycle.__file__, which, case, served],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=True,
+        )
+    return done.stdout.splitlines()
+
+
+@pytest.mark.parametrize("case", lifecycle.CASES)
+def test_unusual_ends_and_restarts_are_those_of_the_real_package(
+    case: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"BACKEND": "realtime", "BACKENDS__REALTIME__BACKFILL_SECONDS": "0"}.items():
+        monkeypatch.setenv(f"SPEECH_COMPAT_{name}", value)
+    assert life("facade", case) == life("real", case)

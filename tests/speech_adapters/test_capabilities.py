@@ -76,3 +76,14 @@ def test_what_is_set_and_used_by_nobody_is_told_by_name() -> None:
     (gap,) = gaps(request, can)
     assert gap.id == "setting endpoint_id"
     assert gap.reason == "it is set, but the custom model is not used"
+
+
+@pytest.mark.parametrize("settings", [{}, {"endpoint_id": "y"}])
+def test_a_custom_model_of_one_of_several_languages_is_not_lost_silently(
+    settings: dict[str, str],
+) -> None:
+    languages = (("de-DE", ""), ("fr-FR", "a model"))
+    request = MeetingRequest("m", languages=languages, settings=settings)
+    can = Capabilities(live=True, stored=False, detects_languages=True)
+    assert [gap.id for gap in gaps(request, can)] == ["setting endpoint_id"]
+    assert gaps(request, attrs.evolve(can, settings=frozenset({"endpoint_id"}))) == ()

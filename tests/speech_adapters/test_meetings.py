@@ -5,16 +5,21 @@ from __future__ import annotations
 from pathlib import Path
 
 import anyio
+import attrs
 import pytest
 
 from double.recorder import DONE, REQUEST, Recorder, record, stored, use
+from speech_adapters.audio import PcmFormat
 from speech_adapters.config import load_settings
 from speech_adapters.contract import JobState, MeetingStatus
 from speech_adapters.errors import (
+    AuthenticationError,
     ConfigurationError,
     MeetingFailedError,
     MeetingNotFoundError,
+    SpeechError,
     StoreError,
+    ThrottledError,
     UnavailableError,
 )
 from speech_adapters.meetings import MeetingService
@@ -48,6 +53,28 @@ def test_what_is_not_finished_is_its_own_backends_business(question: str) -> Non
 def test_an_unknown_meeting_is_unknown(question: str) -> None:
     with pytest.raises(MeetingNotFoundError, match="nobody"):
         use(lambda meetings: getattr(meetings, question)("nobody"))
+
+
+# --- sessions whose audio has another format than declared -----------------------------
+
+
+def test_a_session_without_audio_is_reopened_for_another_format(
+    recorders: dict[str, Recorder],
+) -> None:
+    stereo = attrs.evolve(REQUEST, audio=PcmFormat(44_100, 2))
+
+    async def work(meetings: MeetingService) -> tuple[list[Recording], list[Recording]]:
+        session = await meetings.open_session(REQUEST)
+        (empty,) = await meetings.recordings()
+        async with await meetings.reopen_session(session, stereo) as reopened:
+            await reopened.push(bytes(400))
+            await reopened.finish()
+        return [empty], await meetings.recordings()
+
+    (empty,), (recording,) = use(work, backend="ours")
+    assert recording.request.audio == PcmFormat(44_100, 2)
+    assert recording.audio_bytes == 400
+    assert [found.id for found in recorders["ours"].discarded] == [empty.id]
 
 
 # --- dispatch ------------------------------------------------------------------------
@@ -175,6 +202,45 @@ def test_a_meeting_that_another_process_recovers_is_waited_for(
 
 
 # --- failures ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("error", [ThrottledError("not now"), UnavailableError("not now")])
+def test_a_failure_that_may_pass_is_no_error_of_the_session_that_recorded(
+    recorders: dict[str, Recorder], caplog: pytest.LogCaptureFixture, error: SpeechError
+) -> None:
+    async def work(meetings: MeetingService) -> list[JobState]:
+        meetings.backend("ours")
+
+        async def fail(_: Recording) -> None:
+            raise error
+
+        recorders["ours"].step = fail
+        async with await record(meetings) as session:
+            await session.finish()
+        after = [(await meetings.recordings())[0].state]
+        recorders["ours"].step = None
+        return [*after, (await meetings.status("m")).state]
+
+    assert use(work, backend="ours") == [JobState.PROCESSING] * 2
+    assert len(recorders["ours"].processed) == 2, "the status query tries again"
+    assert "could not be processed yet" in caplog.text
+
+
+def test_a_failure_that_remains_is_an_error_of_the_session_that_recorded(
+    recorders: dict[str, Recorder],
+) -> None:
+    async def work(meetings: MeetingService) -> None:
+        meetings.backend("ours")
+
+        async def fail(_: Recording) -> None:
+            raise AuthenticationError("the key is wrong")
+
+        recorders["ours"].step = fail
+        async with await record(meetings) as session:
+            with pytest.raises(AuthenticationError):
+                await session.finish()
+
+    use(work, backend="ours")
 
 
 def test_older_recordings_that_cannot_be_processed_leave_no_session_open(

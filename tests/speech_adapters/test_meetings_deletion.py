@@ -12,8 +12,10 @@ from speech_adapters import meetings as module
 from speech_adapters.config import load_settings
 from speech_adapters.contract import JobState
 from speech_adapters.errors import (
+    AuthenticationError,
     MeetingBusyError,
     MeetingNotFoundError,
+    SpeechError,
     UnavailableError,
 )
 from speech_adapters.meetings import MeetingService
@@ -51,9 +53,11 @@ def test_what_cannot_be_deleted_at_once_is_deleted_later(recorders: dict[str, Re
 
 
 def test_a_recording_deleted_during_a_step_is_discarded_after_it(
-    recorders: dict[str, Recorder],
+    recorders: dict[str, Recorder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recording = stored(JobState.PROCESSING, "ours")
+    # The step deletes the meeting itself, so the deletion would wait for it in vain.
+    monkeypatch.setattr(module, "_DELETION_LIMIT_SECONDS", 0.05)
 
     async def work(meetings: MeetingService) -> None:
         meetings.backend("ours")
@@ -91,6 +95,27 @@ def test_a_cleanup_that_fails_does_not_fail_the_query_of_another_meeting(
 
     use(work, backend="ours")
     assert "is not deleted yet: not now" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("error", "early"), [(UnavailableError("not now"), 1), (AuthenticationError("no"), 0)]
+)
+def test_a_cleanup_that_is_refused_is_tried_again_much_later(
+    recorders: dict[str, Recorder],
+    monkeypatch: pytest.MonkeyPatch,
+    error: SpeechError,
+    early: int,
+) -> None:
+    stored(JobState.PROCESSING, "ours")
+
+    async def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(Recorder, "discard", fail)
+    use(lambda meetings: meetings.delete("m"), backend="ours")
+    with Store.open(load_settings().state_dir) as store:
+        assert len(store.due_cleanups(time.time() + 120)) == early
+        assert len(store.due_cleanups(time.time() + 3_700)) == 1
 
 
 def test_a_cleanup_that_fails_leaves_nothing_else_of_the_meeting(
@@ -177,3 +202,59 @@ def test_a_deleted_recording_is_discarded_by_its_last_backend_only(
 
     use(work, backend="first")
     assert [found.id for found in recorders["second"].discarded] == [recording.id]
+
+
+def test_a_deletion_waits_for_the_process_that_works_on_the_meeting(
+    recorders: dict[str, Recorder],
+) -> None:
+    """It reports success only when nothing of the meeting can be made any more."""
+    recording = stored(JobState.PROCESSING, "ours")
+
+    async def work(meetings: MeetingService) -> None:
+        meetings.backend("ours")
+        started = anyio.Event()
+
+        async def upload(_: Recording) -> None:
+            started.set()
+            while (await meetings.store.run(Store.get, recording.id)).state is JobState.PROCESSING:
+                await anyio.sleep(0.01)
+            await anyio.sleep(0.3)
+            assert not deleted
+            await meetings.store.run(Store.update, recording.id, backend_state="made meanwhile")
+
+        recorders["ours"].step = upload
+        deleted: list[bool] = []
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(meetings.process, recording.id)
+            await started.wait()
+            async with MeetingService(meetings.settings) as other:
+                with pytest.MonkeyPatch.context() as patch:
+                    patch.setattr(module, "create_backend", lambda *_: meetings.backend("ours"))
+                    await other.delete("m")
+                    deleted.append(True)
+        assert [found.backend_state for found in recorders["ours"].discarded][:1] == [
+            "made meanwhile"
+        ]
+
+    use(work, backend="ours")
+    with Store.open(load_settings().state_dir) as store:
+        assert store.due_cleanups(time.time()) == []
+
+
+def test_a_step_that_fails_because_its_meeting_was_deleted_is_no_error(
+    recorders: dict[str, Recorder],
+) -> None:
+    recording = stored(JobState.PROCESSING, "ours")
+
+    async def work(meetings: MeetingService) -> None:
+        meetings.backend("ours")
+
+        async def fail(_: Recording) -> None:
+            await meetings.store.run(Store.delete, recording.id)
+            raise UnavailableError("the audio is gone")
+
+        recorders["ours"].step = fail
+        assert (await meetings.status("m")).state is JobState.DELETED
+
+    use(work, backend="ours")
+    assert [found.id for found in recorders["ours"].discarded] == [recording.id]

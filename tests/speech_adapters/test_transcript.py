@@ -59,3 +59,21 @@ def test_a_transcript_survives_json() -> None:
     assert Transcript.from_dict(json.loads(json.dumps(transcript.to_dict()))) == transcript
     assert transcript.speakers == (1,)
     assert utterances[0].end == 15
+
+
+def speakers(*numbers: int | None) -> Transcript:
+    utterances = tuple(
+        Utterance(f"{n:032x}", "Hi.", n, 1, speaker=speaker) for n, speaker in enumerate(numbers)
+    )
+    return Transcript("m", utterances, 100, Provenance("local", "1"))
+
+
+def test_speakers_are_numbered_by_first_appearance_without_gaps() -> None:
+    numbered = speakers(None, 4, 1, 4, None, 3).numbered()
+    assert [u.speaker for u in numbered.utterances] == [None, 0, 1, 0, None, 2]
+    assert [u.id for u in numbered.utterances] == [u.id for u in speakers(*range(6)).utterances]
+
+
+def test_a_numbered_transcript_is_not_copied() -> None:
+    already = speakers(None, 0, 1, 0, 2)
+    assert already.numbered() is already

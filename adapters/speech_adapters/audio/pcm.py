@@ -45,6 +45,8 @@ class PcmFormat:
         return size // self.frame_bytes * TICKS_PER_SECOND // self.sample_rate
 
 
+_LOWEST_RATE: Final = 1_000
+_HIGHEST_RATE: Final = 384_000
 _BITS: Final = {"pcm": (8, 16, 24, 32), "float": (32, 64), "alaw": (8,), "mulaw": (8,)}
 
 
@@ -53,7 +55,7 @@ class SourceFormat:
     """The format of a program's audio: interleaved, little-endian.
 
     Attributes:
-        sample_rate: samples per second of each channel.
+        sample_rate: samples per second of each channel, 1,000 to 384,000.
         channels: number of interleaved channels.
         bits: bits of one sample: 8, 16, 24 or 32 for ``pcm``, 32 or 64 for
             ``float``, 8 for ``alaw`` and ``mulaw``.
@@ -70,10 +72,17 @@ class SourceFormat:
     encoding: str = "pcm"
 
     def __attrs_post_init__(self) -> None:
-        if self.sample_rate < 1 or self.channels < 1:
+        # No recorder writes other rates: the header is damaged, or the declaration wrong.  Far
+        # below, a block of a tenth of a second would have no sample.
+        if not _LOWEST_RATE <= self.sample_rate <= _HIGHEST_RATE:
             raise AudioError(
-                f"Audio of {self.sample_rate} samples per second and {self.channels} channels"
-                " is not possible: both must be at least 1. Correct the declared format."
+                f"Audio of {self.sample_rate} samples per second is not possible: supported are"
+                f" {_LOWEST_RATE} to {_HIGHEST_RATE}. Correct the declared format."
+            )
+        if self.channels < 1:
+            raise AudioError(
+                f"Audio of {self.channels} channels is not possible: there must be at least 1."
+                " Correct the declared format."
             )
         if self.bits not in _BITS.get(self.encoding, ()):
             known = "; ".join(f"{name} {_listed(bits)}" for name, bits in _BITS.items())

@@ -43,6 +43,9 @@ _OTHER_FILES: Final = {
 # or a number slightly below or above 2 GiB (sox, arecord).
 _UNKNOWN_SIZE: Final = 0x7FFFF000
 _UINT32_MAX: Final = 0xFFFFFFFF
+# Real files have fewer than 20 before their samples.  A sparse file, or one of zeros, reads as
+# an empty chunk every 8 bytes: millions of them.
+_MOST_CHUNKS: Final = 1_000
 
 
 @attrs.frozen
@@ -100,7 +103,7 @@ def _parse_header(file: BinaryIO, subject: str) -> WavHeader:
         raise _not_wav_error(subject, magic)
     source: SourceFormat | None = None
     large: int | None = None
-    while True:
+    for _ in range(_MOST_CHUNKS):
         name, size = struct.unpack("<4sI", _read_exactly(file, 8))
         after = file.tell() + size + size % 2  # chunks begin at even offsets
         if name == b"data":
@@ -111,6 +114,11 @@ def _parse_header(file: BinaryIO, subject: str) -> WavHeader:
         elif name == b"ds64":
             riff_size, large = struct.unpack("<QQ", _read_exactly(file, 16))
         file.seek(after)
+    else:
+        raise AudioError(
+            f"{subject} has no samples in its first {_MOST_CHUNKS} chunks: it is damaged."
+            " Create the file anew."
+        )
     if source is None:
         raise _damaged_error(subject)
     # RF64: the chunk `ds64` holds the size only if the 32-bit field is all ones.

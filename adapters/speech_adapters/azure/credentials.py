@@ -25,6 +25,7 @@ from pydantic import SecretStr
 
 from speech_adapters.config import Service
 from speech_adapters.errors import AuthenticationError, ConfigurationError, MissingExtraError
+from speech_adapters.masking import masked_cause
 
 __all__ = [
     "CredentialOptions",
@@ -213,7 +214,7 @@ class TokenProvider:
             raise AuthenticationError(
                 f"The program's function for the token failed: {type(error).__name__}. It must"
                 " return the token that is valid now."
-            ) from error
+            ) from masked_cause(error)
         if not token:
             raise AuthenticationError(
                 "The program's authorization token is empty. Set a token that is valid, or a key."
@@ -227,7 +228,7 @@ class TokenProvider:
             raise AuthenticationError(
                 f"The credential gives no token: {type(error).__name__}. Sign in, or"
                 " check the identity's configuration."
-            ) from error
+            ) from masked_cause(error)
         self._cached = f"{self._prefix}{found.token}"
         # Half of the lifetime keeps short-lived tokens from being requested all the time.
         now = time.time()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, Literal, TypeVar
 from pydantic import Field, SecretStr
 
 from speech_adapters.azure.credentials import Credentials, TokenProvider, check_credentials
+from speech_adapters.azure.speakers import MOST_SPEAKERS
 from speech_adapters.config import Options, Service, Settings, parse_options
 from speech_adapters.errors import ConfigurationError, MissingExtraError
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from speech_adapters.azure.http import ServiceClient
 
 __all__ = [
-    "MOST_SPEAKERS",
     "ServiceOptions",
     "address",
     "is_installed",
@@ -27,8 +27,6 @@ __all__ = [
     "service_options",
 ]
 
-# The service refuses more (docs/protocol/batch-and-fast-rest.md, 2.5).
-MOST_SPEAKERS: Final = 35
 # Sovereign clouds have their own hosts (docs/protocol/batch-and-fast-rest.md, 1).
 _CLOUDS: Final = {
     "usgov": "api.cognitive.microsoft.us",
@@ -46,16 +44,22 @@ class ServiceOptions(Options):
         key: its key; or
         credential: ``default`` for azure-identity's DefaultAzureCredential, which
             needs a custom domain.
-        max_speakers: largest number of speakers, 2 to 35, if the program sets none.
+        max_speakers: largest number of speakers, 2 to 35, if the program names neither a
+            number nor participants.  Two voices with one number are a larger error than one
+            voice with two, so the default is the largest that other clients choose.
         retry_seconds: upper limit of the first pause after a failed request.
+        result_minutes: longest time of a request that has audio or a result, in minutes.
+        result_megabytes: largest result after decompression, in millions of bytes.
     """
 
     region: str = ""
     endpoint: str = ""
     key: SecretStr = SecretStr("")
     credential: Literal["", "default"] = ""
-    max_speakers: int = Field(default=2, ge=2, le=MOST_SPEAKERS)
+    max_speakers: int = Field(default=10, ge=2, le=MOST_SPEAKERS)
     retry_seconds: float = Field(default=1.0, ge=0.0)
+    result_minutes: float = Field(default=60.0, gt=0.0)
+    result_megabytes: float = Field(default=2048.0, gt=0.0)
 
 
 OptionsT = TypeVar("OptionsT", bound=ServiceOptions)
@@ -104,13 +108,20 @@ def service_client(
     """
     # Not imported before it is needed: httpx may be missing (see need_packages).
     from speech_adapters.azure.http import KeyAuth, RetryPolicy, ServiceClient, TokenAuth
+    from speech_adapters.azure.limits import AnswerLimits
 
     auth = (
         KeyAuth(credentials.key)
         if credentials.key
         else TokenAuth(TokenProvider(credentials), limiter)
     )
-    return ServiceClient(address(options), auth, RetryPolicy(first=options.retry_seconds))
+    limits = AnswerLimits(
+        result_bytes=int(options.result_megabytes * 1_000_000),
+        result_seconds=options.result_minutes * 60,
+    )
+    return ServiceClient(
+        address(options), auth, RetryPolicy(first=options.retry_seconds), limits=limits
+    )
 
 
 def need_packages(*names: str) -> None:

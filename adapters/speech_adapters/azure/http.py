@@ -2,12 +2,14 @@
 
 Retried are answers 408, 429 and 5xx (docs/protocol/batch-and-fast-rest.md, 2.8) and failed
 connections, after growing random pauses or the pause that the service requests; nothing
-else is retried.  Credentials are sent to the origin of the configured endpoint only.
+else is retried.  A request that creates or costs something is retried only if it certainly
+did neither.  Credentials are sent to the origin of the configured endpoint only.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,20 +23,38 @@ from speech_adapters.azure.credentials import TokenProvider
 from speech_adapters.azure.http_errors import (
     RejectedError,
     is_retryable,
+    parse_json,
+    quoted,
     refusal,
     request_id,
     retry_after,
     target,
     unreachable,
+    unsendable,
 )
+from speech_adapters.azure.limits import AnswerLimits, bound_answer, size_limit
 from speech_adapters.azure.multipart import MultipartForm
-from speech_adapters.errors import BackendError, ConfigurationError
-from speech_adapters.masking import mask
+from speech_adapters.errors import BackendError, TimedOutError
+from speech_adapters.masking import mask_library_logs, masked_cause
 
-__all__ = ["KeyAuth", "RejectedError", "RetryPolicy", "ServiceClient", "TokenAuth", "retry_after"]
+__all__ = [
+    "KeyAuth",
+    "RejectedError",
+    "RetryPolicy",
+    "ServiceClient",
+    "TokenAuth",
+    "retry_after",
+]
 
 # No limit for a free connection: hundreds of meetings that end together take their turn.
 _TIMEOUT: Final = httpx.Timeout(30.0, read=300.0, pool=None)
+# Errors about the request itself.  The last one: a header with half a surrogate pair.
+_UNSENDABLE: Final = (
+    httpx.InvalidURL,
+    httpx.UnsupportedProtocol,
+    httpx.LocalProtocolError,
+    UnicodeEncodeError,
+)
 # Large enough that the switch to a worker thread costs little for each chunk.
 _CHUNK_BYTES: Final = 1024 * 1024
 
@@ -46,7 +66,8 @@ class RetryPolicy:
     Attributes:
         attempts: attempts in total.
         first: upper limit of the first random pause, in seconds; doubled for each further one.
-        longest: upper limit of all pauses, in seconds.
+        longest: upper limit of the random pauses, in seconds.  A service may request a pause
+            of up to :data:`.http_errors.LONGEST_PAUSE`.
     """
 
     attempts: int = 5
@@ -114,6 +135,7 @@ class ServiceClient:
         auth: the credential.
         retry_policy: number of attempts, and pauses between them.
         transport: replaces the network, for tests.
+        limits: time and size of answers.
     """
 
     def __init__(
@@ -122,11 +144,19 @@ class ServiceClient:
         auth: httpx.Auth | None,
         retry_policy: RetryPolicy | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
+        limits: AnswerLimits | None = None,
     ) -> None:
         self._auth = auth
         self._retry_policy = retry_policy or RetryPolicy()
+        self._limits = limits or AnswerLimits()
         # Without the credential: it is added to single requests after a check of their origin.
-        self._client = httpx.AsyncClient(base_url=base, timeout=_TIMEOUT, transport=transport)
+        self._client = httpx.AsyncClient(
+            base_url=base,
+            timeout=_TIMEOUT,
+            transport=transport,
+            event_hooks={"response": [bound_answer]},
+            headers={"Accept-Encoding": "gzip, deflate"},
+        )
 
     async def request(
         self,
@@ -139,7 +169,7 @@ class ServiceClient:
         form: MultipartForm | None = None,
         save_to: Path | None = None,
         signed: bool = False,
-        once: bool = False,
+        may_retry: Callable[[BaseException], bool] = is_retryable,
     ) -> httpx.Response:
         """Send a request, retry it if that may help, and return an answer of status 2xx.
 
@@ -153,14 +183,21 @@ class ServiceClient:
             save_to: file that receives the answer's body, at constant memory; the answer
                 that is returned has no content then.
             signed: the address carries its own signature: no credential is sent.
-            once: do not retry, because the first attempt may have had its effect.
+            may_retry: whether the request may be sent again after this error of httpx.  One
+                that creates or costs something passes a stricter function than the default.
 
         Raises:
             AuthenticationError: 401 or 403, or there is no token.
             ThrottledError, UnavailableError: the last attempt was refused too.
+            TimedOutError: the answer is not complete in time; there is no other attempt.
             RejectedError: any other refusal, with its status and code.
-            BackendError: the address is on another origin than the endpoint and not signed.
+            BackendError: the address is on another origin than the endpoint and not signed,
+                or the answer is too large.
         """
+        large = save_to is not None or form is not None
+        limits = self._limits
+        seconds = limits.result_seconds if large else limits.document_seconds
+        size = limits.document_bytes if save_to is None else limits.result_bytes
 
         async def send() -> httpx.Response:
             request = self._client.build_request(
@@ -171,17 +208,19 @@ class ServiceClient:
                 files=files and files(),
                 content=form,
                 headers=None if form is None else form.headers,
+                extensions=size_limit(size),
             )
             if not signed:
                 self._check_origin(request.url)
             try:
-                return await self._exchange(request, None if signed else self._auth, save_to)
+                with _time_limit(request, seconds):
+                    return await self._exchange(request, None if signed else self._auth, save_to)
             finally:
                 if form is not None:
                     with anyio.CancelScope(shield=True):
                         await form.aclose()
 
-        return await self._send_with_retry(send, 1 if once else self._retry_policy.attempts)
+        return await self._send_with_retry(send, url, may_retry)
 
     async def document(self, method: str, url: str, **more: Any) -> tuple[Any, httpx.Response]:
         """Send a request as :meth:`request`; return the JSON document and the answer.
@@ -191,9 +230,9 @@ class ServiceClient:
         """
         response = await self.request(method, url, **more)
         try:
-            return response.json(), response
+            return parse_json(response), response
         except ValueError:
-            kind = response.headers.get("content-type", "nothing known")
+            kind = quoted(response.headers.get("content-type", "nothing known"), 100)
             raise RejectedError(
                 f"{target(response)} answered with {kind} instead of"
                 f" JSON{request_id(response)} Check the endpoint.",
@@ -245,31 +284,54 @@ class ServiceClient:
         return response
 
     async def _send_with_retry(
-        self, send: Callable[[], Awaitable[httpx.Response]], attempts: int
+        self,
+        send: Callable[[], Awaitable[httpx.Response]],
+        url: str,
+        may_retry: Callable[[BaseException], bool],
     ) -> httpx.Response:
         try:
-            return await tenacity.AsyncRetrying(
-                retry=tenacity.retry_if_exception(is_retryable),
-                stop=tenacity.stop_after_attempt(attempts),
-                wait=_pause(self._retry_policy),
-                reraise=True,
-            )(send)
+            with mask_library_logs():
+                return await tenacity.AsyncRetrying(
+                    retry=tenacity.retry_if_exception(may_retry),
+                    stop=tenacity.stop_after_attempt(self._retry_policy.attempts),
+                    wait=_pause(self._retry_policy),
+                    reraise=True,
+                )(send)
         except httpx.HTTPStatusError as error:
             raise refusal(error.response) from None
-        except httpx.InvalidURL as error:
-            raise ConfigurationError(f"The endpoint is no address: {mask(str(error))}.") from None
+        except _UNSENDABLE as error:
+            raise unsendable(url, error) from None
         except httpx.TransportError as error:
-            raise unreachable(error) from error
+            raise unreachable(error) from masked_cause(error)
+
+
+@contextmanager
+def _time_limit(request: httpx.Request, seconds: float) -> Iterator[None]:
+    """Limit the whole exchange: the client's own limits begin anew with every byte."""
+    try:
+        with anyio.fail_after(seconds):
+            yield
+    except TimeoutError:
+        raise TimedOutError(
+            f"{request.url.host} has not answered {request.method} completely in"
+            f" {seconds:g} s. Nothing is lost: ask again later."
+        ) from None
 
 
 async def _save(response: httpx.Response, path: Path) -> None:
-    file = await anyio.open_file(path, "wb")
     try:
-        async for chunk in response.aiter_bytes(_CHUNK_BYTES):
-            await file.write(chunk)
-    finally:
-        with anyio.CancelScope(shield=True):
-            await file.aclose()
+        file = await anyio.open_file(path, "wb")
+        try:
+            async for chunk in response.aiter_bytes(_CHUNK_BYTES):
+                await file.write(chunk)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await file.aclose()
+    except OSError as error:
+        raise BackendError(
+            f"The answer cannot be written to {path.parent}: {error.strerror}. Check the disk;"
+            " nothing is lost, ask again later."
+        ) from error
 
 
 def _bare(token: str) -> str:

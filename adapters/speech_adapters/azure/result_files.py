@@ -8,8 +8,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -21,6 +19,7 @@ import msgspec
 
 from speech_adapters import isolated, threads
 from speech_adapters.store import AsyncStore, Store
+from speech_adapters.temporary import create_folder, remove_folder
 from speech_adapters.transcript import Provenance, Transcript
 
 __all__ = ["Reader", "ResultFiles", "complete_in_child", "store_transcript", "temporary_folder"]
@@ -34,11 +33,13 @@ class ResultFiles:
         meeting_id: the meeting's id.
         provenance: the origin of the transcript.
         names: the file's name at the service, by the path where it was downloaded to.
+        partial: whether the results are those of a part of the meeting only.
     """
 
     meeting_id: str
     provenance: Provenance
     names: dict[str, str]
+    partial: bool = False
 
     def size(self) -> int:
         """Return the size of all files in bytes.  Blocks."""
@@ -63,13 +64,13 @@ _decode: Final = msgspec.json.Decoder(_Order).decode
 @asynccontextmanager
 async def temporary_folder() -> AsyncIterator[Path]:
     """Create a folder that only this user may read; it is removed at the end."""
-    folder = await threads.TRANSFER.run(tempfile.mkdtemp, prefix="speech-compat-")
+    folder = await threads.TRANSFER.run(create_folder)
     try:
-        yield Path(folder)
+        yield folder
     finally:
         # Transcripts are personal data, so a canceled request must not leave them behind.
         with anyio.CancelScope(shield=True):
-            await threads.TRANSFER.run(shutil.rmtree, folder, ignore_errors=True)
+            await threads.TRANSFER.run(remove_folder, folder)
 
 
 async def store_transcript(

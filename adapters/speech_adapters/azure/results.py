@@ -5,7 +5,7 @@ milliseconds or ISO 8601; a fast result has ``phrases`` with text and millisecon
 parser accepts every form that the services write
 (docs/protocol/batch-and-fast-rest.md, 2.7): each time form is optional, ticks may be
 fractions, durations negative, alternatives unsorted, statuses of any name, phrases grouped
-by channel, speakers counted from 0 or 1.
+by channel, speakers counted from 0 or 1.  A phrase that was not recognized is left out.
 
 A file of 100 MB never becomes objects as a whole: its phrases are located first, then
 parsed one by one.
@@ -18,7 +18,7 @@ import mmap
 import re
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -36,10 +36,18 @@ _NO_PHRASES: Final = (
 _TICKS_PER_MILLISECOND: Final = 10_000
 # Number of phrases after which the pages of a mapped file are released.
 _PHRASES_PER_RELEASE: Final = 2_000
+_NUMBER: Final = r"[0-9]+(?:\.[0-9]*)?|\.[0-9]+"
 _ISO: Final = re.compile(
-    r"(?P<minus>-)?P(?:(?P<days>[\d.]+)D)?T?(?:(?P<hours>[\d.]+)H)?(?:(?P<minutes>[\d.]+)M)?"
-    r"(?:(?P<seconds>[\d.]+)S)?"
+    rf"(?P<minus>-)?P(?:(?P<days>{_NUMBER})D)?T?(?:(?P<hours>{_NUMBER})H)?"
+    rf"(?:(?P<minutes>{_NUMBER})M)?(?:(?P<seconds>{_NUMBER})S)?"
 )
+# Three years: a time beyond it is a defect, and counts as missing.
+_LONGEST_TICKS: Final = 10**15
+# A larger number of a channel or speaker is a defect, and counts as missing.
+_LARGEST_NUMBER: Final = 2**31
+_BOM: Final = b"\xef\xbb\xbf"
+# Statuses of a phrase with a text to read; many others exist, and their texts are guesses.
+_RECOGNIZED: Final = (None, "", "Success")
 _SECONDS: Final = {"days": 86_400, "hours": 3_600, "minutes": 60, "seconds": 1}
 
 
@@ -52,26 +60,29 @@ class _TimeFields(msgspec.Struct, rename="camel"):
     duration_milliseconds: float | None = None
 
 
+# Any field may be null: other services of the same family write it for an absent value.
 class _Word(_TimeFields, rename="camel"):
-    word: str = ""  # in "words" of a batch result
-    display_text: str = ""  # in "displayWords" of a batch result
-    text: str = ""  # in a fast result
+    word: str | None = None  # in "words" of a batch result
+    display_text: str | None = None  # in "displayWords" of a batch result
+    text: str | None = None  # in a fast result
     confidence: float | None = None
 
 
 class _Alternative(msgspec.Struct, rename="camel"):
-    display: str = ""
-    itn: str = ""
-    lexical: str = ""
+    display: str | None = None
+    itn: str | None = None
+    lexical: str | None = None
     words: list[_Word] | None = None
     display_words: list[_Word] | None = None
 
 
 class _Phrase(_TimeFields, rename="camel"):
-    channel: int | None = None
-    speaker: int | None = None
+    recognition_status: str | None = None  # only in a batch result
+    # Numbers may be written as 1.0.
+    channel: float | None = None
+    speaker: float | None = None
     locale: str | None = None
-    text: str = ""
+    text: str | None = None
     words: list[_Word] | None = None
     n_best: list[_Alternative] | None = None
 
@@ -86,9 +97,11 @@ class _Document(msgspec.Struct, rename="camel"):
 
 
 class _SourceOnly(msgspec.Struct):
-    source: str = ""
+    source: str | None = None
 
 
+# Nested arrays of any depth are valid JSON, so the depth is no msgspec error.
+_UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _decode_source: Final = msgspec.json.Decoder(_SourceOnly).decode
 _decode_document: Final = msgspec.json.Decoder(_Document).decode
 _decode_phrase: Final = msgspec.json.Decoder(_Phrase).decode
@@ -130,8 +143,14 @@ def _mapped_file(path: Path, name: str) -> Iterator[mmap.mmap]:
         with path.open("rb") as file:
             if not path.stat().st_size:
                 raise BackendError(f"{name} is empty: there is no result in it.")
-            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            try:
                 yield data
+            finally:
+                # An error on its way out may still refer to the content, which is then
+                # closed with it.
+                with suppress(BufferError):
+                    data.close()
     except OSError as error:
         raise BackendError(f"{name} cannot be read: {error.strerror or error}.") from error
 
@@ -145,8 +164,8 @@ def read_source(path: Path) -> str:
     problem = ""
     with _mapped_file(path, "The service's result") as data:
         try:
-            return _decode_source(memoryview(data)).source
-        except msgspec.MsgspecError as error:  # raised below: see result_transcript
+            return _decode_source(_without_bom(data)).source or ""
+        except _UNREADABLE as error:  # raised below: see result_transcript
             problem = str(error)
     raise BackendError(f"The service's result is no transcription result: {problem}.")
 
@@ -176,7 +195,7 @@ def result_transcript(
     problem = _NO_PHRASES
     try:
         parsed = _parse(data)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except _UNREADABLE as error:
         # Raised below: the frames of this error refer to the data, so that the mapped file
         # could not be closed.
         problem = f"is no transcription result: {error}."
@@ -188,7 +207,7 @@ def result_transcript(
 
 def _parse(data: bytes | mmap.mmap) -> tuple[list[_ParsedPhrase], int | None] | None:
     """Return phrases by time and the audio's length in ticks; ``None`` without phrases."""
-    document = _decode_document(memoryview(data))
+    document = _decode_document(_without_bom(data))
     phrases = document.recognized_phrases
     phrases = document.phrases if phrases is None else phrases
     if phrases is None:
@@ -199,15 +218,24 @@ def _parse(data: bytes | mmap.mmap) -> tuple[list[_ParsedPhrase], int | None] | 
     return parsed, _duration(document)
 
 
+def _without_bom(data: bytes | mmap.mmap) -> memoryview:
+    return memoryview(data)[len(_BOM) if data[: len(_BOM)] == _BOM else 0 :]
+
+
 def _parse_phrases(phrases: list[msgspec.Raw], data: bytes | mmap.mmap) -> Iterator[_ParsedPhrase]:
     for number, raw in enumerate(phrases):
         if number % _PHRASES_PER_RELEASE == 0:
             _release_pages(data)
         phrase = _decode_phrase(raw)
         text, words = _text_and_words(phrase)
-        if text:
+        if text and phrase.recognition_status in _RECOGNIZED:
             yield _ParsedPhrase(
-                *_times(phrase), text, phrase.channel, phrase.speaker, phrase.locale, words
+                *_times(phrase),
+                text,
+                _integer(phrase.channel),
+                _integer(phrase.speaker),
+                phrase.locale,
+                words,
             )
 
 
@@ -220,16 +248,17 @@ def _release_pages(data: bytes | mmap.mmap) -> None:
 def _text_and_words(phrase: _Phrase) -> tuple[str, tuple[Word, ...]]:
     """Return text and words of the first alternative, which is the service's choice."""
     if not phrase.n_best:
-        return phrase.text, _words(phrase.words)
+        return phrase.text or "", _words(phrase.words)
     best = phrase.n_best[0]
-    return best.display or best.itn or best.lexical, _words(best.display_words or best.words)
+    text = best.display or best.itn or best.lexical or ""
+    return text, _words(best.display_words or best.words)
 
 
 def _words(words: list[_Word] | None) -> tuple[Word, ...]:
     return tuple(
         # Speech repeats its words: one string for all occurrences saves memory.
         Word(
-            sys.intern(word.display_text or word.text or word.word),
+            sys.intern(word.display_text or word.text or word.word or ""),
             *_times(word),
             word.confidence,
         )
@@ -238,8 +267,9 @@ def _words(words: list[_Word] | None) -> tuple[Word, ...]:
 
 
 def _times(fields: _TimeFields) -> tuple[int, int]:
+    # The usual form, of which a large result has millions.
     if fields.offset_in_ticks is not None and fields.duration_in_ticks is not None:
-        return max(round(fields.offset_in_ticks), 0), max(round(fields.duration_in_ticks), 0)
+        return _whole(fields.offset_in_ticks) or 0, _whole(fields.duration_in_ticks) or 0
     offset = _ticks(fields.offset_in_ticks, fields.offset_milliseconds, fields.offset)
     duration = _ticks(fields.duration_in_ticks, fields.duration_milliseconds, fields.duration)
     return offset or 0, duration or 0
@@ -253,11 +283,11 @@ def _ticks(
     Early previews of the service wrote bare numbers.
     """
     if ticks is not None:
-        return max(round(ticks), 0)
+        return _whole(ticks)
     if milliseconds is None and isinstance(other, int | float):
         milliseconds = other
     if milliseconds is not None:
-        return max(round(milliseconds * _TICKS_PER_MILLISECOND), 0)
+        return _whole(milliseconds * _TICKS_PER_MILLISECOND)
     return _iso(other) if isinstance(other, str) else None
 
 
@@ -266,7 +296,16 @@ def _iso(text: str) -> int | None:
     if match is None:
         return None
     total = sum(float(match[unit] or 0) * size for unit, size in _SECONDS.items())
-    return 0 if match["minus"] else round(total * TICKS_PER_SECOND)
+    return 0 if match["minus"] else _whole(total * TICKS_PER_SECOND)
+
+
+def _whole(ticks: float) -> int | None:
+    """Return whole ticks, negative ones as 0; ``None`` for an impossible number."""
+    return max(round(ticks), 0) if ticks <= _LONGEST_TICKS else None
+
+
+def _integer(number: float | None) -> int | None:
+    return None if number is None or abs(number) > _LARGEST_NUMBER else int(number)
 
 
 def _duration(document: _Document) -> int | None:

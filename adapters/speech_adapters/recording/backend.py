@@ -120,7 +120,9 @@ class RecordingBackend(AsyncCloseable, ABC):
         return SpoolSession(recording.audio_path, owner)
 
     async def discard(self, recording: Recording) -> float | None:  # noqa: ARG002
-        """Remove what a deleted recording left outside of the store.
+        """Remove what a deleted or completed recording left outside of the store.
+
+        For a completed one, only what a planned cleanup is about (``Store.plan_cleanup``).
 
         Returns:
             ``None`` when nothing is left, or the seconds until the next attempt.
@@ -130,6 +132,10 @@ class RecordingBackend(AsyncCloseable, ABC):
     def can_resume(self, recording: Recording) -> bool:
         """Whether a failed recording can be tried again.  Blocks."""
         return recording.audio_path.exists()
+
+    def is_incomplete(self, recording: Recording) -> bool:  # noqa: ARG002
+        """Whether the transcript of a completed recording lacks parts that can be tried again."""
+        return False
 
     async def status(self, meeting_id: str) -> MeetingStatus:
         """Return the status of a meeting that the service keeps; by default none."""

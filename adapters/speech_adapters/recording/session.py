@@ -7,7 +7,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
 from enum import Enum, auto
 from pathlib import Path
@@ -22,6 +21,7 @@ from speech_adapters.errors import AudioError, BackendError
 from speech_adapters.recording.spool import SpoolWriter
 from speech_adapters.store import AsyncStore, Lock, Recording
 from speech_adapters.store.recovery import NO_AUDIO, close_audio
+from speech_adapters.temporary import remove_folder
 
 __all__ = [
     "RecordingOwner",
@@ -68,7 +68,7 @@ class TemporaryRecording:
 
     async def release(self, completed: bool) -> None:  # noqa: ARG002
         """Remove the folder."""
-        await threads.AUDIO.run(shutil.rmtree, self._folder, ignore_errors=True)
+        await threads.AUDIO.run(remove_folder, self._folder)
 
 
 class StoredRecording:

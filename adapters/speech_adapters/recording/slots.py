@@ -35,12 +35,12 @@ def worker_slot(store: Store, recording_id: str, kind: str, limit: int) -> Itera
             yield False
             return
         if not waited:  # once, since each update waits for the disk
-            store.update(recording_id, step=_WAITING)
+            store.report(recording_id, step=_WAITING)
             waited = True
         time.sleep(_RETRY_SECONDS)
     with lock:
         if waited:
-            store.update(recording_id, step="")
+            store.report(recording_id, step="")
         yield True
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from speech_adapters.contract import JobState
 from speech_adapters.errors import BackendError
+from speech_adapters.recording.spool import private_opener
 from speech_adapters.store import Recording, Store
 from speech_adapters.store.locks import acquire_with_retry
 
@@ -52,7 +53,8 @@ def spawn(command: list[str], recording: str, log: Path, order: bytes = b"") -> 
     if recording in _children:
         return
     try:
-        with log.open("wb") as output:
+        # Not Path.open: the rights of the file must not depend on the umask of the program.
+        with open(log, "wb", opener=private_opener) as output:
             child = subprocess.Popen(  # noqa: S603
                 command,
                 stdin=subprocess.PIPE if order else subprocess.DEVNULL,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -23,6 +24,10 @@ from speech_adapters.store.schema import SCHEMA_VERSION, migrate
 __all__ = ["Database"]
 
 _WAIT_SECONDS: Final = 30.0
+# A writer that waits keeps the other threads of this process waiting for the first time,
+# and lets them proceed for the second, in turns.
+_TURN_SECONDS: Final = 0.1
+_YIELD_SECONDS: Final = 0.01
 # Reading every page finds damage before a new meeting is added to it; in a
 # large file that would take longer than it is worth.
 _CHECKED_BYTES: Final = 32 * 1024 * 1024
@@ -33,6 +38,8 @@ _Identity = tuple[int, int]
 
 class Database:
     """One connection to one file, for all threads of this process.
+
+    An existing file in a folder that cannot be written is only read.
 
     Raises:
         StoreError: the file cannot be used, or a newer version wrote it.
@@ -45,10 +52,15 @@ class Database:
         self._guard = threading.RLock()
         self._connection: sqlite3.Connection | None = None
         self._identity: _Identity | None = None
+        # Not even a lock can be created next to the file then.
+        self._read_only = path.is_file() and not os.access(path.parent, os.W_OK)
         try:
             with self._errors():
-                with self._alone():
-                    self._open()
+                if self._read_only:
+                    self._open_to_read()
+                else:
+                    with self._alone():
+                        self._open()
                 _check(self._live(), path)
         except BaseException:
             self.close()
@@ -60,18 +72,23 @@ class Database:
         return self._connection is not None and _identity(self.path) == self._identity
 
     @contextmanager
-    def transaction(self) -> Iterator[sqlite3.Connection]:
-        """Run statements that take effect together or not at all; one writer at a time."""
-        with self._guard, self._errors():
-            connection = self._live()
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield connection
-                connection.execute("COMMIT")
-            except BaseException:
-                with suppress(sqlite3.Error):
-                    connection.rollback()
-                raise
+    def transaction(self, wait: float | None = None) -> Iterator[sqlite3.Connection]:
+        """Run statements that take effect together or not at all; one writer at a time.
+
+        Args:
+            wait: seconds to wait while another process writes; ``None`` for 30.
+        """
+        deadline = time.monotonic() + (_WAIT_SECONDS if wait is None else wait)
+        while True:
+            left = deadline - time.monotonic()
+            # Locked again for each try, so that other threads read while this one waits.
+            with self._guard, self._errors():
+                connection = self._live()
+                if _begin(connection, min(max(left, 0.0), _TURN_SECONDS), last=left <= 0):
+                    with _ended(connection):
+                        yield connection
+                    return
+            time.sleep(_YIELD_SECONDS)
 
     def rows(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
         """Run one reading statement and return all its rows."""
@@ -102,7 +119,18 @@ class Database:
         self._connection = sqlite3.connect(
             self.path, timeout=_WAIT_SECONDS, isolation_level=None, check_same_thread=False
         )
+        self._connection.text_factory = _decode
         _prepare(self._connection, self.path)
+
+    def _open_to_read(self) -> None:
+        self._identity = _identity(self.path)
+        self._connection = _connect_to_read(self.path)
+        version = _version(self._connection, self.path)
+        if version < SCHEMA_VERSION:
+            raise StoreError(
+                f"The meeting store {self.path} has an earlier format ({version}, needed is"
+                f" {SCHEMA_VERSION}) and cannot be written: open it once where it can be."
+            )
 
     def _live(self) -> sqlite3.Connection:
         if self._connection is None:
@@ -113,6 +141,10 @@ class Database:
                 f"The meeting store {self.path} was moved or deleted while in use:"
                 " restart the program."
             )
+        if self._read_only:
+            # Anew for each call: a writer elsewhere may have started or ended since.
+            self._connection.close()
+            self._connection = _connect_to_read(self.path)
         return self._connection
 
     @contextmanager
@@ -171,15 +203,65 @@ class Database:
         return aside
 
 
-def _prepare(connection: sqlite3.Connection, path: Path) -> None:
-    """Set the connection up, and bring the tables to this version."""
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
+def _begin(connection: sqlite3.Connection, wait: float, *, last: bool) -> bool:
+    """Begin to write; return ``False`` if another process writes, or raise at the last try."""
+    connection.execute(f"PRAGMA busy_timeout = {round(wait * 1000)}")
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+    except sqlite3.OperationalError as error:
+        if last or error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+            raise
+        return False
+    finally:
+        connection.execute(f"PRAGMA busy_timeout = {round(_WAIT_SECONDS * 1000)}")
+    return True
+
+
+@contextmanager
+def _ended(connection: sqlite3.Connection) -> Iterator[None]:
+    """Commit the transaction at the end of the block, or undo it after an error."""
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        with suppress(sqlite3.Error):
+            connection.rollback()
+        raise
+
+
+def _connect_to_read(path: Path) -> sqlite3.Connection:
+    # A file whose log is not there is complete, but SQLite would still want to create one.
+    complete = not Path(f"{path}-wal").exists()
+    connection = sqlite3.connect(
+        f"{path.as_uri()}?mode=ro{'&immutable=1' if complete else ''}",
+        timeout=_WAIT_SECONDS,
+        isolation_level=None,
+        check_same_thread=False,
+        uri=True,
+    )
+    connection.text_factory = _decode
+    return connection
+
+
+def _decode(text: bytes) -> str:
+    # A text that is not UTF-8 would fail the whole list that it is in.
+    return text.decode(errors="replace")
+
+
+def _version(connection: sqlite3.Connection, path: Path) -> int:
+    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
     if version > SCHEMA_VERSION:
         raise StoreError(
             f"The meeting store {path} was written by a newer version of speech-compat (format"
             f" {version}, known is {SCHEMA_VERSION}): install that version, or set"
             ' "state_dir" to another folder.'
         )
+    return version
+
+
+def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+    """Set the connection up, and bring the tables to this version."""
+    version = _version(connection, path)
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
     # Transcripts are personal data.  Set before the migration, which drops tables of them.

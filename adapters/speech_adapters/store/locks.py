@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -18,13 +19,15 @@ __all__ = ["Lock", "acquire_with_retry"]
 
 _TRIES: Final = 5
 _PAUSE_SECONDS: Final = 0.2
+# How often a lock may lose its file to a release at the very moment of the acquisition.
+_STALE_FILES: Final = 3
 
 
 class Lock:
     """Locks one name exclusively, among all processes and within this one.
 
-    Any thread may release it.  The lock's file stays behind, empty: to remove it
-    would let two owners in.
+    Any thread may release it.  Its file is removed by the release; one that a killed owner
+    left is removed by the next.
 
     Args:
         folder: where the locks are; the same for all processes.
@@ -42,19 +45,40 @@ class Lock:
         path = folder / f"{digest}.lock"
         # Not bound to a thread: a session may end in another than it began in.
         self._lock = filelock.FileLock(path, timeout=0, mode=0o600, thread_local=False)
+        self._path = path
+        # Two threads that release at once must not remove the file of the next owner.
+        self._releasing = threading.Lock()
         try:
-            self._lock.acquire()
+            self._acquire()
         except filelock.Timeout:
             raise MeetingBusyError(busy) from None
         except (OSError, NotImplementedError) as error:
+            reason = getattr(error, "strerror", "") or error
             raise StoreError(
-                f"The lock {path} cannot be taken: {error}. Check its disk and permissions,"
+                f"The lock {path} cannot be taken: {reason}. Check its disk and permissions,"
                 ' or set "state_dir" to another folder.'
             ) from error
 
     def release(self) -> None:
         """Release the lock.  Idempotent."""
-        self._lock.release(force=True)
+        with self._releasing:
+            if self._lock.is_locked:
+                # While it is locked: an owner that opened the file before finds, once it has
+                # locked it, that the file has no name any more, and opens the next one.
+                with suppress(OSError):  # Windows removes no open file; its lock does it later
+                    self._path.unlink()
+            self._lock.release(force=True)
+
+    def _acquire(self) -> None:
+        for _ in range(_STALE_FILES):
+            try:
+                self._lock.acquire()
+            except filelock.Timeout:
+                if self._path.exists():
+                    raise  # locked by another owner; otherwise the file was just removed
+            else:
+                return
+        self._lock.acquire()
 
     def __enter__(self) -> Self:
         return self

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,9 +12,19 @@ import attrs
 
 from speech_adapters.audio import PcmFormat
 from speech_adapters.contract import JobState, MeetingRequest, MeetingStatus, Mode
-from speech_adapters.errors import MeetingNotFoundError, StoreError
+from speech_adapters.errors import MeetingNotFoundError, SpeechError, StoreError
+from speech_adapters.masking import masked_repr
 
-__all__ = ["SELECT", "Recording", "dump_request", "find", "from_row", "state_of", "unknown"]
+__all__ = [
+    "SELECT",
+    "Recording",
+    "dump_request",
+    "find",
+    "from_row",
+    "salvage",
+    "state_of",
+    "unknown",
+]
 
 SELECT: Final = (
     "SELECT id, meeting_id, backend, state, reason, notes, created, updated, request,"
@@ -63,7 +73,7 @@ class Recording:
     attempts: int
     progress: float | None
     step: str = ""
-    backend_state: str = ""
+    backend_state: str = attrs.field(default="", repr=masked_repr)
     next_poll: float = 0.0
     fallback: str = ""
 
@@ -106,11 +116,51 @@ def from_row(row: tuple[Any, ...], audio: Path) -> Recording:
             next_poll,
             fallback,
         )
-    except (ValueError, KeyError, TypeError):  # their texts may quote the values
-        raise StoreError(
-            f"The record of recording {key} in the meeting store cannot be read: it is damaged"
-            " or of another version."
-        ) from None
+    except (ValueError, KeyError, TypeError, RecursionError, SpeechError):
+        raise _damaged(key) from None  # their texts may quote the values
+
+
+def salvage(row: tuple[Any, ...], audio: Path) -> Recording:
+    """Read a row like :func:`from_row`; a damaged one still can be listed and deleted.
+
+    Such a recording has failed, unless its state is a final one that can be read, and its
+    ``reason`` states the damage.
+    """
+    try:
+        return from_row(row, audio)
+    except StoreError as error:
+        key, meeting, backend, state, _, _, created, *_ = row
+        kept = ("Completed", "Deleted")
+        begun = _time(created)
+        return Recording(
+            id=str(key),
+            meeting_id=str(meeting),
+            backend=str(backend),
+            state=JobState(state) if state in kept else JobState.FAILED,
+            reason=f"{error} The meeting can only be deleted.",
+            notes=(),
+            created=begun,
+            updated=begun,
+            request=MeetingRequest(str(meeting)),
+            audio_path=audio / f"{key}.pcm",
+            audio_bytes=None,
+            attempts=0,
+            progress=None,
+        )
+
+
+def _time(text: object) -> datetime:
+    try:
+        return datetime.fromisoformat(str(text))
+    except ValueError:
+        return datetime.fromtimestamp(0, UTC)
+
+
+def _damaged(key: object) -> StoreError:
+    return StoreError(
+        f"The record of recording {key} in the meeting store cannot be read: it is damaged"
+        " or of another version."
+    )
 
 
 def find(connection: sqlite3.Connection, recording_id: str) -> tuple[Any, ...]:
@@ -132,8 +182,13 @@ def state_of(connection: sqlite3.Connection, recording_id: str) -> JobState:
 
     Raises:
         MeetingNotFoundError: there is none of that id.
+        StoreError: its record is damaged.
     """
-    return JobState(find(connection, recording_id)[3])
+    state = find(connection, recording_id)[3]
+    try:
+        return JobState(state)
+    except ValueError:  # its text quotes the value
+        raise _damaged(recording_id) from None
 
 
 def unknown(recording_id: str) -> MeetingNotFoundError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Final
 
 from speech_adapters.contract import JobState
@@ -20,6 +21,9 @@ def close_audio(store: Store, recording: Recording, size: int, notes: tuple[str,
     if size:
         store.close_audio(recording.id, size, notes)
     else:
+        # Less than a sample may be there.  First: a process that dies now ends it again.
+        with suppress(OSError):
+            recording.audio_path.unlink(missing_ok=True)
         store.fail(recording.id, NO_AUDIO)
 
 

@@ -17,8 +17,8 @@ __all__ = ["SCHEMA_VERSION", "migrate"]
 SCHEMA_VERSION: Final = 2
 
 _TABLES: Final = (
-    # "number" is the order of creation; "cleanup_after" is the Unix time after which a
-    # deleted recording's backend may clean up at its service, NULL when that is done.
+    # "number" is the order of creation; "cleanup_after" is the Unix time after which the
+    # backend of a deleted or completed recording may clean up at its service, or NULL.
     """
     CREATE TABLE recordings (
         number INTEGER PRIMARY KEY AUTOINCREMENT,

@@ -8,13 +8,18 @@ What a call changed survives the death of the process and a power cut.
     create ──▶ Uploading ──close_audio──▶ Processing ──complete──▶ Completed
                                               └────────fail──────▶ Failed ──resume──▶ Processing
     delete ──▶ Deleted, without content, cleanup pending ──cleaned──▶ Deleted
+
+Cleanups concern a backend's service.  A completed recording has one if it was planned, for the
+case that the process that completes it dies before it has cleaned up.
 """
 
 from __future__ import annotations
 
 import json
+import sqlite3
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -32,6 +37,7 @@ from speech_adapters.errors import (
 )
 from speech_adapters.store import transcripts
 from speech_adapters.store.database import Database
+from speech_adapters.store.files import recording_ids, remove_all, remove_others
 from speech_adapters.store.locks import Lock
 from speech_adapters.store.records import (
     SELECT,
@@ -39,6 +45,7 @@ from speech_adapters.store.records import (
     dump_request,
     find,
     from_row,
+    salvage,
     state_of,
     unknown,
 )
@@ -47,6 +54,11 @@ from speech_adapters.transcript import Transcript
 __all__ = ["Store"]
 
 _FILE: Final = "meetings.sqlite3"
+# A final state is worth the work of hours, or the price of a request: it waits longer than
+# anything else for a program that keeps the store locked, like a backup.
+_FINAL_WAIT_SECONDS: Final = 300.0
+# Progress that comes too late is worth nothing.
+_REPORT_WAIT_SECONDS: Final = 0.2
 
 
 class Store(Closeable):
@@ -82,7 +94,13 @@ class Store(Closeable):
                 f"The folder {directory} cannot hold the meeting store: {reason}."
                 ' Check its permissions, or set "state_dir" to another folder.'
             ) from error
-        return cls(directory, Database(directory / _FILE))
+        store = cls(directory, Database(directory / _FILE))
+        try:
+            store.remove_leftovers()
+        except BaseException:
+            store.close()
+            raise
+        return store
 
     @property
     def usable(self) -> bool:
@@ -111,10 +129,10 @@ class Store(Closeable):
         Raises:
             MeetingNotFoundError: there is none of that id.
         """
-        found = self._select("WHERE id = ?", recording_id)
+        found = self._rows("WHERE id = ?", recording_id)
         if not found:
             raise unknown(recording_id)
-        return found[0]
+        return self._recording(found[0])
 
     def newest(self, meeting_id: str) -> Recording:
         """Return the recording of a meeting that was created last.
@@ -122,16 +140,19 @@ class Store(Closeable):
         Raises:
             MeetingNotFoundError: there is none.
         """
-        found = self._select("WHERE meeting_id = ? ORDER BY number DESC LIMIT 1", meeting_id)
+        found = self._rows("WHERE meeting_id = ? ORDER BY number DESC LIMIT 1", meeting_id)
         if not found:
             raise MeetingNotFoundError(
                 f"There is no meeting {meeting_id!r} in {self.directory}: check the id and"
                 ' the setting "state_dir".'
             )
-        return found[0]
+        return self._recording(found[0])
 
     def recordings(self, meeting_id: str | None = None) -> list[Recording]:
-        """Return all recordings, or those of one meeting, the newest first."""
+        """Return all recordings, or those of one meeting, the newest first.
+
+        One whose record is damaged is among them, as failed: it must not hide the others.
+        """
         # Two statements: for "all or one" SQLite would read every row, not the index.
         if meeting_id is None:
             return self._select("ORDER BY number DESC")
@@ -140,9 +161,11 @@ class Store(Closeable):
     def open_recordings(self, backend: str) -> list[Recording]:
         """Return the recordings of one backend in the state Processing, the newest first."""
         # The state is spelled out: with a parameter SQLite could not use the partial index.
-        return self._select(
+        found = self._select(
             "WHERE state = 'Processing' AND backend = ? ORDER BY number DESC", backend
         )
+        # Without those whose record is damaged.
+        return [recording for recording in found if recording.state is JobState.PROCESSING]
 
     def close_audio(self, recording_id: str, size: int, notes: tuple[str, ...] = ()) -> None:
         """Record that the audio has ended: Uploading becomes Processing, once.
@@ -181,7 +204,7 @@ class Store(Closeable):
     ) -> None:
         """Store several values, all or none; ``None`` leaves a value as it is.
 
-        Each call waits for the disk: once a second is enough for progress and step.
+        Each call waits for the disk.
 
         Args:
             recording_id: which recording.
@@ -198,15 +221,30 @@ class Store(Closeable):
         with self._database.transaction() as connection:
             columns: dict[str, object] = {"backend_state": backend_state, "next_poll": next_poll}
             if not state_of(connection, recording_id).final:
-                share = None if progress is None else min(max(progress, 0.0), 1.0)
-                columns |= {"progress": share, "step": step}
-            changes = {name: value for name, value in columns.items() if value is not None}
-            if changes:
-                assignments = ", ".join(f"{name} = ?" for name in changes)
-                connection.execute(
-                    f"UPDATE recordings SET {assignments}, updated = ? WHERE id = ?",  # noqa: S608
-                    (*changes.values(), _now(), recording_id),
-                )
+                columns |= {"progress": _share(progress), "step": step}
+            _set(connection, recording_id, columns)
+
+    def report(
+        self, recording_id: str, *, progress: float | None = None, step: str | None = None
+    ) -> None:
+        """Store progress and step if that is possible now; ignored once the state is final.
+
+        Never raises :class:`StoreError`: a store that is locked, or a disk that is full, must
+        not end the work that is reported.  Each call waits for the disk, so once a second is
+        enough.
+
+        Args:
+            recording_id: which recording.
+            progress: share of the audio processed, limited to 0 to 1.
+            step: what is being done now.
+
+        Raises:
+            MeetingNotFoundError: there is no such recording.
+        """
+        with suppress(StoreError), self._database.transaction(_REPORT_WAIT_SECONDS) as connection:
+            if not state_of(connection, recording_id).final:
+                columns = {"progress": _share(progress), "step": step}
+                _set(connection, recording_id, columns)
 
     def poll_later(self, recording_ids: Sequence[str], after: float) -> None:
         """Set the next poll of all these recordings that are still in the state Processing.
@@ -227,7 +265,10 @@ class Store(Closeable):
     def complete(self, recording_id: str, transcript: Transcript) -> bool:
         """Store the transcript and the state Completed, both or neither.
 
-        Other threads and processes proceed while a long transcript is written.
+        Other threads and processes proceed while a long transcript is written.  Waits up to
+        five minutes while another process keeps the store locked, as :meth:`fail` does.
+        Speakers are numbered by first appearance, whatever the numbers of the live results
+        were.
 
         Returns:
             Whether it was stored: a recording already completed or deleted stays
@@ -236,7 +277,8 @@ class Store(Closeable):
         Raises:
             MeetingNotFoundError: there is no such recording.
         """
-        return transcripts.write(self._database, recording_id, transcript, _now())
+        numbered, wait = transcript.numbered(), _FINAL_WAIT_SECONDS
+        return transcripts.write(self._database, recording_id, numbered, _now(), wait)
 
     def fail(self, recording_id: str, reason: str, *, backend_state: str | None = None) -> None:
         """Change the state to Failed, for ``reason``; ignored once the state is final.
@@ -249,21 +291,28 @@ class Store(Closeable):
         Raises:
             MeetingNotFoundError: there is no such recording.
         """
-        with self._database.transaction() as connection:
+        with self._database.transaction(_FINAL_WAIT_SECONDS) as connection:
             if not state_of(connection, recording_id).final:
                 connection.execute(
                     "UPDATE recordings SET state = 'Failed', reason = ?, step = '',"
                     " backend_state = coalesce(?, backend_state), updated = ? WHERE id = ?",
                     (reason, backend_state, _now(), recording_id),
                 )
+        if backend_state is not None:
+            self.forget()  # the state before may hold signed addresses
 
-    def resume(self, recording_id: str) -> None:
-        """Change Failed to Processing; a recording in another state is not changed."""
+    def resume(self, recording_id: str, *, incomplete: bool = False) -> None:
+        """Change Failed to Processing; a recording in another state is not changed.
+
+        With ``incomplete`` a completed recording is changed too.  Its transcript stays, until
+        another one replaces it.
+        """
+        states = ("Failed", "Completed" if incomplete else "Failed")
         with self._database.transaction() as connection:
             connection.execute(
                 "UPDATE recordings SET state = 'Processing', reason = '', attempts = 0,"
-                " progress = NULL, updated = ? WHERE id = ? AND state = 'Failed'",
-                (_now(), recording_id),
+                " progress = NULL, updated = ? WHERE id = ? AND state IN (?, ?)",
+                (_now(), recording_id, *states),
             )
 
     def assign(self, recording_id: str, backend: str, *, fallback: str = "") -> None:
@@ -299,7 +348,7 @@ class Store(Closeable):
         return transcript
 
     def delete(self, recording_id: str) -> None:
-        """Delete audio, transcript, reason and notes; that it existed is still known.
+        """Delete audio, journal, transcript, reason and notes; that it existed is still known.
 
         The cleanup at the backend's service is then due, see :meth:`due_cleanups`;
         backend_state is kept for it.
@@ -308,20 +357,53 @@ class Store(Closeable):
             StoreError: the audio cannot be removed; then nothing else is either.
         """
         with self._database.transaction() as connection:
-            recording = self._recording(find(connection, recording_id))
+            recording = salvage(find(connection, recording_id), self.directory / "audio")
             transcripts.remove(connection, recording_id)
+            request = dump_request(attrs.evolve(recording.request, phrases=()))
+            # "created" too: after this, a damaged record can be read.
             connection.execute(
                 "UPDATE recordings SET state = 'Deleted', reason = '', notes = '[]', step = '',"
-                " request = ?, progress = NULL, cleanup_after = 0.0, updated = ? WHERE id = ?",
-                (dump_request(attrs.evolve(recording.request, phrases=())), _now(), recording_id),
+                " request = ?, progress = NULL, cleanup_after = 0.0, created = ?, updated = ?"
+                " WHERE id = ?",
+                (request, recording.created.isoformat(), _now(), recording_id),
             )
             # Last: when it fails, the transaction is undone.
             _remove(recording.audio_path)
+        # A worker that is at work has its journal open already, so it creates no new one.
+        remove_others(recording.audio_path)
         self._database.forget()
 
+    def forget_empty(self, recording_id: str) -> None:
+        """Remove a recording that has failed because it has no audio; ignored otherwise."""
+        with self._database.transaction() as connection:
+            connection.execute(
+                "DELETE FROM recordings"
+                " WHERE id = ? AND state = 'Failed' AND coalesce(audio_bytes, 0) = 0",
+                (recording_id,),
+            )
+
     def due_cleanups(self, now: float) -> list[Recording]:
-        """Return the deleted recordings whose cleanup is due at the Unix time ``now``."""
-        return self._select("WHERE cleanup_after <= ? ORDER BY cleanup_after", now)
+        """Return the recordings whose cleanup is due at the Unix time ``now``.
+
+        They are deleted, or completed with a cleanup that was planned.
+        """
+        return self._select(
+            "WHERE cleanup_after <= ? AND state IN ('Deleted', 'Completed') ORDER BY cleanup_after",
+            now,
+        )
+
+    def plan_cleanup(self, recording_id: str) -> None:
+        """Note that a recording leaves something at its service once it is completed.
+
+        Without the note, a process that is killed after the completion would leave it there
+        for ever.  A deleted recording has its cleanup already.
+        """
+        with self._database.transaction() as connection:
+            connection.execute(
+                "UPDATE recordings SET cleanup_after = 0.0, updated = ?"
+                " WHERE id = ? AND cleanup_after IS NULL AND state <> 'Deleted'",
+                (_now(), recording_id),
+            )
 
     def clean_later(self, recording_id: str, after: float) -> None:
         """Postpone a pending cleanup to the Unix time ``after``; one that is done stays done."""
@@ -332,15 +414,47 @@ class Store(Closeable):
                 (after, _now(), recording_id),
             )
 
-    def cleaned(self, recording_id: str) -> None:
-        """Record that the cleanup of a deleted recording is done; its backend_state goes."""
+    def cleaned(self, recording_id: str, state: JobState = JobState.DELETED) -> None:
+        """Record that a cleanup is done; a deleted recording loses its backend_state too.
+
+        Args:
+            recording_id: which recording.
+            state: its state when the cleanup began, Deleted or Completed.  If it was deleted
+                meanwhile, there is more to clean up, so nothing is recorded.
+        """
         with self._database.transaction() as connection:
             connection.execute(
-                "UPDATE recordings SET cleanup_after = NULL, backend_state = '', updated = ?"
-                " WHERE id = ? AND state = 'Deleted'",
-                (_now(), recording_id),
+                "UPDATE recordings SET cleanup_after = NULL, updated = ?, backend_state ="
+                " CASE state WHEN 'Deleted' THEN '' ELSE backend_state END"
+                " WHERE id = ? AND state = ?",
+                (_now(), recording_id, state.value),
             )
-        self._database.forget()  # the state may hold signed addresses
+        self.forget()  # the state may hold signed addresses
+
+    def forget(self) -> None:
+        """Remove values that were replaced from the disk, as far as is possible now.
+
+        SQLite's write-ahead log keeps them otherwise until it is used again.
+        """
+        self._database.forget()
+
+    def remove_leftovers(self) -> None:
+        """Remove what is left of completed and deleted recordings next to their audio.
+
+        A process may be killed after it stored a transcript and before it removed the audio.
+        Files of recordings that this store does not know are kept: their records may be in a
+        damaged database that was put aside.
+        """
+        folder = self.directory / "audio"
+        ids = recording_ids(folder)
+        if not ids:
+            return  # the usual case needs no query
+        rows = self._database.rows(
+            "SELECT id FROM recordings WHERE state IN ('Completed', 'Deleted')"
+            " AND id IN (SELECT value FROM json_each(?))",
+            json.dumps(sorted(ids)),
+        )
+        remove_all(folder, (key for (key,) in rows))
 
     def lock_meeting(self, meeting_id: str) -> Lock:
         """Lock a meeting id while recording it.
@@ -364,11 +478,29 @@ class Store(Closeable):
         return Lock(self.directory / "locks", f"recording:{recording_id}", busy)
 
     def _select(self, condition: str, *values: object) -> list[Recording]:
-        rows = self._database.rows(f"{SELECT} {condition}", *values)
-        return [self._recording(row) for row in rows]
+        audio = self.directory / "audio"
+        return [salvage(row, audio) for row in self._rows(condition, *values)]
+
+    def _rows(self, condition: str, *values: object) -> list[tuple[Any, ...]]:
+        return self._database.rows(f"{SELECT} {condition}", *values)
 
     def _recording(self, row: tuple[Any, ...]) -> Recording:
         return from_row(row, self.directory / "audio")
+
+
+def _share(progress: float | None) -> float | None:
+    return None if progress is None else min(max(progress, 0.0), 1.0)
+
+
+def _set(connection: sqlite3.Connection, recording_id: str, columns: Mapping[str, object]) -> None:
+    """Store the columns that are not ``None``."""
+    changes = {name: value for name, value in columns.items() if value is not None}
+    if changes:
+        assignments = ", ".join(f"{name} = ?" for name in changes)
+        connection.execute(
+            f"UPDATE recordings SET {assignments}, updated = ? WHERE id = ?",  # noqa: S608
+            (*changes.values(), _now(), recording_id),
+        )
 
 
 def _no_transcript(recording: Recording) -> SpeechError:

@@ -35,7 +35,9 @@ __all__ = ["read", "remove", "write"]
 _KEPT: Final = (JobState.COMPLETED, JobState.DELETED)
 
 
-def write(database: Database, recording_id: str, transcript: Transcript, now: str) -> bool:
+def write(
+    database: Database, recording_id: str, transcript: Transcript, now: str, wait: float
+) -> bool:
     """Store the transcript and the state Completed, both or neither.
 
     Args:
@@ -43,6 +45,7 @@ def write(database: Database, recording_id: str, transcript: Transcript, now: st
         recording_id: which recording.
         transcript: its transcript.
         now: the time of the change, in ISO format.
+        wait: seconds that each of the transactions may wait while another process writes.
 
     Returns:
         False for a recording already completed or deleted, which stays as it is.
@@ -52,10 +55,10 @@ def write(database: Database, recording_id: str, transcript: Transcript, now: st
     """
     document = uuid.uuid4().hex
     try:
-        chunks = _write_chunks(database, recording_id, document, transcript)
+        chunks = _write_chunks(database, recording_id, document, transcript, wait)
         if chunks is None:
             return False
-        with database.transaction() as connection:
+        with database.transaction(wait) as connection:
             if state_of(connection, recording_id) in _KEPT:
                 return False
             # Those of writers that were killed, or that are about to lose.
@@ -63,6 +66,8 @@ def write(database: Database, recording_id: str, transcript: Transcript, now: st
                 "DELETE FROM transcript_chunks WHERE recording_id = ? AND document_id <> ?",
                 (recording_id, document),
             )
+            # That of a completed recording that was resumed.
+            connection.execute("DELETE FROM transcripts WHERE recording_id = ?", (recording_id,))
             insert_header(connection, recording_id, document, chunks, transcript)
             connection.execute(
                 "UPDATE recordings SET state = 'Completed', reason = '', progress = 1.0,"
@@ -114,12 +119,12 @@ def remove(connection: sqlite3.Connection, recording_id: str) -> None:
 
 
 def _write_chunks(
-    database: Database, recording_id: str, document: str, transcript: Transcript
+    database: Database, recording_id: str, document: str, transcript: Transcript, wait: float
 ) -> int | None:
     """Insert the chunks and return their number; ``None`` when another writer won."""
     chunks = 0
     for data in encode_chunks(transcript):
-        with database.transaction() as connection:
+        with database.transaction(wait) as connection:
             # The state is read again for each: a chunk inserted after a deletion would
             # stay for ever.  The winner has removed the chunks before this one.
             if state_of(connection, recording_id) in _KEPT:

@@ -1,29 +1,29 @@
-"""The transcription of one meeting as a long-running operation.
+"""The transcription of one meeting as a long-running operation, as in C# and Java.
 
-Its shape is that of the C# and Java clients (docs/protocol/legacy-interface.md, 2.2),
-with Python's spelling, plus the methods of an azure-core poller by their names.
+Its shape is that of their clients (docs/protocol/legacy-interface.md, 2.2), with Python's
+spelling.  :mod:`.polled` adds the methods of an azure-core poller.
 """
 
 from __future__ import annotations
 
-import base64
-import json
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar
 
 from speech_compat._remote.client import STATES, RemoteClient, RemoteResponse
+from speech_compat._remote.poller import TranscriptionDeletedError, TranscriptionFailedError
 
 if TYPE_CHECKING:
     from speech_adapters.contract import MeetingStatus
     from speech_adapters.transcript import Transcript
 
-__all__ = ["Operation"]
+__all__ = ["POLL_SECONDS", "Operation"]
 
 ResultT = TypeVar("ResultT")
 
-_POLL_SECONDS: Final = 10.0
+POLL_SECONDS: Final = 10.0
 # How soon an asynchronous wait notices abandon(), which other threads may call.
 _ABANDON_SECONDS: Final = 0.2
 _NOT_POLLED: Final = "NotStarted"
@@ -45,7 +45,7 @@ class Operation(Generic[ResultT]):
         self,
         id: str,  # noqa: A002
         client: RemoteClient,
-        polling_interval: float = _POLL_SECONDS,
+        polling_interval: float = POLL_SECONDS,
     ) -> None:
         if not id:
             raise ValueError("id must not be empty")
@@ -53,13 +53,15 @@ class Operation(Generic[ResultT]):
         self._client = client
         self._interval = _positive(polling_interval)  # seconds
         # Serializes requests of several threads: those after the final one send nothing.
-        self._lock = threading.RLock()
+        self._requests = threading.RLock()
+        # Guards the attributes below.  Never locked during a request or a callback.
+        self._lock = threading.Lock()
         self._state = _NOT_POLLED  # of the last answer
         self._reason = ""  # of the last answer, for a failure
         self._progress: float | None = None  # of the last answer
         self._step = ""  # of the last answer
         self._value: ResultT | None = None  # read at most once
-        self._callbacks: list[Callable[[Any], Any]] = []  # called once, then dropped
+        self._waits = 0  # calls that request the status by themselves just now
         self._abandoned = threading.Event()  # set by abandon(), until the next wait
 
     @property
@@ -88,18 +90,34 @@ class Operation(Generic[ResultT]):
         return self._step
 
     @property
+    def error(self) -> Exception | None:
+        """Why there will be no value; ``None`` while that is open, and after success.
+
+        A :class:`.TranscriptionFailedError` or :class:`.TranscriptionDeletedError`, whose
+        ``reason`` is for people.
+        """
+        with self._lock:
+            if self._state == "Failed":
+                return TranscriptionFailedError(self._reason)
+            return TranscriptionDeletedError() if self._state == "Deleted" else None
+
+    @property
     def value(self) -> ResultT:
         """The result.
 
         Raises:
-            RuntimeError: the operation is not completed, or it failed (with the reason)
-                or was deleted; the last two with the texts of the C# client.
+            TranscriptionFailedError: it failed, with the reason.
+            TranscriptionDeletedError: it was deleted.
+            RuntimeError: it is not completed yet, or the transcript cannot be read.
         """
-        with self._lock:
-            if self._value is None:
-                self._require_completed()
-                self._value = self._result_of(self._client._request("transcript", self._id))
-            return self._value
+        if self._value is None:
+            # Before the lock, for which an event loop must not wait during a request.
+            self._require_completed()
+            with self._requests:
+                if self._value is None:
+                    transcript = self._client._request("transcript", self._id)
+                    self._value = self._result_of(transcript)
+        return self._value
 
     def get_raw_response(self) -> RemoteResponse:
         """Return the last answer."""
@@ -114,7 +132,7 @@ class Operation(Generic[ResultT]):
         Raises:
             RuntimeError: there is no such meeting, or the backend cannot be reached.
         """
-        with self._lock:
+        with self._requests:
             if self.has_completed:
                 return self.get_raw_response()
             self._state_from(self._client._request("status", self._id))
@@ -124,10 +142,7 @@ class Operation(Generic[ResultT]):
         """Like :meth:`update_status`, awaited."""
         if self.has_completed:
             return self.get_raw_response()
-        status = await self._client._request_async("status", self._id)
-        with self._lock:
-            if not self.has_completed:  # by another request meanwhile
-                self._state_from(status)
+        self._state_from(await self._client._request_async("status", self._id))
         return self._answered()
 
     def wait_for_completion(
@@ -146,13 +161,11 @@ class Operation(Generic[ResultT]):
         Raises:
             TimeoutError: it is not completed yet, or :meth:`abandon` was called.  The
                 meeting is still processed, and waiting can be repeated.
-            RuntimeError: it failed or was deleted, or there is no such meeting.
+            TranscriptionFailedError, TranscriptionDeletedError: there is no result.
+            RuntimeError: there is no such meeting, or the backend cannot be reached.
         """
         interval = self._interval if polling_interval is None else _positive(polling_interval)
-        deadline = None if timeout is None else time.monotonic() + timeout
-        self._abandoned.clear()
-        while not self._poll(on_progress).has_completed:
-            self._rest(interval, deadline)
+        self._complete(interval, timeout, on_progress)
         return self.value
 
     async def wait_for_completion_async(
@@ -164,18 +177,14 @@ class Operation(Generic[ResultT]):
         """Like :meth:`wait_for_completion`, awaited."""
         interval = self._interval if polling_interval is None else _positive(polling_interval)
         deadline = None if timeout is None else time.monotonic() + timeout
-        self._abandoned.clear()
-        while True:
-            await self.update_status_async()
-            if on_progress is not None:
-                on_progress(self)
-            if self.has_completed:
-                return await self._value_async()
-            await self._rest_async(interval, deadline)
-
-    def result(self, timeout: float | None = None) -> ResultT:
-        """Like :meth:`wait_for_completion`; never returns anything unfinished."""
-        return self.wait_for_completion(timeout=timeout)
+        with self._waiting():
+            while True:
+                await self.update_status_async()
+                if on_progress is not None:
+                    on_progress(self)
+                if self.has_completed:
+                    return await self._value_async()
+                await self._rest_async(interval, deadline)
 
     def abandon(self) -> None:
         """End the waits of other threads and tasks, which raise TimeoutError.
@@ -185,81 +194,53 @@ class Operation(Generic[ResultT]):
         """
         self._abandoned.set()
 
-    def wait(self, timeout: float | None = None) -> None:
-        """Wait until the operation has reached a final state, or for ``timeout`` seconds."""
-        deadline = None if timeout is None else time.monotonic() + timeout
-        self._abandoned.clear()
-        while not self._poll().has_completed:
-            try:
-                self._rest(self._interval, deadline)
-            except TimeoutError:
-                return
-
-    def done(self) -> bool:
-        """Whether it had completed at the last request."""
-        return self.has_completed
-
-    def status(self) -> str:
-        """Return the last state: ``NotStarted`` before the first request, then ``Uploading``,
-        ``Processing``, ``Completed``, ``Failed`` or ``Deleted``.
-        """  # noqa: D205
-        return self._state
-
-    def add_done_callback(self, func: Callable[[Any], Any]) -> None:
-        """Call ``func(operation)`` once it has completed; at once if it has already."""
-        with self._lock:
-            if not self.has_completed:
-                self._callbacks.append(func)
-                return
-        func(self)
-
-    def continuation_token(self) -> str:
-        """Return a text from which another process recreates this operation."""
-        document = json.dumps({"version": 1, "id": self._id})
-        return base64.urlsafe_b64encode(document.encode()).decode()
-
-    @classmethod
-    def from_continuation_token(cls, continuation_token: str, client: RemoteClient) -> Self:
-        """Recreate an operation from :meth:`continuation_token`.
-
-        Raises:
-            ValueError: it is no such text.
-        """
-        try:
-            document = json.loads(base64.urlsafe_b64decode(continuation_token))
-            return cls(document["id"], client)
-        except (ValueError, KeyError, TypeError) as error:
-            raise ValueError("This is no continuation token of an operation.") from error
-
     def _result_of(self, transcript: Transcript) -> ResultT:
         raise NotImplementedError
 
     async def _value_async(self) -> ResultT:
         if self._value is None and self._state == "Completed":
-            transcript = await self._client._request_async("transcript", self._id)
+            result = self._result_of(await self._client._request_async("transcript", self._id))
             with self._lock:
-                if self._value is None:
-                    self._value = self._result_of(transcript)
+                self._value = self._value or result
         return self.value
 
-    def _poll(self, on_progress: Callable[[Any], Any] | None = None) -> Self:
+    def _complete(
+        self,
+        interval: float,
+        timeout: float | None,
+        on_progress: Callable[[Any], Any] | None = None,
+    ) -> None:
+        deadline = None if timeout is None else time.monotonic() + timeout
+        with self._waiting():
+            while not self._request(on_progress).has_completed:
+                self._rest(interval, deadline)
+
+    def _request(self, on_progress: Callable[[Any], Any] | None) -> Self:
         self.update_status()
         if on_progress is not None:
             on_progress(self)
         return self
 
+    @contextmanager
+    def _waiting(self) -> Iterator[None]:
+        """Count a call that requests the status by itself until the end of the block."""
+        self._abandoned.clear()
+        with self._lock:
+            self._waits += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._waits -= 1
+
     def _state_from(self, status: MeetingStatus) -> None:
-        self._state, self._reason = status.state.value, status.reason
-        self._progress, self._step = status.progress, status.step
+        with self._lock:
+            if not self.has_completed:  # by another request meanwhile
+                self._state, self._reason = status.state.value, status.reason
+                self._progress, self._step = status.progress, status.step
 
     def _answered(self) -> RemoteResponse:
-        """Call the callbacks of a completed operation, without the lock; return the answer."""
-        callbacks: list[Callable[[Any], Any]] = []
-        with self._lock:
-            if self.has_completed:
-                callbacks, self._callbacks = self._callbacks, []
-        for callback in callbacks:
-            callback(self)
+        """Return the answer; called after each, without a lock."""
         return self.get_raw_response()
 
     def _rest(self, interval: float, deadline: float | None) -> None:
@@ -283,22 +264,27 @@ class Operation(Generic[ResultT]):
             )
 
     def _pause(self, interval: float, deadline: float | None) -> float:
-        left = interval if deadline is None else deadline - time.monotonic()
-        if left <= 0:
+        left = _left(deadline)
+        if left is not None and left <= 0:
             raise TimeoutError(
                 f"Meeting {self._id!r} is not completed yet (state {self._state}): wait again."
             )
-        return min(interval, left)
+        return interval if left is None else min(interval, left)
 
     def _require_completed(self) -> None:
-        if self._state in (_NOT_POLLED, "Deleted"):
+        if self._state == _NOT_POLLED:  # the words of the C# client
             raise RuntimeError("The operation was deleted so no value is available.")
         if self._state == "Failed":
-            raise RuntimeError(
-                f"The operation was failed so no value is available. {self._reason}".rstrip()
-            )
+            raise TranscriptionFailedError(self._reason)
+        if self._state == "Deleted":
+            raise TranscriptionDeletedError
         if self._state != "Completed":
             raise RuntimeError(f"The operation is not completed yet (state {self._state}).")
+
+
+def _left(deadline: float | None) -> float | None:
+    """Return the seconds until ``deadline``; ``None`` for no limit."""
+    return None if deadline is None else max(deadline - time.monotonic(), 0.0)
 
 
 def _positive(interval: float) -> float:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from speech_compat._remote.operation import Operation
+from speech_compat._remote.polled import PolledOperation
 from speech_compat._sdk.results import MeetingResult
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class RemoteResult(Generic[ItemT]):
         return self._id
 
 
-class RemoteOperation(Operation[ResultT]):
+class RemoteOperation(PolledOperation[ResultT]):
     """The transcription of one meeting or conversation."""
 
     _result_class: type[ResultT]

@@ -17,9 +17,17 @@ class EventStream:
 
     Collects events from its creation on, in the running event loop.  Events that are not
     read yet are kept.
+
+    Args:
+        results: the signals of results.
+        stopped: the signal that ends the iteration.
+        owner: the transcriber, which is not dropped while its events are read.
     """
 
-    def __init__(self, results: tuple[EventSignal, ...], stopped: EventSignal) -> None:
+    def __init__(
+        self, results: tuple[EventSignal, ...], stopped: EventSignal, owner: object = None
+    ) -> None:
+        self._owner = owner
         self._loop = asyncio.get_running_loop()
         # None marks the end of the session.
         self._queue: asyncio.Queue[ResultEventArgs[Any] | None] = asyncio.Queue()

@@ -16,8 +16,9 @@ _logger = logging.getLogger("speech_compat")
 class EventSignal:
     """Calls its callbacks in the order in which they were connected.
 
-    An exception in a callback reaches neither the caller nor the other callbacks.  It is
-    logged; the real package traces it (docs/protocol/legacy-interface.md, 4.3).
+    An exception in a callback, ``SystemExit`` included, reaches neither the caller nor the
+    other callbacks.  It is logged; the real package traces it
+    (docs/protocol/legacy-interface.md, 4.3).
 
     Args:
         obj: ignored; the real package's constructor has it.
@@ -58,7 +59,9 @@ class EventSignal:
         for callback in self._callbacks:
             try:
                 callback(payload)
-            except Exception:
+            except KeyboardInterrupt:
+                raise
+            except BaseException:  # sys.exit() ends a callback, not the session
                 _logger.exception("A callback connected to an event signal failed.")
 
     def _notify_changed(self) -> None:
@@ -70,9 +73,9 @@ class ResultFuture(Generic[T]):
     """The outcome of a method whose name ends in ``_async``.
 
     The first :meth:`get` does the work or waits for it; later calls return the same value
-    or raise the same error.  Methods of a meeting do nothing before ``get``; start and stop
-    have begun when they return (docs/protocol/legacy-interface.md, 4.3).  ``await`` can
-    replace ``get``.
+    or raise the same error.  One that is interrupted is repeated by the next.  Methods of a
+    meeting do nothing before ``get``; start and stop have begun when they return
+    (docs/protocol/legacy-interface.md, 4.3).  ``await`` can replace ``get``.
     """
 
     def __init__(
@@ -103,6 +106,10 @@ class ResultFuture(Generic[T]):
                     self._value = work()
                 except Exception as error:
                     self._error = error
+                except BaseException:
+                    # Interrupted, as with Ctrl-C: there is no outcome yet to repeat.
+                    self._work = work
+                    raise
         if self._error is not None:
             raise self._error
         return self._value

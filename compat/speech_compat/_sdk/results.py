@@ -65,8 +65,8 @@ class CancellationDetails:
 class NoMatchDetails:
     """Why nothing was recognized."""
 
-    def __init__(self, result_handle: ResultRecord) -> None:  # noqa: ARG002
-        self._reason = NoMatchReason.NotRecognized
+    def __init__(self, result_handle: ResultRecord) -> None:
+        self._reason = result_handle.no_match
 
     @property
     def reason(self) -> NoMatchReason:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+# First imported after the main thread has ended, it would fail; a transcription that starts
+# in another thread then needs it.
+import concurrent.futures.thread  # noqa: F401
 import threading
 import uuid
+import weakref
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
@@ -73,8 +78,8 @@ class Transcriber(Recognizer):
         self._languages: tuple[tuple[str, str], ...] = ()
         # Id of the custom model that belongs to the one language.
         self._custom_model = ""
-        # The token at the time of joining; any other token is a renewed one.
-        self._first_token = ""
+        # Returns the valid token; one function, so that all starts share a service.
+        self._token: Callable[[], str] | None = None
         # Two threads that start at the same time must not create two sessions.
         self._lock = threading.Lock()
         # The current or last session; each start creates a new one.
@@ -104,6 +109,13 @@ class Transcriber(Recognizer):
         """
         stream, self._stream = self._stream, None
         return stream or self._new_stream()
+
+    def __del__(self) -> None:
+        # As in the real package, a transcriber that is dropped ends without a stop.  A
+        # constructor that raised has left no session.
+        session = getattr(self, "_session", None)
+        if session is not None:
+            session.abandon_soon()
 
     async def __aenter__(self) -> Self:
         """Start; all events from now on are kept for :meth:`events`."""
@@ -145,7 +157,7 @@ class Transcriber(Recognizer):
         from speech_compat._sdk.event_stream import EventStream
 
         results = (self._transcribing, self._transcribed, self._canceled)
-        return EventStream(results, self._session_stopped)
+        return EventStream(results, self._session_stopped, self)
 
     def _join(self, meeting: MeetingBase) -> None:
         """Transcribe ``meeting`` from the next start on.
@@ -167,15 +179,7 @@ class Transcriber(Recognizer):
         for name, value in config._properties._items():
             self._properties.set_property_by_name(name, value)
         self._config = config
-        self._first_token = config.authorization_token
-
-    def _token(self) -> str:
-        """Return the valid token; programs renew it in any of three objects."""
-        assert self._config is not None
-        holders = (self, self._meeting, self._config)
-        tokens = [holder.authorization_token for holder in holders if holder is not None]
-        # All three begin with the first token, so a different one was set later.
-        return next((token for token in tokens if token != self._first_token), tokens[0])
+        self._token = _token_of(weakref.ref(self), config)
 
     def _new_session(self) -> TranscriptionSession:
         if self._config is None:
@@ -190,6 +194,7 @@ class Transcriber(Recognizer):
             MEETING if self._variant.joins else DIARIZATION,
             lambda: open_source(audio),
             _EventEmitter(self),
+            self._session,
         )
 
     def _plan(self, config: SpeechConfig) -> Plan:
@@ -212,32 +217,59 @@ class Transcriber(Recognizer):
         )
 
 
+def _token_of(reference: weakref.ref[Transcriber], config: SpeechConfig) -> Callable[[], str]:
+    """Return a function that returns the valid token, and does not keep the transcriber."""
+    first = config.authorization_token
+
+    def token() -> str:
+        # Programs renew the token in any of three objects.  All three begin with the first
+        # token, so a different one was set later.
+        transcriber = reference()
+        meeting = transcriber._meeting if transcriber is not None else None
+        holders = (transcriber, meeting, config)
+        tokens = [holder.authorization_token for holder in holders if holder is not None]
+        return next((found for found in tokens if found != first), tokens[0])
+
+    return token
+
+
 class _EventEmitter:
-    """Wraps records in the variant's event classes and signals them."""
+    """Wraps records in the variant's event classes and signals them.
+
+    It does not keep the transcriber, so that one can be dropped without a stop.
+    """
 
     def __init__(self, transcriber: Transcriber) -> None:
-        self._transcriber = transcriber
+        self._transcriber = weakref.ref(transcriber)
 
     def session(self, name: str, event: EventRecord) -> None:
-        session_id = PropertyId.Speech_SessionId
-        self._transcriber._properties.set_property(session_id, event.session_id)
-        self._signal(name).signal(SessionEventArgs(event))
+        transcriber = self._transcriber()
+        if transcriber is not None:
+            session_id = PropertyId.Speech_SessionId
+            transcriber._properties.set_property(session_id, event.session_id)
+            _signal(transcriber, name).signal(SessionEventArgs(event))
 
     def speech(self, name: str, event: EventRecord) -> None:
-        self._signal(name).signal(RecognitionEventArgs(event))
+        transcriber = self._transcriber()
+        if transcriber is not None:
+            _signal(transcriber, name).signal(RecognitionEventArgs(event))
 
     def result(self, name: str, event: EventRecord) -> None:
-        variant = self._transcriber._variant
+        transcriber = self._transcriber()
+        if transcriber is None:
+            return
+        variant = transcriber._variant
         if name == "canceled":
-            self._signal(name).signal(variant.canceled_event(event))
+            _signal(transcriber, name).signal(variant.canceled_event(event))
         # After leaving, results are suppressed but canceled is not, as in the real package
         # (docs/protocol/legacy-interface.md, 4.7).
-        elif not variant.joins or self._transcriber._meeting is not None:
-            self._signal(name).signal(variant.result_event(event))
+        elif not variant.joins or transcriber._meeting is not None:
+            _signal(transcriber, name).signal(variant.result_event(event))
 
-    def _signal(self, name: str) -> EventSignal:
-        signal: EventSignal = getattr(self._transcriber, name)
-        return signal
+
+def _signal(transcriber: Transcriber, name: str) -> EventSignal:
+    signal: EventSignal = getattr(transcriber, name)
+    return signal
 
 
 def languages_of(

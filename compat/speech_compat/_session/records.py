@@ -8,7 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from speech_compat.enums import CancellationErrorCode, CancellationReason, ResultReason
+from speech_compat.enums import (
+    CancellationErrorCode,
+    CancellationReason,
+    NoMatchReason,
+    ResultReason,
+)
 
 __all__ = ["EventRecord", "ResultRecord"]
 
@@ -31,6 +36,7 @@ class ResultRecord:
         cancellation: why the transcription ended.
         code: the kind of error.
         error: the error's message; empty at the normal end.
+        no_match: why nothing was understood, in a result of that kind.
     """
 
     result_id: str
@@ -45,6 +51,7 @@ class ResultRecord:
     cancellation: CancellationReason = CancellationReason.EndOfStream
     code: CancellationErrorCode = CancellationErrorCode.NoError
     error: str = ""
+    no_match: NoMatchReason = NoMatchReason.NotRecognized
 
 
 @dataclass(frozen=True)

@@ -7,20 +7,26 @@ order of the real package (docs/protocol/legacy-interface.md, 4.7)::
     session_started, (transcribing | transcribed)*, canceled(EndOfStream), session_stopped
     session_started, ..., canceled(Error), session_stopped          after an error
     session_started, ..., session_stopped                           after a stop
+
+The backend's session is opened before ``session_started``: when the start call returns, a
+stored meeting is in the store, and no audio that is written from then on is lost.
 """
 
 from __future__ import annotations
 
 import logging
+import math
+import os
 import threading
 import time
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from typing import TYPE_CHECKING, Final
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from typing import TYPE_CHECKING, Any, Final
 
 from speech_adapters.contract import Session, SessionEvent
 from speech_adapters.errors import BackendError, SpeechError
 from speech_compat._session import event_loop, services
+from speech_compat._session.backlog import Backlog
 from speech_compat._session.dispatcher import EventDispatcher, Listener
 from speech_compat._session.mapping.requests import Plan, log_gaps, settings_of
 from speech_compat._session.mapping.results import (
@@ -34,6 +40,7 @@ from speech_compat._session.state import State
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
+    from speech_adapters.contract import MeetingRequest
     from speech_adapters.meetings import MeetingService
     from speech_compat._session.sources import AudioSource
 
@@ -41,11 +48,14 @@ __all__ = ["TranscriptionSession"]
 
 # Time for a stopped live meeting to recognize the audio that it has received.
 _DRAIN_SECONDS: Final = 10.0
-# A stopped meeting that is also stored may drain for longer, as long as events arrive.
+# A stopped meeting whose results are kept, or whose audio the program has ended itself, may
+# drain for longer, as long as events arrive.
 _IDLE_SECONDS: Final = 30.0
 _CHECK_SECONDS: Final = 0.5
 # Time for the stored meetings of an exiting program to be written to disk.
 _EXIT_SECONDS: Final = 60.0
+# A callback of the program that runs for longer is not waited for.
+_CALLBACK_SECONDS: Final = 10.0
 # Time for the last events after a session was closed at the program's exit.
 _CLOSE_SECONDS: Final = 5.0
 _logger = logging.getLogger("speech_compat")
@@ -65,6 +75,7 @@ class TranscriptionSession:
         rules: LabelRules,
         open_source: Callable[[], AudioSource],
         listener: Listener,
+        previous: TranscriptionSession | None = None,
     ) -> None:
         # What the program requested; the audio format is added when it is known.
         self._plan = plan
@@ -74,6 +85,8 @@ class TranscriptionSession:
         self._open_source = open_source
         # Emits the legacy events, always in the event thread.
         self._dispatcher = EventDispatcher(rules, listener)
+        # The transcriber's session before: its last callback returns before our first.
+        self._previous = previous
         # The program's audio; None until the event thread has opened it.
         self._source: AudioSource | None = None
         # The service that owns the meeting; None until it was acquired.
@@ -90,13 +103,15 @@ class TranscriptionSession:
         self._state = State.RUNNING
         # Serializes closing: a second caller returns only when the session is closed.
         self._close_lock = threading.Lock()
-        # time.monotonic() of the last event or stop; detects a service that stalls.
-        self._active_at = 0.0
+        # The audio that is not recognized yet; detects a service that stalls.
+        self._backlog = Backlog()
+        # Set once opening the meeting has succeeded or failed.
+        self._opened = threading.Event()
         # Set once session_started was emitted.
         self._started = threading.Event()
         # Set once the audio thread has pushed everything, so that it is stored.
         self._audio_pushed = threading.Event()
-        # Set once session_stopped was emitted.
+        # Set once the callbacks of session_stopped have returned.
         self._done = threading.Event()
         # A daemon: an exiting program waits for it in _end_all, within a time limit.
         self._event_thread = threading.Thread(
@@ -112,12 +127,12 @@ class TranscriptionSession:
 
     @property
     def ended(self) -> bool:
-        """Whether ``session_stopped`` was emitted."""
-        return self._done.is_set()
+        """Whether ``session_stopped`` is being emitted or was, so that a new start is due."""
+        return self._state is State.ENDED
 
     def wait_started(self) -> None:
         """Wait until ``session_started`` was emitted; returns at once in a callback."""
-        if threading.current_thread() is not self._event_thread:
+        if not self._in_callback(self._previous):
             self._started.wait()
 
     def stop(self) -> None:
@@ -126,7 +141,7 @@ class TranscriptionSession:
             first = not (self._state.stopped or self._state is State.ENDED)
             self._state = self._state.on_stop()
             # The time to drain counts from the stop, however long no event came before.
-            self._active_at = time.monotonic()
+            self._backlog.restart_clock()
             source = self._source
         if source is not None:
             source.stop()
@@ -136,10 +151,52 @@ class TranscriptionSession:
             ).start()
 
     def wait_stopped(self) -> None:
-        """Wait until ``session_stopped`` was emitted; returns at once in a callback."""
-        # The event thread runs the callbacks; waiting there would wait for itself.
-        if threading.current_thread() is not self._event_thread:
-            self._done.wait()
+        """Wait until ``session_stopped`` was emitted; returns at once in a callback.
+
+        Returns also, with a warning, when a callback of the program does not return.
+        """
+        if self._in_callback(self._previous):
+            return
+        since = time.monotonic()
+        while not self._done.wait(_CHECK_SECONDS):
+            busy = self._dispatcher.busy_since
+            if busy is not None and time.monotonic() - max(busy, since) > _CALLBACK_SECONDS:
+                _logger.warning(
+                    "A callback has not returned within %g s: the transcription is not waited"
+                    " for any more. Do long work in another thread.",
+                    _CALLBACK_SECONDS,
+                )
+                return
+
+    def abandon(self) -> None:
+        """End the transcription because the program has dropped its transcriber."""
+        self.stop()
+        if not self._plan.mode.stored:
+            self._close_early()
+
+    def abandon_soon(self) -> None:
+        """Call :meth:`abandon` in another thread; from finalizers, never blocks."""
+        if not self.ended:
+            event_loop.start_soon(self._start_abandoning)
+
+    async def _start_abandoning(self) -> None:
+        threading.Thread(target=self.abandon, name="speech-compat-stop", daemon=True).start()
+
+    def forget(self) -> None:
+        """End the parent's transcription in a forked process, where its threads are missing."""
+        # New, because a thread of the parent may have held the old ones in that moment.
+        self._lock = threading.Lock()
+        self._started, self._done = threading.Event(), threading.Event()
+        self._state = State.ENDED
+        self._started.set()
+        self._done.set()
+
+    def _in_callback(self, previous: TranscriptionSession | None) -> bool:
+        """Whether the present thread runs our callbacks, or those that ours wait for."""
+        present = threading.current_thread()
+        return present is self._event_thread or (
+            previous is not None and present is previous._event_thread
+        )
 
     def end_with_program(self, deadline: float) -> None:
         """End the transcription because the program exits.
@@ -150,37 +207,58 @@ class TranscriptionSession:
         Args:
             deadline: the latest end of that, in seconds of ``time.monotonic()``.
         """
+        # To be closed, a session must be open; imports may take long on a busy machine.
+        self._opened.wait(_remaining(deadline))
         with self._lock:
             self._state = self._state.on_exit()
             source = self._source
         if not self._plan.mode.stored:
-            self.stop()
+            self._end_live(source, deadline)
         else:
             # A stream would wait for a program that has ended; a file ends by itself.
             if source is not None and source.growing:
                 source.stop()
-            self._audio_pushed.wait(max(deadline - time.monotonic(), 0.0))
+            self._audio_pushed.wait(_remaining(deadline))
         self._close_early()
         self._done.wait(_CLOSE_SECONDS)
 
+    def _end_live(self, source: AudioSource | None, deadline: float) -> None:
+        """Stop a live meeting; what the program has sent completely is still recognized."""
+        complete = source is not None and source.complete
+        self.stop()
+        if complete and not self._wait_while_active(deadline):
+            self._log_rest("The program has ended", "the rest is lost")
+
     def _enforce_stop(self) -> None:
         """Limit how long a stopped live meeting is waited for, as programs wait for it."""
+        source = self._source
         if self._plan.mode.stored:
             # Its results are kept, so it may finish unless the service stalls.
-            while not self._done.wait(_CHECK_SECONDS):
-                if time.monotonic() - self._active_at > _IDLE_SECONDS:
-                    self._abort(_IDLE_SECONDS, "fetch the rest later by the meeting's id")
-                    return
-        elif not self._done.wait(_DRAIN_SECONDS):
-            self._abort(_DRAIN_SECONDS, "the rest is lost")
+            limit, consequence = _IDLE_SECONDS, "fetch the rest later by the meeting's id"
+            ended = self._wait_while_active()
+        elif source is not None and source.complete:
+            # The program has sent all of its audio and waits for the results.
+            limit, consequence = _IDLE_SECONDS, "the rest is lost"
+            ended = self._wait_while_active()
+        else:
+            limit, consequence = _DRAIN_SECONDS, "the rest is lost"
+            ended = self._done.wait(_DRAIN_SECONDS)
+        if not ended:
+            reason = f"not all audio was recognized within {limit:g} s"
+            self._log_rest(f"The transcription was stopped, but {reason}", consequence)
+            self._close_early()
 
-    def _abort(self, seconds: float, consequence: str) -> None:
-        _logger.warning(
-            "The transcription was stopped, but not all audio was recognized within %g s: %s.",
-            seconds,
-            consequence,
-        )
-        self._close_early()
+    def _wait_while_active(self, deadline: float = math.inf) -> bool:
+        """Wait for the end while there is progress; return whether it came."""
+        while not self._done.wait(_CHECK_SECONDS):
+            now = time.monotonic()
+            if now > deadline or now - self._backlog.active_at > _IDLE_SECONDS:
+                return False
+        return True
+
+    def _log_rest(self, event: str, consequence: str) -> None:
+        rest = self._backlog.seconds
+        _logger.warning("%s: %s (%.1f seconds of audio).", event, consequence, rest)
 
     def _close_early(self) -> None:
         # The state changes first: the audio thread's next push fails, which is no error then.
@@ -193,20 +271,34 @@ class TranscriptionSession:
 
     def _run(self) -> None:
         try:
-            self._dispatcher.session_started()
-            self._started.set()
             ending = self._transcribe_safely()
+            # Also after an error, as in the real package.
+            self._signal_started()
             if ending is not None:
                 self._dispatcher.canceled(ending)
+            # Before the event: its callback may start the transcriber again.
+            with self._lock:
+                self._state = State.ENDED
             self._dispatcher.session_stopped()
         finally:
             _active.discard(self)
             with self._lock:
                 self._state = State.ENDED
-            # All three, whatever failed: a waiting program must never hang.
+            # All of them, whatever failed: a waiting program must never hang.
+            self._opened.set()
             self._started.set()
             self._audio_pushed.set()
             self._done.set()
+
+    def _signal_started(self) -> None:
+        self._opened.set()
+        if self._started.is_set():
+            return
+        if self._previous is not None:
+            self._previous._done.wait(_CALLBACK_SECONDS)
+        self._previous = None
+        self._dispatcher.session_started()
+        self._started.set()
 
     def _transcribe_safely(self) -> ResultRecord | None:
         """Transcribe; returns the record of ``canceled``, or None after a stop."""
@@ -216,6 +308,8 @@ class TranscriptionSession:
             self._transcribe()
         except SpeechError as error:
             return self._report(result_id, error)
+        except event_loop.ProgramEndingError:
+            return None  # the meeting is closed; ending a program is no error
         except Exception as error:
             _logger.exception("The transcription of meeting %r failed.", self._plan.meeting_id)
             return error_record(result_id, self._rules, _unexpected(error))
@@ -236,7 +330,13 @@ class TranscriptionSession:
     def _transcribe(self) -> None:
         source = self._attach_source()
         try:
-            session, first = self._open_session(source)
+            request = self._plan.request(source.pcm, source.notes)
+            session = self._open_session(request)
+            self._signal_started()
+            first = source.read()
+            if source.pcm != request.audio:  # a WAV header in the stream declared another format
+                request = self._plan.request(source.pcm, source.notes)
+                session = self._reopen_session(session, request)
             self._dispatch_events(session, source, first)
         finally:
             self._release_service()
@@ -251,22 +351,38 @@ class TranscriptionSession:
             source.stop()
         return source
 
-    def _open_session(self, source: AudioSource) -> tuple[Session, bytes]:
-        """Open the backend's session; returns it and the first block of audio."""
+    def _open_session(self, request: MeetingRequest) -> Session:
         settings = settings_of(self._plan.config, self._plan.token)
+        if not settings.corrections:
+            self._dispatcher.omit_corrections()
         self._service = service = services.acquire(settings)
-        request = self._plan.request(source.pcm, source.notes)
-        # Before the first read, which may wait forever: a bad setting is reported at once.
-        backend, gaps = event_loop.call(service.choose, request)
-        first = source.read()
-        if source.pcm != request.audio:  # a WAV header in the stream declared another format
-            request = self._plan.request(source.pcm, source.notes)
-            backend, gaps = event_loop.call(service.choose, request)
-        log_gaps(backend.name, gaps)
-        for note in source.notes:
+        self._check(service, request)
+        for note in request.notes:
             _logger.warning("Meeting %r: %s", self._plan.meeting_id, note)
-        self._session = session = event_loop.call(service.open_session, request)
-        return session, first
+        return self._keep_session(service.open_session, request)
+
+    def _reopen_session(self, session: Session, request: MeetingRequest) -> Session:
+        """Replace the session, which has received no audio, by one for another format."""
+        service = self._service
+        assert service is not None
+        self._check(service, request)
+        return self._keep_session(service.reopen_session, session, request)
+
+    def _check(self, service: MeetingService, request: MeetingRequest) -> None:
+        backend, gaps = event_loop.call(service.choose, request)
+        log_gaps(backend.name, gaps)
+
+    def _keep_session(self, open_session: Callable[..., Awaitable[Session]], *args: Any) -> Session:
+        async def keep() -> Session:
+            # On the loop, so that no end of the program comes between.
+            self._session = session = await open_session(*args)
+            return session
+
+        session = event_loop.call(keep)
+        # It was closed early while there was nothing to close yet.
+        if self._state.closed:
+            self._close_session()
+        return session
 
     def _release_service(self) -> None:
         if self._service is not None:
@@ -286,7 +402,7 @@ class TranscriptionSession:
         events = session.events()
         try:
             while (event := event_loop.call(anext, events, None)) is not None:
-                self._active_at = time.monotonic()
+                self._backlog.note(event)
                 self._dispatcher.dispatch(event)
         except SpeechError:
             # The audio thread closed the session; its error is the cause of this one.
@@ -305,11 +421,14 @@ class TranscriptionSession:
             block = first
             while block:
                 event_loop.call(session.push, block)
+                self._backlog.add(len(block) / source.pcm.bytes_per_second)
                 block = source.read()
             self._finishing = event_loop.submit(session.finish)
             self._finishing.result()
         except SpeechError as error:
             self._fail(error)
+        except event_loop.ProgramEndingError:
+            pass  # the session was closed
         except Exception as error:
             # An upload under way is canceled when the session is closed early: no defect.
             if not self._state.closed:
@@ -322,7 +441,15 @@ class TranscriptionSession:
         if not self._state.closed:
             self._failure = error
             # Ends the events, so that the event thread reports the error.
-            self._close_session()
+            try:
+                self._close_session()
+            except SpeechError as second:
+                # The same cause again, like a full disk: one report of it is enough.
+                _logger.warning(
+                    "The recording of meeting %r stays open until its next status query: %s",
+                    self._plan.meeting_id,
+                    second,
+                )
 
     def _close_session(self) -> None:
         with self._close_lock:
@@ -347,3 +474,20 @@ def _end_all() -> None:
     deadline = time.monotonic() + _EXIT_SECONDS
     for session in tuple(_active):
         session.end_with_program(deadline)
+
+
+def _remaining(deadline: float) -> float:
+    return max(deadline - time.monotonic(), 0.0)
+
+
+def _forget_all() -> None:
+    for session in tuple(_active):
+        session.forget()
+    # Kept, see event_loop: the parent's session must not be released here.
+    _of_parent.update(_active)
+    _active.clear()
+
+
+_of_parent: set[TranscriptionSession] = set()
+if hasattr(os, "register_at_fork"):  # missing on Windows, which has no fork
+    os.register_at_fork(after_in_child=_forget_all)

@@ -45,6 +45,11 @@ class AudioSource(Protocol):
         """Whether the program decides when the audio ends, unlike that of a file."""
         ...
 
+    @property
+    def complete(self) -> bool:
+        """Whether the program itself has ended the audio, so that all of it is here."""
+        ...
+
     def read(self) -> bytes:
         """Return the next block, ``b""`` at the end; waits for audio.
 
@@ -101,11 +106,16 @@ class _FileSource:
         self._frames = _BLOCK_BYTES // self._file.pcm.frame_bytes
         # Set by another thread; the next read then returns the end.
         self._stopped = False
+        self.complete = False
         self.pcm = self._file.pcm
         self.notes = self._file.notes
 
     def read(self) -> bytes:
-        return b"" if self._stopped else self._file.read(self._frames)
+        if self._stopped:
+            return b""
+        block = self._file.read(self._frames)
+        self.complete = not block
+        return block
 
     def stop(self) -> None:
         self._stopped = True
@@ -150,6 +160,10 @@ class _PushSource(_StreamSource):
         # From now on a writer that is faster than the backend waits.
         stream._attach()
 
+    @property
+    def complete(self) -> bool:
+        return self._stream._closed
+
     def _receive(self) -> bytes:
         return self._stream._read(_BLOCK_BYTES)
 
@@ -170,6 +184,7 @@ class _PullSource(_StreamSource):
         self._stopped = False
         # The program's callback is closed once, however often the source is.
         self._closed = False
+        self.complete = False
 
     def _receive(self) -> bytes:
         if self._stopped:
@@ -182,6 +197,7 @@ class _PullSource(_StreamSource):
             raise AudioError(
                 f"The pull stream's callback failed with {type(error).__name__}: {error}."
             ) from error
+        self.complete = size <= 0
         return bytes(self._buffer[: max(size, 0)])
 
     def stop(self) -> None:

@@ -29,7 +29,7 @@ class State(Enum):
       program exits.
     * DETACHED: the session was closed at the program's exit; a worker process continues
       with the stored meeting.
-    * ENDED: ``session_stopped`` was emitted.
+    * ENDED: ``session_stopped`` is emitted, or was; a new session may start.
     """
 
     RUNNING = "running"

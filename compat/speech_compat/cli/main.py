@@ -15,6 +15,7 @@ from typing import Final
 
 from speech_adapters.errors import SpeechError
 from speech_adapters.export import FORMATS
+from speech_compat.cli.output import report
 
 __all__ = ["main"]
 
@@ -43,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _fail(message: str, code: int = 1) -> int:
-    sys.stderr.write(f"speech-compat: {message}\n")
+    report(message)
     return code
 
 

@@ -22,7 +22,7 @@ from speech_adapters.meetings import MeetingService
 from speech_adapters.store import Recording
 from speech_adapters.transcript import Provenance, Transcript, seconds
 from speech_compat._session.mapping.results import remote_document
-from speech_compat.cli.output import format_status, write
+from speech_compat.cli.output import format_status, report, write
 
 __all__ = ["convert", "delete", "demo", "list_meetings", "resume", "show"]
 
@@ -68,7 +68,7 @@ def resume(meeting_id: str) -> int:
 
 
 def _report(meeting_id: str, text: str) -> None:
-    sys.stderr.write(f"speech-compat: meeting {meeting_id!r}: {text}\n")
+    report(f"meeting {meeting_id!r}: {text}")
 
 
 def convert(result: Path, format: str, output: Path | None) -> int:  # noqa: A002
@@ -90,7 +90,7 @@ def list_meetings() -> int:
     for recording in recordings:
         sys.stdout.write(_line(recording))
     if not recordings:
-        sys.stderr.write("speech-compat: no meeting is stored.\n")
+        report("no meeting is stored.")
     return 0
 
 
@@ -110,7 +110,7 @@ def delete(meeting_ids: list[str]) -> int:
             try:
                 await meetings.delete(meeting_id)
             except SpeechError as error:
-                sys.stderr.write(f"speech-compat: {error}\n")
+                report(str(error))
                 code = 1
         return code
 

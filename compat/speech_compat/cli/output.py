@@ -9,8 +9,14 @@ from contextlib import suppress
 from pathlib import Path
 
 from speech_adapters.contract import MeetingStatus
+from speech_adapters.masking import mask
 
-__all__ = ["format_status", "write"]
+__all__ = ["format_status", "report", "write"]
+
+
+def report(message: str) -> None:
+    """Write a message to standard error, masked: it may quote a service or a file's name."""
+    sys.stderr.write(f"speech-compat: {mask(message)}\n")
 
 
 def write(text: str, output: Path | None) -> None:
@@ -46,4 +52,4 @@ def format_status(status: MeetingStatus) -> str:
     """Return a status as one phrase: ``Processing, 40% done (uploading)``."""
     share = "" if status.progress is None else f", {status.progress:.0%} done"
     step = f" ({status.step})" if status.step else ""
-    return f"{status.state.value}{share}{step}"
+    return mask(f"{status.state.value}{share}{step}")

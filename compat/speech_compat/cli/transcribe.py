@@ -31,7 +31,7 @@ from speech_adapters.export import SUFFIXES, one_line, render
 from speech_adapters.meetings import MeetingService
 from speech_adapters.transcript import Transcript, Utterance
 from speech_compat._session.mapping.requests import log_gaps
-from speech_compat.cli.output import format_status, write
+from speech_compat.cli.output import format_status, report, write
 
 __all__ = ["transcribe"]
 
@@ -88,7 +88,7 @@ def _transcribe_source(
         transcript = anyio.run(_with_service, settings, options, file, "")
         # After the transcription: truncation is known only at the end of the file.
         for note in file.notes:
-            sys.stderr.write(f"speech-compat: {file.path}: {note}\n")
+            report(f"{file.path}: {note}")
         return transcript, _TRUNCATED if file.truncated else 0
 
 
@@ -168,9 +168,9 @@ async def _await_result(meetings: MeetingService, meeting_id: str) -> Transcript
     except BaseException as error:
         # An interrupted wait loses nothing, so the user learns how to continue.
         if not isinstance(error, SpeechError) or error.retryable:
-            sys.stderr.write(
-                "speech-compat: The meeting is stored and still being transcribed. Show it later"
-                f" with: speech-compat show {shlex.quote(meeting_id)}\n"
+            report(
+                "The meeting is stored and still being transcribed. Show it later with:"
+                f" speech-compat show {shlex.quote(meeting_id)}"
             )
         raise
     return await meetings.transcript(meeting_id)

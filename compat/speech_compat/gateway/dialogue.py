@@ -185,11 +185,31 @@ def _format(header: bytes) -> PcmFormat:
 
 def _base(context: dict[str, Any]) -> int | None:
     """Return the start of a turn in ticks: exact in a continuation, else in milliseconds."""
-    streams = context.get("continuation", {}).get("audio", {}).get("streams", {})
-    offset = streams.get("1", {}).get("offset")
-    if offset is not None:
-        return int(offset)
-    diarization = context.get("phraseDetection", {}).get("speakerDiarization", {})
+    stream = _object(context, "continuation", "audio", "streams", "1")
+    if stream.get("offset") is not None:
+        return _number(stream["offset"])
+    diarization = _object(context, "phraseDetection", "speakerDiarization")
     if "audioOffsetMs" in diarization:  # the JavaScript SDK's spelling and meaning
         return None
-    return int(diarization.get("audioOffsetMS", 0)) * _TICKS_PER_MILLISECOND
+    return _number(diarization.get("audioOffsetMS") or 0) * _TICKS_PER_MILLISECOND
+
+
+def _object(context: dict[str, Any], *path: str) -> dict[str, Any]:
+    """Return the object at a path; an empty one if it is absent or null.
+
+    Raises:
+        FramingError: there is something else at the path.
+    """
+    found = context
+    for name in path:
+        found = found.get(name) or {}
+        if not isinstance(found, dict):
+            raise FramingError(f"The field {name!r} of speech.context is not a JSON object.")
+    return found
+
+
+def _number(value: Any) -> int:
+    try:
+        return int(value)  # some clients send digits as text
+    except (ValueError, TypeError, OverflowError):
+        raise FramingError("An offset in speech.context is not a number.") from None

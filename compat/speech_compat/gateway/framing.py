@@ -58,7 +58,7 @@ class Message:
         """
         try:
             found = json.loads(self.body or b"{}")
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise FramingError(f"The body of {self.path!r} is not JSON: {error}.") from None
         if not isinstance(found, dict):
             raise FramingError(f"The body of {self.path!r} is not a JSON object.")
@@ -69,11 +69,15 @@ def parse(data: str | bytes) -> Message:
     """Parse a message from a client.
 
     Raises:
-        FramingError: a binary message is shorter than its headers, or these are not text.
+        FramingError: a binary message is shorter than its headers, or text is not Unicode.
     """
     if isinstance(data, str):
         head, _, body = data.partition("\r\n\r\n")
-        return Message(_headers(head), body.encode())
+        try:
+            head.encode()
+            return Message(_headers(head), body.encode())
+        except UnicodeEncodeError:
+            raise FramingError("A text message has half a surrogate pair.") from None
     size = int.from_bytes(data[:_LENGTH_BYTES], "big")
     end = _LENGTH_BYTES + size
     if len(data) < max(end, _LENGTH_BYTES):

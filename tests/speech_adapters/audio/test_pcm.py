@@ -65,7 +65,15 @@ def test_an_unknown_format_is_refused_by_name(bits: int, encoding: str) -> None:
         SourceFormat(bits=bits, encoding=encoding)
 
 
-@pytest.mark.parametrize(("rate", "channels"), [(0, 1), (16_000, 0), (-8000, 1)])
+@pytest.mark.parametrize(
+    ("rate", "channels"),
+    [(0, 1), (16_000, 0), (-8000, 1), (8, 1), (999, 1), (384_001, 1), (0xFFFFFFFF, 2)],
+)
 def test_impossible_rates_and_channels_are_refused(rate: int, channels: int) -> None:
     with pytest.raises(AudioError, match="not possible"):
         SourceFormat(rate, channels)
+
+
+@pytest.mark.parametrize("rate", [1_000, 384_000])
+def test_the_lowest_and_the_highest_rate_are_accepted(rate: int) -> None:
+    assert SourceFormat(rate).pcm == PcmFormat(rate)

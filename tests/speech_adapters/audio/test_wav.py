@@ -259,3 +259,32 @@ def test_the_shared_recordings_have_their_known_faults(shared_recordings: Path) 
         samples = floats.read(floats.pcm.sample_rate)
         assert len(samples) == floats.pcm.bytes_per_second
         assert any(samples)
+
+
+@pytest.mark.parametrize("rate", [0, 8, 999, 384_001, 0xFFFFFFFF])
+def test_a_rate_that_no_recorder_writes_is_refused_by_name(path: Path, rate: int) -> None:
+    form = struct.pack("<HHIIHH", 1, 1, rate, 0, 2, 16)
+    assert f"{rate} samples per second is not possible" in refusal(path, wav(form=form))
+
+
+class _CountingFile(io.BytesIO):
+    """Counts the reads, each of which is one step through the chunks."""
+
+    reads = 0
+
+    def read(self, size: int | None = -1) -> bytes:
+        self.reads += 1
+        return super().read(size)
+
+
+@pytest.mark.parametrize("name", [bytes(4), b"junk"])
+def test_a_file_of_empty_chunks_is_not_scanned_to_its_end(name: bytes) -> None:
+    file = _CountingFile(b"RIFF" + bytes(4) + b"WAVE" + (name + bytes(4)) * 500_000)
+    with pytest.raises(AudioError, match="no samples in its first 1000 chunks: it is damaged"):
+        read_header(file, "It")
+    assert file.reads <= 1_001
+
+
+def test_chunks_of_metadata_may_precede_the_samples(path: Path) -> None:
+    path.write_bytes(wav(*[chunk(b"junk", b"text") for _ in range(200)]))
+    assert read(path) == TONE

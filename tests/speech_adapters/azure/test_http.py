@@ -4,7 +4,9 @@ import asyncio
 import os
 import threading
 import time
+import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from email.utils import formatdate
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,6 +17,7 @@ import httpx
 import pytest
 from anyio import CapacityLimiter, to_thread
 
+from double.service import ServiceDouble
 from speech_adapters.azure.credentials import Credentials, TokenProvider
 from speech_adapters.azure.http import (
     KeyAuth,
@@ -23,6 +26,11 @@ from speech_adapters.azure.http import (
     ServiceClient,
     TokenAuth,
     retry_after,
+)
+from speech_adapters.azure.http_errors import (
+    InterruptedAnswerError,
+    had_no_effect,
+    was_not_billed,
 )
 from speech_adapters.errors import (
     AuthenticationError,
@@ -94,6 +102,60 @@ def test_what_will_not_pass_is_not_tried_again(status: int) -> None:
     assert len(service.requests) == 1
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        httpx.Response(429),
+        httpx.Response(503, headers={"retry-after": "0"}),
+        httpx.ConnectError("refused"),
+        httpx.ConnectTimeout("slow"),
+        httpx.PoolTimeout("busy"),
+    ],
+)
+def test_what_certainly_created_nothing_is_tried_again(answer: Answer) -> None:
+    service = Service(answer, httpx.Response(201, json={}))
+    ask(service, work=lambda c: c.request("POST", "/x", json={}, may_retry=had_no_effect))
+    assert len(service.requests) == 2
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        httpx.Response(408),
+        httpx.Response(500),
+        httpx.Response(503),
+        httpx.Response(504, headers={"retry-after": "0"}),
+        httpx.ReadError("reset"),
+        httpx.ReadTimeout("slow"),
+        httpx.WriteError("reset"),
+        httpx.RemoteProtocolError("closed"),
+    ],
+)
+def test_what_may_have_created_something_is_not_tried_again(answer: Answer) -> None:
+    service = Service(answer, httpx.Response(201, json={}))
+    with pytest.raises(UnavailableError):
+        ask(service, work=lambda c: c.request("POST", "/x", json={}, may_retry=had_no_effect))
+    assert len(service.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "requests"),
+    [
+        (httpx.Response(503), 2),
+        (httpx.ConnectError("refused"), 2),
+        (httpx.WriteError("reset"), 2),
+        (httpx.ReadError("reset"), 1),
+        (httpx.ReadTimeout("slow"), 1),
+        (httpx.RemoteProtocolError("closed"), 1),
+    ],
+)
+def test_an_answer_that_may_be_billed_is_not_requested_twice(answer: Answer, requests: int) -> None:
+    service = Service(answer, httpx.Response(200, json={}))
+    with suppress(InterruptedAnswerError):
+        ask(service, work=lambda c: c.request("POST", "/x", may_retry=was_not_billed))
+    assert len(service.requests) == requests
+
+
 def test_a_connection_that_fails_is_tried_again() -> None:
     service = Service(httpx.ConnectError("refused"), httpx.Response(200, json={}))
     assert ask(service)[0] == {}
@@ -114,6 +176,28 @@ def test_the_pause_that_is_asked_for_is_kept() -> None:
 )
 def test_both_forms_of_the_pause_are_read(text: str, seconds: float | None) -> None:
     headers = {"retry-after": text} if text else {}
+    assert retry_after(httpx.Response(200, headers=headers)) == seconds
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("inf", 300.0),
+        ("1e9", 300.0),
+        ("301", 300.0),
+        ("300", 300.0),
+        ("1" * 5000, 300.0),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", 300.0),
+        ("nan", None),
+        ("-inf", 0.0),
+        ("Fri, 31 Dec 9999 23:59:59 -9999999999", None),
+        ("\xe9", None),
+    ],
+)
+def test_no_pause_that_a_service_requests_stops_the_requests_for_ever(
+    text: str, seconds: float | None
+) -> None:
+    headers = {b"retry-after": text.encode("latin-1")}
     assert retry_after(httpx.Response(200, headers=headers)) == seconds
 
 
@@ -354,3 +438,26 @@ def test_requests_that_need_a_token_at_the_same_time_use_one_thread() -> None:
     anyio.run(run)
     assert borrowed == [1]
     assert [r.headers["authorization"] for r in service.requests] == ["Bearer token 1"] * 5
+
+
+@pytest.mark.parametrize("key", ["SECRET\n", "SECRET\r\nX: y"])
+def test_a_key_that_no_header_can_hold_is_named_but_not_quoted(
+    double: ServiceDouble, key: str
+) -> None:
+    async def run() -> None:
+        client = ServiceClient(double.url, KeyAuth(key), QUICK)
+        try:
+            await client.request("GET", "/x")
+        finally:
+            await client.aclose()
+
+    with pytest.raises(ConfigurationError, match="characters that cannot be sent") as caught:
+        anyio.run(run)
+    assert "SECRET" not in "".join(traceback.format_exception(caught.value))
+    assert double.requests == []
+
+
+def test_a_full_disk_is_an_error_of_the_tree(tmp_path: Path) -> None:
+    service = Service(httpx.Response(200, content=b"x"))
+    with pytest.raises(BackendError, match=r"cannot be written to .*: No such file"):
+        ask(service, work=lambda c: c.download("https://s/r", tmp_path / "missing" / "r"))

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from speech_adapters.azure.results import read_result, result_transcript
+from speech_adapters.azure import results
+from speech_adapters.azure.results import read_result, read_source, result_transcript
 from speech_adapters.errors import BackendError
 from speech_adapters.transcript import Provenance, Transcript
 
@@ -117,8 +118,15 @@ def test_nobody_told_apart_on_one_channel_is_nobody() -> None:
     assert (said.speaker, said.channel) == (None, None)
 
 
-def test_statuses_of_any_name_and_unknown_keys_are_read_over() -> None:
-    odd = phrase("Kept.", recognitionStatus="Fault", somethingNew={"a": [1]})
+@pytest.mark.parametrize("status", ["Fault", "Error", "NoMatch", "SomethingNew"])
+def test_a_phrase_that_was_not_recognized_is_left_out(status: str) -> None:
+    odd = phrase("A guess.", recognitionStatus=status, speaker=7)
+    assert [u.text for u in read(batch(odd, phrase("Kept."))).utterances] == ["Kept."]
+
+
+def test_unknown_keys_and_a_missing_status_are_read_over() -> None:
+    odd = phrase("Kept.", somethingNew={"a": [1]})
+    del odd["recognitionStatus"]
     assert [u.text for u in read(batch(odd, more=None)).utterances] == ["Kept."]
 
 
@@ -150,7 +158,7 @@ def test_a_fast_result_is_read() -> None:
         (b"{}", 'neither "recognizedPhrases" nor "phrases"'),
         (b"[]", "Expected `object`, got `array`"),
         (b"<html>", "is no transcription result: JSON is malformed"),
-        (b'{"phrases": [{"text": 3}]}', r"Expected `str`, got `int` - at `\$.text`"),
+        (b'{"phrases": [{"text": 3}]}', r"Expected `str \| null`, got `int` - at `\$.text`"),
         (b'{"phrases": [{"text": "cut', "Input data was truncated"),
     ],
 )
@@ -195,3 +203,58 @@ def test_real_documents_agree_with_their_own_totals(shared_payloads: Path) -> No
             assert transcript.duration == body["durationMilliseconds"] * 10_000, name
         for utterance in transcript.utterances:
             assert utterance.end <= transcript.duration + 100_000, name  # 5 ms over is real
+
+
+def test_null_or_a_fraction_in_an_optional_field_does_not_refuse_a_result() -> None:
+    words = [{"word": None, "displayText": "Hi", "confidence": None, "offset": None}]
+    null = {"display": None, "itn": None, "lexical": "hi", "displayWords": words}
+    first, second = read(
+        batch(
+            phrase(nBest=[null], speaker=2.0, channel=0.0, locale=None, words=None),
+            {**phrase(speaker=None, channel=None, offsetInTicks=20, nBest=None), "text": "Yes."},
+        )
+    ).utterances
+    assert (first.text, first.speaker, first.words[0].text) == ("hi", 0, "Hi")
+    assert (second.text, second.speaker) == ("Yes.", None)
+    assert read({"phrases": [{"text": None}, {"text": "b"}]}).utterances[0].text == "b"
+
+
+def test_a_byte_order_mark_is_accepted(tmp_path: Path) -> None:
+    path = tmp_path / "result.json"
+    path.write_bytes(b"\xef\xbb\xbf" + json.dumps(batch(phrase())).encode())
+    assert read_result(path, "m", ORIGIN).utterances[0].text == "Hi."
+    assert read_source(path) == "..."
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        {"offset": "PT1.2.3S"},
+        {"offset": "PT.S"},
+        {"offset": "PT٣S"},
+        {"offset": f"P{'9' * 400}D"},
+        {"offset": f"P{'9' * 1_000_000}"},  # read once, not from each digit again
+        {"offsetMilliseconds": 1e305},
+        {"offsetInTicks": 1e308, "durationInTicks": 1e308},
+        {"offsetInTicks": 10**30},
+    ],
+)
+def test_an_impossible_time_counts_as_missing(times: dict[str, Any]) -> None:
+    transcript = read({"phrases": [{"text": "a", **times}], "durationInTicks": 1e300})
+    assert transcript.utterances[0].offset == 0
+    assert transcript.duration == 0
+
+
+def test_a_mapped_file_is_closed_whatever_is_raised(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An error that refers to the content must not become a BufferError."""
+    path = tmp_path / "result.json"
+    path.write_bytes(json.dumps(batch(phrase())).encode())
+
+    def fail(phrases: Any, data: Any) -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(results, "_parse_phrases", fail)
+    with pytest.raises(KeyboardInterrupt):
+        read_result(path, "m", ORIGIN)

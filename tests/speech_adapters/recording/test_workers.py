@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import time
@@ -53,6 +54,18 @@ def test_a_worker_reads_its_order_and_logs_its_errors(tmp_path: Path, recording:
     wait_for("secret order\n", tmp_path / "orders")
     wait_for("trouble", log_path(recording))
     assert log_path(recording).parent == recording.audio_path.parent
+
+
+def test_the_log_of_a_worker_is_for_its_owner_only_whatever_the_umask(
+    tmp_path: Path, recording: Recording
+) -> None:
+    before = os.umask(0)
+    try:
+        spawn(command(tmp_path), recording.id, log_path(recording))
+    finally:
+        os.umask(before)
+    assert log_path(recording).stat().st_mode & 0o777 == 0o600
+    wait_for("\n", tmp_path / "orders")
 
 
 def test_a_worker_without_an_order_reads_nothing(tmp_path: Path, recording: Recording) -> None:

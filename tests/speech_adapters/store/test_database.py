@@ -2,11 +2,14 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from double.other_writer import OtherWriter
 from speech_adapters.contract import MeetingRequest, Mode
 from speech_adapters.errors import StoreCorruptError, StoreError
 from speech_adapters.store import Store
@@ -177,15 +180,16 @@ def test_a_damaged_transcript_does_not_show_in_the_error(store: Store, folder: P
 
 
 def test_a_damaged_record_does_not_show_in_the_error(store: Store, folder: Path) -> None:
-    store.create(REQUEST, "local")
+    key = store.create(REQUEST, "local").id
     with sqlite3.connect(folder / "meetings.sqlite3") as connection:
         connection.execute("UPDATE recordings SET request = ?", (f'{{"{SECRET}": ',))
     connection.close()
     with pytest.raises(StoreError, match=r"record of recording .* damaged") as caught:
-        store.recordings()
+        store.get(key)
     assert SECRET not in str(caught.value)
     assert caught.value.__cause__ is None
     assert caught.value.__suppress_context__
+    assert SECRET not in str(store.recordings())
 
 
 def test_what_cannot_be_a_store_says_why(tmp_path: Path) -> None:
@@ -239,3 +243,31 @@ def test_a_store_locked_for_too_long_says_so(folder: Path, monkeypatch: pytest.M
         other.execute("ROLLBACK")
         other.close()
         store.create(REQUEST, "local")
+
+
+def test_other_threads_read_while_one_waits_to_write(
+    store: Store, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("speech_adapters.store.database._WAIT_SECONDS", 5.0)
+    waiting = threading.Event()
+    connection = store._database._connection
+    assert connection is not None
+    connection.set_trace_callback(lambda text: waiting.set() if "BEGIN" in text else None)
+    with OtherWriter(folder) as other, ThreadPoolExecutor() as threads:
+        other.lock()
+        created = threads.submit(store.create, REQUEST, "local")
+        assert waiting.wait(30)
+        # If the reader waited behind the writer, that would fail after its five seconds.
+        assert store.recordings() == []
+        other.unlock()
+        assert created.result(30).meeting_id == "standup"
+
+
+def test_an_error_of_begin_that_is_no_lock_is_raised_at_once(store: Store) -> None:
+    with (
+        pytest.raises(StoreError, match="within a transaction"),
+        store._database.transaction(),
+        store._database.transaction(),
+    ):
+        pass
+    assert store.create(REQUEST, "local").meeting_id == "standup"

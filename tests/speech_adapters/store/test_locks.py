@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -54,3 +56,60 @@ def test_only_a_busy_lock_is_tried_again(tmp_path: Path, pauses: list[float]) ->
         with pytest.raises(StoreError):
             acquire_with_retry(lambda: store.lock_recording("r"))
     assert pauses == []
+
+
+def files(store: Store) -> list[Path]:
+    return list((store.directory / "locks").iterdir())
+
+
+def test_locks_leave_no_files(store: Store) -> None:
+    with store.lock_meeting("m"), store.lock_recording("r"):
+        assert len(files(store)) == 2
+        with pytest.raises(MeetingBusyError):
+            store.lock_meeting("m")
+        assert len(files(store)) == 2
+    assert files(store) == []
+
+
+def test_the_file_of_a_killed_owner_is_used_and_removed_by_the_next(store: Store) -> None:
+    with store.lock_meeting("m"):
+        (left,) = files(store)
+    left.touch()
+    with store.lock_meeting("m"):
+        assert files(store) == [left]
+    assert files(store) == []
+
+
+def test_a_second_release_leaves_the_next_owner_its_lock(store: Store) -> None:
+    first = store.lock_meeting("m")
+    first.release()
+    with store.lock_meeting("m"):
+        first.release()
+        with pytest.raises(MeetingBusyError):
+            store.lock_meeting("m")
+
+
+# Each owner creates a file that must not exist: a second owner at the time would fail.
+_OWNER = """
+import sys
+from pathlib import Path
+from speech_adapters.errors import MeetingBusyError
+from speech_adapters.store import Lock
+folder, marker, owned = Path(sys.argv[1]), Path(sys.argv[2]), 0
+while owned < 300:
+    try:
+        with Lock(folder, "m", "busy"):
+            marker.touch(exist_ok=False)
+            marker.unlink()
+            owned += 1
+    except MeetingBusyError:
+        pass
+"""
+
+
+def test_a_lock_whose_file_is_removed_never_has_two_owners(store: Store, tmp_path: Path) -> None:
+    command = [sys.executable, "-c", _OWNER, str(store.directory / "locks")]
+    command.append(str(tmp_path / "marker"))
+    owners = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(4)]
+    assert [owner.communicate(timeout=120)[1] for owner in owners] == [""] * 4
+    assert files(store) == []

@@ -57,6 +57,7 @@ def test_an_abandoned_recording_without_audio_has_failed(store: Store, audio: by
         recording.audio_path.write_bytes(audio)
     close_abandoned(store, recording)
     assert store.get(recording.id).reason == NO_AUDIO
+    assert not recording.audio_path.exists()
 
 
 def test_a_recording_is_locked_while_another_owner_works_on_it(store: Store) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import attrs
 import pytest
 
+from double.other_writer import OtherWriter
 from speech_adapters.audio import PcmFormat
 from speech_adapters.contract import Attendee, JobState, MeetingRequest, Mode
 from speech_adapters.errors import (
@@ -37,7 +38,7 @@ SECRET = "chrysanthemum"
 
 def transcript(meeting_id: str = "standup", text: str = "Good morning.") -> Transcript:
     words = (Word("Good", 0, 5, 0.5), Word("morning", 5, 5))
-    said = Utterance("0" * 32, text, 0, 10, 1, None, "en-US", words)
+    said = Utterance("0" * 32, text, 0, 10, 0, None, "en-US", words)
     return Transcript(meeting_id, (said,), 20, Provenance("local", "1.0", ("offsets",), ("cut",)))
 
 
@@ -133,6 +134,27 @@ def test_progress_is_a_share(store: Store, given: float, kept: float) -> None:
     assert store.get(key).progress == kept
 
 
+def test_a_report_is_dropped_while_the_store_is_locked(store: Store, folder: Path) -> None:
+    key = store.create(REQUEST, "local").id
+    store.report(key, progress=0.25, step="transcribing")
+    with OtherWriter(folder) as other:
+        other.lock()
+        store.report(key, progress=0.5, step="waiting")
+    found = store.get(key)
+    assert (found.progress, found.step) == (0.25, "transcribing")
+    store.report(key, progress=1.5)
+    assert store.get(key).progress == 1.0
+
+
+def test_a_report_about_a_final_recording_is_ignored(store: Store) -> None:
+    key = store.create(REQUEST, "local").id
+    store.fail(key, "No audio.")
+    store.report(key, progress=0.5, step="transcribing")
+    assert (store.get(key).progress, store.get(key).step) == (None, "")
+    with pytest.raises(MeetingNotFoundError):
+        store.report("unknown", progress=0.5)
+
+
 def test_the_newest_recording_speaks_for_its_meeting_and_none_is_overwritten(store: Store) -> None:
     first = store.create(REQUEST, "local")
     assert store.complete(first.id, transcript(text="The first."))
@@ -149,13 +171,15 @@ def test_the_newest_recording_speaks_for_its_meeting_and_none_is_overwritten(sto
 def test_any_text_is_a_meeting_id(folder: Path, meeting_id: str) -> None:
     with Store.open(folder) as store:
         key = store.create(MeetingRequest(meeting_id), "local").id
-        with store.lock_meeting(meeting_id), pytest.raises(MeetingBusyError):
-            store.lock_meeting(meeting_id)
+        with store.lock_meeting(meeting_id):
+            with pytest.raises(MeetingBusyError):
+                store.lock_meeting(meeting_id)
+            places = {p.parent for p in folder.parent.rglob("*.lock")}
         assert store.complete(key, transcript(meeting_id))
     with Store.open(folder) as store:
         assert store.newest(meeting_id).id == key
         assert store.transcript(key).meeting_id == meeting_id
-    assert {p.parent for p in folder.parent.rglob("*.lock")} == {folder / "locks", folder}
+    assert places == {folder / "locks", folder}
 
 
 def test_ids_that_differ_in_a_hair_are_different_meetings(store: Store) -> None:
@@ -242,3 +266,13 @@ def test_a_folder_that_was_there_before_keeps_its_mode(folder: Path) -> None:
     folder.chmod(0o755)
     Store.open(folder).close()
     assert stat.S_IMODE(folder.stat().st_mode) == 0o755
+
+
+def test_only_a_failed_recording_without_audio_is_forgotten(store: Store) -> None:
+    empty, recorded, running = (store.create(REQUEST, "local").id for _ in range(3))
+    store.fail(empty, "no audio")
+    store.close_audio(recorded, 100)
+    store.fail(recorded, "another reason")
+    for recording in (empty, recorded, running):
+        store.forget_empty(recording)
+    assert {found.id for found in store.recordings()} == {recorded, running}

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import attrs
 import pytest
 
 from speech_adapters.contract import JobState, MeetingRequest, Mode
@@ -51,6 +52,18 @@ def test_a_transcript_of_any_length_is_read_as_it_was_written(
     assert store.transcript(key) == transcript(count)
     expected = -(-count // CHUNK_UTTERANCES)
     assert chunks(folder) == [(key, number) for number in range(expected)]
+
+
+def test_stored_speakers_are_numbered_without_gaps(store: Store) -> None:
+    """A corrected speaker, or a second connection, leaves gaps in the live numbers."""
+    key = store.create(REQUEST, "realtime").id
+    live = transcript(3)
+    said = tuple(
+        attrs.evolve(utterance, speaker=speaker)
+        for utterance, speaker in zip(live.utterances, (1, 3, 4), strict=True)
+    )
+    store.complete(key, attrs.evolve(live, utterances=said))
+    assert [u.speaker for u in store.transcript(key).utterances] == [0, 1, 2]
 
 
 def test_half_a_character_costs_no_more_than_itself(store: Store) -> None:

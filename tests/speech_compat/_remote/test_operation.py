@@ -157,11 +157,15 @@ def test_an_operation_can_go_on_in_another_process(
     operation: RemoteMeetingTranscriptionOperation, client: RemoteMeetingTranscriptionClient
 ) -> None:
     token = operation.continuation_token()
-    again = RemoteMeetingTranscriptionOperation.from_continuation_token(token, client)
+    recreate = RemoteMeetingTranscriptionOperation.from_continuation_token
+    again = recreate(None, token, client=client)
     assert again.id == "m"
+    assert recreate(again.polling_method(), token).id == "m"
     for nonsense in ("", "x", "e30="):
         with pytest.raises(ValueError, match="no continuation token"):
-            RemoteMeetingTranscriptionOperation.from_continuation_token(nonsense, client)
+            recreate(again, nonsense)
+    with pytest.raises(ValueError, match="needs a polling method or a client"):
+        recreate(None, token)
 
 
 def test_many_threads_may_ask(operation: RemoteMeetingTranscriptionOperation) -> None:

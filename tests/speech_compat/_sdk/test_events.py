@@ -71,3 +71,17 @@ def test_a_future_raises_the_same_error_each_time() -> None:
 
 def test_a_future_hands_on_its_handle_and_wraps_the_value() -> None:
     assert ResultFuture("7", int, str).get() == "7"
+
+
+def test_a_future_that_was_interrupted_can_be_asked_again() -> None:
+    interruptions = [KeyboardInterrupt()]
+
+    def work() -> str:
+        if interruptions:
+            raise interruptions.pop()
+        return "value"
+
+    future = ResultFuture[str](None, lambda _: work(), None)
+    with pytest.raises(KeyboardInterrupt):
+        future.get()
+    assert (future.get(), future.get()) == ("value", "value")

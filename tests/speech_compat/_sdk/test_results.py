@@ -98,3 +98,10 @@ def test_classes_for_annotations_have_the_members_of_the_real_ones() -> None:
         "SpeechRecognitionCanceledEventArgs(session_id=s,"
         ' result=SpeechRecognitionResult(result_id=e, text="", reason=ResultReason.Canceled))'
     )
+
+
+def test_a_result_without_a_match_has_its_reason() -> None:
+    record = ResultRecord("c", ResultReason.NoMatch, no_match=NoMatchReason.InitialSilenceTimeout)
+    details = RecognitionResult(record).no_match_details
+    assert details is not None
+    assert details.reason is NoMatchReason.InitialSilenceTimeout

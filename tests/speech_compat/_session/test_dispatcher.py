@@ -5,6 +5,7 @@ import pytest
 
 from speech_adapters.contract import (
     Hypothesis,
+    NoMatch,
     Progress,
     Recognized,
     SessionEvent,
@@ -12,7 +13,7 @@ from speech_adapters.contract import (
     SpeechStarted,
 )
 from speech_adapters.transcript import Utterance
-from speech_compat import ResultReason
+from speech_compat import NoMatchReason, ResultReason
 from speech_compat._session.dispatcher import EventDispatcher
 from speech_compat._session.mapping.results import (
     DIARIZATION,
@@ -112,3 +113,38 @@ def test_a_correction_keeps_the_index_of_its_result() -> None:
 def test_corrections_exist_only_in_the_eras_that_had_them(rules: LabelRules, count: int) -> None:
     log = dispatched(rules, Recognized(FIRST), Recognized(FIRST, correction=True))
     assert len(log.utterance_ids("transcribed")) == count
+
+
+@pytest.mark.parametrize(
+    ("reason", "expected", "status"),
+    [
+        ("NotRecognized", NoMatchReason.NotRecognized, "NoMatch"),
+        ("InitialSilenceTimeout", NoMatchReason.InitialSilenceTimeout, "InitialSilenceTimeout"),
+        ("InitialBabbleTimeout", NoMatchReason.InitialBabbleTimeout, "BabbleTimeout"),
+        ("of a later version", NoMatchReason.NotRecognized, "NoMatch"),
+    ],
+)
+def test_audio_that_was_not_understood_is_a_result_without_a_match(
+    reason: str, expected: NoMatchReason, status: str
+) -> None:
+    log = dispatched(MEETING, NoMatch(5, 10, reason), Recognized(FIRST))
+    (_, name, event), _ = log.events
+    assert (name, event.offset) == ("transcribed", 5)
+    record = event.result
+    assert record is not None
+    assert (record.reason, record.no_match) == (ResultReason.NoMatch, expected)
+    assert (record.text, record.offset, record.duration) == ("", 5, 10)
+    assert (record.speaker, record.utterance_id) == ("", "")
+    assert record.document["RecognitionStatus"] == status
+    assert len(record.result_id) == 32
+    # It has no index: programs count utterances.
+    assert log.utterance_ids("transcribed")[-1] == "0_Guest_1_15"
+
+
+def test_corrections_can_be_omitted() -> None:
+    log = Log()
+    dispatcher = EventDispatcher(MEETING, log)
+    dispatcher.omit_corrections()
+    for event in (Recognized(FIRST), Recognized(attrs.evolve(FIRST, speaker=0), correction=True)):
+        dispatcher.dispatch(event)
+    assert log.utterance_ids("transcribed") == ["0_Guest_1_15"]

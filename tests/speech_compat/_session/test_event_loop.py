@@ -155,3 +155,20 @@ def test_a_program_that_just_ends_ends(ending: str, code: int) -> None:
     assert done.returncode == code
     assert "Traceback" not in done.stderr
     assert "Warning" not in done.stderr
+
+
+def test_a_loop_that_a_daemon_thread_started_ends_with_the_program() -> None:
+    code = """
+import threading
+from speech_compat._session import event_loop
+
+async def nothing():
+    pass
+
+event_loop.run_at_exit(lambda: print("ended"))
+thread = threading.Thread(target=event_loop.call, args=(nothing,), daemon=True)
+thread.start()
+thread.join()
+"""
+    done = run_program(code)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "ended\n", "")

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import speech_compat as speechsdk
+from oracle import scripted
 from oracle.scenario import PHRASES, Scenario
 from oracle.scripted import Played, install
 from speech_adapters.contract import Mode
@@ -211,6 +212,25 @@ def test_audio_that_cannot_be_stored_ends_the_meeting_with_its_reason(played: Pl
     assert played.open_sessions == 0
 
 
+def test_a_disk_that_stays_full_is_reported_without_a_traceback(
+    played: Played, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    aclose = scripted._ScriptedSession.aclose
+
+    async def refuse(session: scripted._ScriptedSession) -> None:
+        await aclose(session)
+        raise StoreError("The disk is still full.")
+
+    monkeypatch.setattr(scripted._ScriptedSession, "aclose", refuse)
+    played.push_error = StoreError("The disk is full.")
+    program = Program()
+    # An error that ends a thread of the session would fail this test.
+    assert program.run()[-2:] == ["canceled", "session_stopped"]
+    assert program.of("canceled").cancellation_details.error_details == "The disk is full."
+    assert "stays open until its next status query: The disk is still full." in caplog.text
+    assert "Traceback" not in caplog.text
+
+
 def test_an_unknown_backend_is_reported_before_any_audio(
     played: Played, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -335,5 +355,6 @@ def test_a_wav_header_in_the_stream_declares_the_format(played: Played, tmp_path
         file.setframerate(44_100)
         file.writeframes(bytes(4410 * 4))
     Program().run(path.read_bytes())
-    assert (played.requests[0].audio.sample_rate, played.requests[0].audio.channels) == (44_100, 2)
+    request = played.requests[-1]  # the meeting is opened first with the declared format
+    assert (request.audio.sample_rate, request.audio.channels) == (44_100, 2)
     assert len(played.audio) == 4410 * 4

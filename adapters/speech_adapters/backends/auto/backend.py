@@ -54,8 +54,8 @@ class AutoBackend(RecordingBackend):
 
     @property
     def capabilities(self) -> Capabilities:
-        """What ``batch`` can do, because every recording may be assigned to it."""
-        return self._batch.capabilities
+        """What ``batch`` can do, less what ``fast`` cannot: either may get the recording."""
+        return self._batch.capabilities.limited_to(self._fast.capabilities)
 
     @property
     def provenance(self) -> Provenance:

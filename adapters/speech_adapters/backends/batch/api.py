@@ -11,18 +11,34 @@ fields are ignored, and all but the address of a job may be missing.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 import attrs
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    ConfigDict,
+    Field,
+    field_validator,
+    model_validator,
+)
+
+from speech_adapters.masking import mask, masked_repr
 
 __all__ = ["RECORDING", "Api", "Job", "Report", "ResultFile", "Submission", "job_id"]
 
 # The custom property that holds the tag of the recording that the job belongs to.
 RECORDING: Final = "speechCompatRecording"
 _V32: Final = "v3.2"
+# Longest reason of a failure that is kept.
+_REASON_LENGTH: Final = 1000
+# Jobs on a page of a list.  The largest number is not documented; the default of other lists
+# is 100 (docs/protocol/batch-and-fast-rest.md, 2.3).
+_PAGE: Final = 100
+# Languages that may alternate in a recording (docs/protocol/batch-and-fast-rest.md, 2.2).
+_MOST_CONTINUOUS: Final = 10
 
 
 @attrs.frozen
@@ -38,19 +54,37 @@ class Submission:
         max_speakers: largest number of speakers, or ``None`` without diarization.
         words: whether word timings are wanted.
         ttl_hours: how long the service keeps job and result.
+        mono: whether all files are known to be mono.
+        profanity: value of ``profanityFilterMode``; empty for the service's default.
+        punctuation: value of ``punctuationMode``; empty for the service's default.
+        candidates: languages of which the spoken one is detected; empty for ``locale`` only.
+        model: address of a custom model; empty for the base model.
     """
 
     meeting_id: str
     recording: str
-    audio_urls: tuple[str, ...]
+    audio_urls: tuple[str, ...] = attrs.field(repr=masked_repr)
     locale: str
     max_speakers: int | None
     words: bool
     ttl_hours: int
+    mono: bool = True
+    profanity: str = ""
+    punctuation: str = ""
+    candidates: tuple[str, ...] = ()
+    model: str = ""
 
 
 class _Answer(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_nulls(cls, data: Any) -> Any:
+        # A field that is null is absent: one such field must not refuse a whole list of jobs.
+        if not isinstance(data, dict):
+            return data
+        return {name: value for name, value in data.items() if value is not None}
 
 
 class Fault(_Answer):
@@ -61,9 +95,12 @@ class Fault(_Answer):
 
 
 class JobProperties(_Answer):
-    """Further properties of a job."""
+    """Further properties of a job, partly those with which it was submitted."""
 
     error: Fault | None = None
+    channels: Any = None
+    diarization: Any = None
+    diarization_enabled: Any = Field(default=None, alias="diarizationEnabled")
 
 
 class JobLinks(_Answer):
@@ -83,11 +120,26 @@ class Job(_Answer):
     links: JobLinks = JobLinks()
     properties: JobProperties = JobProperties()
 
+    @field_validator("custom", mode="before")
+    @classmethod
+    def _only_texts(cls, data: Any) -> Any:
+        # Jobs of other programs have custom properties of their own.
+        if not isinstance(data, dict):
+            return {}
+        return {name: value for name, value in data.items() if isinstance(value, str)}
+
     @property
     def failure(self) -> str:
         """The reason in the job itself, or an empty text; the report may have another."""
         fault = self.properties.error
         return _reason(fault.code, fault.message) if fault else ""
+
+    @property
+    def needs_mono(self) -> bool:
+        """Whether it fails unless its audio, which is not known to be mono, has one channel."""
+        properties = self.properties
+        diarized = properties.diarization or properties.diarization_enabled
+        return bool(diarized) and properties.channels != [0]
 
     @property
     def final(self) -> bool:
@@ -98,7 +150,7 @@ class Job(_Answer):
 class FileLinks(_Answer):
     """The signed address of a file's content."""
 
-    content: str = Field(default="", alias="contentUrl")
+    content: str = Field(default="", alias="contentUrl", repr=False)
 
 
 class ResultFile(_Answer):
@@ -110,11 +162,19 @@ class ResultFile(_Answer):
 
 
 class ReportDetail(_Answer):
-    """The outcome for one audio file, without its address, which may be signed."""
+    """The outcome for one audio file, whose address may be signed."""
 
+    source: str = Field(
+        default="", validation_alias=AliasChoices("source", "sourceUrl"), repr=False
+    )
     status: str = ""
     error_kind: str = Field(default="", alias="errorKind")
     error_message: str = Field(default="", alias="errorMessage")
+
+    @property
+    def reason(self) -> str:
+        """Why the file failed."""
+        return _reason(self.error_kind, self.error_message)
 
 
 class Report(_Answer):
@@ -123,10 +183,14 @@ class Report(_Answer):
     details: tuple[ReportDetail, ...] = ()
 
     @property
+    def failed(self) -> tuple[ReportDetail, ...]:
+        """The outcomes of the failed files."""
+        return tuple(found for found in self.details if found.status != "Succeeded")
+
+    @property
     def failure(self) -> str:
         """The reason of the first failed file, or an empty text."""
-        failed = (found for found in self.details if found.status != "Succeeded")
-        return next((_reason(found.error_kind, found.error_message) for found in failed), "")
+        return next((found.reason for found in self.failed), "")
 
 
 class Api:
@@ -162,21 +226,33 @@ class Api:
             "locale": submission.locale,
             **_content(submission.audio_urls),
             "customProperties": {RECORDING: submission.recording},
+            **({"model": {"self": submission.model}} if submission.model else {}),
             "properties": {
                 "wordLevelTimestampsEnabled": submission.words,
-                # The default is two channels, but the service diarizes only one.
-                "channels": [0],
+                # With punctuation and capitals, as the text has them.
+                "displayFormWordLevelTimestampsEnabled": submission.words,
+                # The default is two channels.  Other audio may have them, and none may be lost.
+                **({"channels": [0]} if submission.mono else {}),
                 **self._speakers(submission.max_speakers),
                 **self._time_to_live(submission.ttl_hours),
+                **_text(submission),
             },
         }
+
+    def since(self, created: datetime) -> dict[str, str]:
+        """Return the query for the transcriptions created at a time or later."""
+        moment = created.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return self._filtered(f"createdDateTime ge {moment}")
 
     def named(self, name: str) -> dict[str, str]:
         """Return the query for the transcriptions of a display name."""
         # How quotes are escaped is not documented; OData, which has the same operators,
         # doubles them.
         quoted = name.replace("'", "''")
-        return {**self.params, "filter": f"displayName eq '{quoted}'"}
+        return self._filtered(f"displayName eq '{quoted}'")
+
+    def _filtered(self, condition: str) -> dict[str, str]:
+        return {**self.params, "filter": condition, "top": str(_PAGE)}
 
     def _speakers(self, max_speakers: int | None) -> dict[str, Any]:
         if max_speakers is None:
@@ -190,6 +266,20 @@ class Api:
         return {"timeToLive": f"PT{hours}H"} if self._old else {"timeToLiveHours": hours}
 
 
+def _text(submission: Submission) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "profanityFilterMode": submission.profanity,
+        "punctuationMode": submission.punctuation,
+    }
+    if submission.candidates:
+        identification: dict[str, Any] = {"candidateLocales": list(submission.candidates)}
+        # The default, Continuous, accepts 10.
+        if len(submission.candidates) > _MOST_CONTINUOUS:
+            identification["mode"] = "Single"
+        found["languageIdentification"] = identification
+    return {name: value for name, value in found.items() if value}
+
+
 def _content(urls: tuple[str, ...]) -> dict[str, Any]:
     # check_addresses ensures that a container is the only address.
     parts = urlsplit(urls[0])
@@ -199,7 +289,8 @@ def _content(urls: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _reason(code: str, message: str) -> str:
-    return f"{code}: {message}".strip(": ")
+    # The service's own words may quote the address of audio.
+    return mask(f"{code}: {message}".strip(": "))[:_REASON_LENGTH]
 
 
 def job_id(url: str) -> str:

@@ -11,13 +11,19 @@ from anyio import CapacityLimiter
 from speech_adapters import threads
 from speech_adapters.audio import check_downmix
 from speech_adapters.azure.credentials import choose_credentials, storage_credential
-from speech_adapters.azure.endpoint import MOST_SPEAKERS, service_client
+from speech_adapters.azure.endpoint import service_client
+from speech_adapters.azure.speakers import MOST_SPEAKERS
 from speech_adapters.backends.batch.addresses import AddressSession, check_addresses
 from speech_adapters.backends.batch.api import RECORDING, Api, Job
 from speech_adapters.backends.batch.client import BatchClient
 from speech_adapters.backends.batch.job_runner import JobRunner
 from speech_adapters.backends.batch.options import NAME, batch_options, has_storage, need_storage
-from speech_adapters.backends.batch.progress import BatchProgress, dump_progress, load_progress
+from speech_adapters.backends.batch.progress import (
+    BatchProgress,
+    dump_progress,
+    has_job,
+    load_progress,
+)
 from speech_adapters.backends.batch.results import JobFailedError, fetch_transcript
 from speech_adapters.backends.batch.storage import Storage
 from speech_adapters.backends.batch.upload import Uploader
@@ -84,6 +90,8 @@ class BatchBackend(RecordingBackend):
             max_channels=1 if self._options.channels == "mix" else None,
             most_speakers=MOST_SPEAKERS,
             addresses=True,
+            detects_languages=True,
+            settings=frozenset({"profanity", "dictation"}),
         )
 
     @property
@@ -118,15 +126,26 @@ class BatchBackend(RecordingBackend):
         await (await self._connect()).runner.step(recording)
 
     async def discard(self, recording: Recording) -> float | None:
-        """Delete blobs and jobs of a deleted recording, as far as is possible now."""
-        if load_progress(recording) == BatchProgress():
-            return None  # the service never received anything
-        discarded = await (await self._connect()).runner.discard(recording)
+        """Delete blobs of a completed recording, blobs and jobs of a deleted one, if possible."""
+        progress = load_progress(recording)
+        if not (progress.chunks or has_job(recording, progress)):
+            return None  # so neither a connection nor a credential is needed
+        runner = (await self._connect()).runner
+        if recording.state is JobState.COMPLETED:
+            await runner.discard_audio(recording)
+            return None
+        discarded = await runner.discard(recording)
         return None if discarded else self._options.poll_seconds
 
     def can_resume(self, recording: Recording) -> bool:
-        """Whether there is audio, or a job that was left at the service by the deadline."""
-        return bool(load_progress(recording).job_url) or super().can_resume(recording)
+        """Whether there is audio, here, at addresses or in the container, or a job left there."""
+        progress = load_progress(recording)
+        kept = progress.job_url or progress.addresses or progress.pending
+        return bool(kept) or super().can_resume(recording)
+
+    def is_incomplete(self, recording: Recording) -> bool:
+        """Whether parts are missing in the transcript whose audio is still in the container."""
+        return bool(load_progress(recording).pending)
 
     async def status(self, meeting_id: str) -> MeetingStatus:
         """Return the status of the newest job of a meeting.
@@ -134,7 +153,7 @@ class BatchBackend(RecordingBackend):
         Raises:
             MeetingNotFoundError: the service has no job of that display name.
         """
-        job = await self._newest_job(meeting_id)
+        job, *_ = await self._jobs(meeting_id)
         # All other names are of jobs that are not final.
         state = _STATES.get(job.status, JobState.PROCESSING)
         return MeetingStatus(meeting_id, state, job.failure)
@@ -145,12 +164,13 @@ class BatchBackend(RecordingBackend):
 
     async def transcript(self, meeting_id: str) -> Transcript:
         """Return the transcript of the newest job of a meeting."""
-        job = await self._newest_job(meeting_id)
+        job, *others = await self._jobs(meeting_id)
         if not job.final:
             raise MeetingBusyError(f"Meeting {meeting_id!r} is not finished yet: ask again later.")
         client = (await self._connect()).client
         try:
-            return await fetch_transcript(client, job, meeting_id, self.provenance)
+            earlier = [other for other in others if _same_recording(job, other)]
+            return await fetch_transcript(client, job, meeting_id, self.provenance, earlier)
         except JobFailedError as error:
             # The same error as for a failed meeting in the store.
             raise MeetingFailedError(f"Meeting {meeting_id!r} failed: {error}") from None
@@ -207,18 +227,17 @@ class BatchBackend(RecordingBackend):
                 self._connections = _Connections(client, storage, runner)
             return self._connections
 
-    async def _newest_job(self, meeting_id: str) -> Job:
+    async def _jobs(self, meeting_id: str) -> list[Job]:
+        """Return all jobs of a meeting, the newest first."""
         jobs = await (await self._connect()).client.find(meeting_id)
         if not jobs:
             raise self._unknown(meeting_id)
-        return jobs[0]
+        return jobs
 
     async def _is_recorded_here(self, job: Job) -> bool:
-        # The tag is the recording's id, with the number of the attempt from the second on.
-        recording_id = job.custom.get(RECORDING, "").partition(".")[0]
         try:
             # Deleted recordings are found too, with their pending cleanup.
-            await self._host.store.run(Store.get, recording_id)
+            await self._host.store.run(Store.get, _recording_id(job))
         except MeetingNotFoundError:
             return False
         return True
@@ -228,6 +247,16 @@ class BatchBackend(RecordingBackend):
             f"There is no meeting {meeting_id!r}, neither in {self._host.store.directory} nor at"
             " the service: check the id, the region and the key."
         )
+
+
+def _recording_id(job: Job) -> str:
+    # The tag is the recording's id, with the number of the attempt from the second on.
+    return job.custom.get(RECORDING, "").partition(".")[0]
+
+
+def _same_recording(job: Job, other: Job) -> bool:
+    """Return whether another final job may have results of other parts of the same recording."""
+    return other.final and bool(_recording_id(job)) and _recording_id(job) == _recording_id(other)
 
 
 def _close_without_audio(store: Store, recording_id: str, progress: BatchProgress) -> None:

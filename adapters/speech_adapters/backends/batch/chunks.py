@@ -10,23 +10,34 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Final
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 import attrs
 
 from speech_adapters.audio import PcmFormat, quietest_frame
 from speech_adapters.azure.results import utterance_id
-from speech_adapters.transcript import Provenance, Transcript, Utterance
+from speech_adapters.masking import masked_repr
+from speech_adapters.transcript import Provenance, Transcript, Utterance, seconds
 
-__all__ = ["Chunk", "ChunkTranscript", "blob_name", "cut", "merge"]
+__all__ = [
+    "Chunk",
+    "ChunkTranscript",
+    "audio_name",
+    "blob_name",
+    "cut",
+    "describe_place",
+    "is_chunk",
+    "merge",
+]
 
 # How much of the end of a chunk is searched for a quiet place.
 _SEARCHED_SECONDS: Final = 600
-_BLOB_NAME: Final = re.compile(r"[0-9a-f]{32}\.(?P<start>\d+)\.(?P<channel>\d+|all)\.wav")
+_BLOB_NAME: Final = re.compile(r"[0-9a-f]{32}\.(?P<start>\d{1,18})\.(?P<channel>\d{1,5}|all)\.wav")
 # Names of results of files submitted as a list (docs/protocol/batch-and-fast-rest.md, 2.6).
-_RESULT_NAME: Final = re.compile(r"contenturl_(?P<number>\d+)\.json")
+_RESULT_NAME: Final = re.compile(r"contenturl_(?P<number>\d{1,9})\.json")
 _CUT_IN_TIME: Final = (
     "The recording was sent in {} parts, cut where it was quiet: each part has speakers of its own."
 )
@@ -65,7 +76,7 @@ class ChunkTranscript:
         name: the name of the result file at the service.
     """
 
-    source: str
+    source: str = attrs.field(repr=masked_repr)
     transcript: Transcript
     name: str = ""
 
@@ -133,8 +144,27 @@ def merge(parts: Sequence[ChunkTranscript], meeting_id: str, provenance: Provena
         for index, (start, utterance) in enumerate(shifted)
     )
     duration = max(start + transcript.duration for start, _, transcript in placed)
-    emulated = tuple(_emulated(placed, by_channel))
+    emulated = (*provenance.emulated, *_emulated(placed, by_channel))
     return Transcript(meeting_id, utterances, duration, attrs.evolve(provenance, emulated=emulated))
+
+
+def audio_name(source: str) -> str:
+    """Return the last part of an address or path of audio, such as the name of a blob."""
+    return unquote(_path(source)).rsplit("/", 1)[-1]
+
+
+def is_chunk(source: str) -> bool:
+    """Return whether an address of audio is that of a chunk of a recording."""
+    return _place_of(source) is not None
+
+
+def describe_place(source: str) -> str:
+    """Return which part of a meeting an address of audio belongs to, for people."""
+    place = _place_of(source)
+    if place is None:
+        return "The audio of one address"
+    start = f"The part that starts at {timedelta(seconds=int(seconds(place[0])))}"
+    return start if place[1] is None else f"{start} of channel {place[1]}"
 
 
 # Start in ticks, channel, and the transcript.
@@ -159,12 +189,17 @@ def _place(parts: Sequence[ChunkTranscript]) -> list[_Placed]:
 
 def _order(part: ChunkTranscript) -> tuple[int, str]:
     match = _RESULT_NAME.fullmatch(part.name)
-    return int(match["number"]) if match else 0, urlsplit(part.source).path
+    return int(match["number"]) if match else 0, _path(part.source)
+
+
+def _path(source: str) -> str:
+    # Not urlsplit, which raises ValueError for some texts: the service's may be any.
+    return source.partition("#")[0].partition("?")[0]
 
 
 def _place_of(source: str) -> tuple[int, int | None] | None:
     """Return start and channel of a chunk's blob, or ``None`` for audio of the program."""
-    match = _BLOB_NAME.fullmatch(unquote(urlsplit(source).path).rsplit("/", 1)[-1])
+    match = _BLOB_NAME.fullmatch(audio_name(source))
     if match is None:
         return None
     return int(match["start"]), None if match["channel"] == "all" else int(match["channel"])
@@ -189,12 +224,13 @@ def _channels_are_speakers(placed: Sequence[_Placed]) -> bool:
 def _number(
     numbers: dict[object, int], start: int, utterance: Utterance, by_channel: bool
 ) -> int | None:
+    # The service's number means nothing outside of its file; a channel is the same in all.
+    key: object = (start, utterance.channel, utterance.speaker)
     if by_channel:
-        return utterance.channel
-    if utterance.speaker is None:
+        key = utterance.channel
+    elif utterance.speaker is None:
         return None
-    # The service's number means nothing outside of its file.
-    return numbers.setdefault((start, utterance.channel, utterance.speaker), len(numbers))
+    return numbers.setdefault(key, len(numbers))
 
 
 def _emulated(placed: Sequence[_Placed], by_channel: bool) -> Iterator[str]:

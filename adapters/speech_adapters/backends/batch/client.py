@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, TypeVar
+from urllib.parse import urljoin
 
 from pydantic import BaseModel, ValidationError
 
 from speech_adapters.azure.http import RejectedError, ServiceClient, retry_after
+from speech_adapters.azure.http_errors import had_no_effect
 from speech_adapters.backends.batch.api import Api, Job, Report, ResultFile, Submission
 from speech_adapters.errors import BackendError
 
@@ -16,10 +21,19 @@ __all__ = ["BatchClient"]
 
 _GONE: Final = 404
 _REFUSED_FILTER: Final = 400
-_FILTER_CODES: Final = ("UnsupportedFilter", "InvalidArgument", "InvalidRequest", "")
+_FILTER_CODES: Final = (
+    "UnsupportedFilter",
+    "UnsupportedPagination",
+    "InvalidArgument",
+    "InvalidRequest",
+    "",
+)
 _UNFINISHED: Final = "DeleteNotAllowed"
 _REPORT: Final = "TranscriptionReport"
 _RESULT: Final = "Transcription"
+# A page has about 100 jobs or files.
+_LIST_PAGES: Final = 1000
+_LIST_SECONDS: Final = 600.0
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
@@ -37,11 +51,17 @@ class BatchClient:
         self._api = api
 
     async def submit(self, submission: Submission) -> Job:
-        """Create a job, in one attempt: a second one might create another job."""
+        """Create a job; repeated only if the service certainly created none."""
         body = self._api.body(submission)
-        found, _ = await self._service.document(
-            "POST", self._api.submit, params=self._api.params, json=body, once=True
+        found, response = await self._service.document(
+            "POST", self._api.submit, params=self._api.params, json=body, may_retry=had_no_effect
         )
+        location = response.headers.get("location", "")
+        if location and isinstance(found, dict) and not found.get("self"):
+            # The address is in both places; either is enough, and the job is billed already.
+            # An address that cannot be joined is none: the answer is refused below.
+            with suppress(ValueError):
+                found["self"] = urljoin(str(response.url), location)
         return _parse(Job, found)
 
     async def get(self, url: str) -> tuple[Job | None, float]:
@@ -59,23 +79,17 @@ class BatchClient:
 
     async def find(self, name: str) -> list[Job]:
         """Return the jobs of a display name, the newest first."""
-        try:
-            found = [job async for job in self._jobs(self._api.named(name))]
-        except RejectedError as error:
-            if error.status != _REFUSED_FILTER or error.code not in _FILTER_CODES:
-                raise
-            # How a filter escapes quotes is not documented, so a name with quotes may be
-            # refused (docs/protocol/batch-and-fast-rest.md, 2.3).
-            found = [job async for job in self._jobs(self._api.params)]
+        found, _ = await self._jobs(self._api.named(name))
         # Compared again: an unknown filter may also have been ignored.
         same = [job for job in found if job.display_name == name]
         return sorted(same, key=lambda job: str(job.created or ""), reverse=True)
 
-    async def list_all(self) -> tuple[list[Job], float]:
-        """Return all jobs, and the longest pause in seconds that the service requests."""
-        pauses = [0.0]
-        items = self._items(self._api.collection, self._api.params, pauses.append)
-        return [_parse(Job, item) async for item in items], max(pauses)
+    async def list_since(self, created: datetime) -> tuple[list[Job], float]:
+        """Return the jobs that were created at that time or later.
+
+        The second value is the longest pause in seconds that the service requests.
+        """
+        return await self._jobs(self._api.since(created))
 
     async def files(self, job: Job) -> list[ResultFile]:
         """Return the files of a job."""
@@ -114,9 +128,21 @@ class BatchClient:
         """Close all connections.  Idempotent."""
         await self._service.aclose()
 
-    async def _jobs(self, params: dict[str, str]) -> AsyncIterator[Job]:
-        async for item in self._items(self._api.collection, params):
-            yield _parse(Job, item)
+    async def _jobs(self, params: dict[str, str]) -> tuple[list[Job], float]:
+        """Return the jobs of a filtered list; of all jobs if the service refuses the filter."""
+        try:
+            return await self._list(params)
+        except RejectedError as error:
+            if error.status != _REFUSED_FILTER or error.code not in _FILTER_CODES:
+                raise
+            # How a filter escapes quotes is not documented, so a name with quotes may be
+            # refused (docs/protocol/batch-and-fast-rest.md, 2.3).
+            return await self._list(self._api.params)
+
+    async def _list(self, params: dict[str, str]) -> tuple[list[Job], float]:
+        pauses = [0.0]
+        items = self._items(self._api.collection, params, pauses.append)
+        return [_parse(Job, item) async for item in items], max(pauses)
 
     async def _items(
         self,
@@ -131,16 +157,38 @@ class BatchClient:
             params: query of the first page.
             on_retry_after: called with the pause in seconds that each answer requests.
         """
-        following: str | None = url
+        following, visited = url, set[str]()
+        until = time.monotonic() + _LIST_SECONDS
         while following:
+            _check_list(following, visited, until)
             page, response = await self._service.document("GET", following, params=params or None)
-            if not isinstance(page, dict):
-                raise BackendError("The service answered a list request with something else.")
+            items, link = _page(page)
             on_retry_after(retry_after(response) or 0.0)
-            for item in page.get("values") or ():
+            for item in items:
                 yield item
             # The address of the next page has its query already.
-            following, params = page.get("@nextLink"), {}
+            following, params = link, {}
+
+
+def _page(page: Any) -> tuple[list[Any], str]:
+    """Return the items of a page and the address of the next one; both may be null."""
+    found = page if isinstance(page, dict) else {"values": page}
+    items, link = found.get("values") or [], found.get("@nextLink") or ""
+    if not (isinstance(page, dict) and isinstance(items, list) and isinstance(link, str)):
+        raise BackendError("The service answered a list request with something else.")
+    return items, link
+
+
+def _check_list(following: str, visited: set[str], until: float) -> None:
+    """Check before each page that a list comes to an end, and keep the page's address."""
+    if following in visited:
+        raise BackendError("The service's list refers to a page that was read already.")
+    visited.add(following)
+    if len(visited) > _LIST_PAGES or time.monotonic() > until:
+        raise BackendError(
+            f"The service's list has more than {_LIST_PAGES} pages or takes longer than"
+            f" {_LIST_SECONDS / 60:g} minutes. Delete old jobs at the service."
+        )
 
 
 def _parse(model: type[ModelT], data: Any) -> ModelT:

@@ -3,9 +3,15 @@
 Every step is stored before the next one starts, so any process can continue::
 
     RECORDED ──upload──▶ UPLOADED ──▶ SUBMITTING ──submit──▶ SUBMITTED ──poll──▶ final state
-        └──(audio at addresses)───────────▲                      │ job failed or is gone
-        ▲                                                        ▼
+        └──(audio at addresses)───────────▲  │ refused           │ job failed or is gone
+        ▲                                    ▼                   ▼
         └──────────────────────resume──────────────────────── Failed
+
+A step that fails is repeated with each status query, until the deadline.  A recording that
+missed the deadline, or whose result cannot be read, is resumed in the stage it had.
+Chunks that failed for a transient reason return to UPLOADED and are submitted again, alone;
+the transcript is merged from all jobs.  What fails for good is missing in it, and is submitted
+again if the meeting is resumed.
 
 A process that stops in the stage SUBMITTING may have created a job whose address was never
 stored.  The job is found by its tag, the recording's id, before another one is created:
@@ -16,30 +22,67 @@ from __future__ import annotations
 
 import logging
 import time
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import attrs
 
 from speech_adapters import threads
+from speech_adapters.azure.http_errors import LONGEST_PAUSE, is_refusal
+from speech_adapters.azure.speakers import speaker_limit
+from speech_adapters.azure.text_options import candidate_locales, profanity_mode
 from speech_adapters.backends.batch.api import RECORDING, Job, Submission, job_id
+from speech_adapters.backends.batch.chunks import audio_name
 from speech_adapters.backends.batch.client import BatchClient
-from speech_adapters.backends.batch.options import NAME, BatchOptions
+from speech_adapters.backends.batch.options import NAME, BatchOptions, punctuation_mode
 from speech_adapters.backends.batch.progress import (
     BatchProgress,
     BatchStage,
     dump_progress,
+    has_job,
     load_progress,
     save_progress,
 )
-from speech_adapters.backends.batch.results import JobFailedError, store_job
-from speech_adapters.backends.batch.upload import Uploader, diarizes
-from speech_adapters.errors import UnavailableError
+from speech_adapters.backends.batch.results import (
+    JobFailedError,
+    JobOutcome,
+    read_outcome,
+    store_job,
+)
+from speech_adapters.backends.batch.upload import Uploader, blob_names, diarizes
+from speech_adapters.contract import JobState
+from speech_adapters.errors import (
+    AuthenticationError,
+    BackendError,
+    SpeechError,
+    StoreError,
+    UnavailableError,
+)
 from speech_adapters.store import AsyncStore, Recording, Store
 from speech_adapters.transcript import Provenance
 
 __all__ = ["JobRunner"]
 
 _HOUR: Final = 3600
+# Most jobs take less than 6 hours, some 24 (docs/protocol/batch-and-fast-rest.md, 2.4).
+_LONGEST_JOB_HOURS: Final = 48
+# A result may be incomplete for some moments after its job has ended
+# (docs/protocol/batch-and-fast-rest.md, 2.6); each attempt follows a poll.
+_READ_ATTEMPTS: Final = 5
+# What is overdue, and the remedy.
+_OVERDUE_JOB: Final = (
+    "The service has not finished it",
+    "The job was left there, and may still be finished: resume the meeting to go on waiting.",
+)
+_OVERDUE_SUBMISSION: Final = (
+    "It could not be submitted to the service",
+    "Its audio is kept: resume the meeting to try again.",
+)
+# How often chunks are submitted again because of a transient error.
+_REPEATS: Final = 2
+# By which the clocks of this machine and of the service may differ.
+_CLOCK_DIFFERENCE: Final = timedelta(days=1)
 _logger = logging.getLogger("speech_adapters")
 
 
@@ -72,14 +115,24 @@ class JobRunner:
         # The final jobs of the last list, by id.  They do not change any more, so one list
         # serves all meetings that end together, instead of one list for each.
         self._final_jobs: dict[str, Job] = {}
+        # time.monotonic() before which this process does not ask again, by recording.
+        self._pauses: dict[str, float] = {}
 
     async def step(self, recording: Recording) -> None:
         """Process a recording by one step: submit its job, or ask about the job once."""
-        progress = load_progress(recording)
-        if progress.stage is not BatchStage.SUBMITTED:
-            await self._submit(recording, progress)
-        elif time.time() >= recording.next_poll:
-            await self._poll(recording, progress)
+        progress = await self._begin(recording)
+        try:
+            if progress.stage is not BatchStage.SUBMITTED:
+                await self._submit(recording, progress)
+            elif self._is_due(recording):
+                await self._poll(recording, progress)
+        except SpeechError as error:
+            # Every error ends in a final state at the deadline, however often it is retried.
+            if not self._is_overdue(progress):
+                raise
+            # Read again: the step may have stored progress before it failed.
+            recording = await self._store.run(Store.get, recording.id)
+            await self._miss_deadline(recording, load_progress(recording), error)
 
     async def discard(self, recording: Recording) -> bool:
         """Delete blobs and jobs of a deleted recording.
@@ -88,14 +141,45 @@ class JobRunner:
             Whether all are deleted: the service does not delete a job that is running.
         """
         progress = load_progress(recording)
-        urls = {*progress.undeleted, progress.job_url} - {""}
+        try:
+            await self._uploader.delete(recording, progress)
+        finally:
+            # Even if the blobs cannot be deleted: the two are kept by different services.
+            deleted = await self._delete_jobs(recording, progress)
+        return deleted
+
+    async def _delete_jobs(self, recording: Recording, progress: BatchProgress) -> bool:
+        """Delete the jobs of a deleted recording; return whether all of them are gone.
+
+        The client refuses addresses at another resource than the configured one.
+        """
+        if not has_job(recording, progress):
+            return True
+        urls = {*progress.undeleted, *progress.earlier, progress.job_url} - {""}
         if progress.stage is BatchStage.SUBMITTING:
             job = await self._find_own_job(recording, progress)
             urls |= {job.url} if job is not None else set()
         # A list, so that all are tried even if one is still running.
         deleted = [await self._client.delete(url) for url in urls]
-        await self._uploader.delete(recording, progress)
         return all(deleted)
+
+    async def discard_audio(self, recording: Recording) -> None:
+        """Delete the blobs of a completed recording, unless the options keep them."""
+        progress = load_progress(recording)
+        after = attrs.evolve(progress, repeats=0, pending=())
+        if not self._options.keep_audio:
+            await self._uploader.delete(recording, progress)
+            # The deletion of the meeting then needs no storage account.
+            after = attrs.evolve(after, chunks=())
+        await self._save(recording, after)
+
+    async def _begin(self, recording: Recording) -> BatchProgress:
+        """Return the progress, with the time from which the deadline counts."""
+        progress = load_progress(recording)
+        if not (progress.begun_at or progress.submitted_at):
+            progress = attrs.evolve(progress, begun_at=time.time())
+            await self._save(recording, progress)
+        return progress
 
     async def _submit(self, recording: Recording, progress: BatchProgress) -> None:
         job = None
@@ -107,11 +191,17 @@ class JobRunner:
                 return
             progress = uploaded
         if job is None:
-            progress = attrs.evolve(progress, stage=BatchStage.SUBMITTING)
+            # Before the job exists, so that its deletion ends even if its address is lost.
+            kept = (_LONGEST_JOB_HOURS + self._options.ttl_hours) * _HOUR
+            progress = attrs.evolve(
+                progress, stage=BatchStage.SUBMITTING, job_until=time.time() + kept
+            )
             # A deleted meeting must not be transcribed.
             if not await self._save(recording, progress):
                 return
             job = await self._create_job(recording, progress)
+        if job is None:
+            return
         progress = attrs.evolve(
             progress,
             stage=BatchStage.SUBMITTED,
@@ -121,17 +211,23 @@ class JobRunner:
         )
         await self._save(recording, progress, "submitted to the service")
 
-    async def _create_job(self, recording: Recording, progress: BatchProgress) -> Job:
+    async def _create_job(self, recording: Recording, progress: BatchProgress) -> Job | None:
+        """Create the job; ``None`` if the service refuses it, which fails the recording."""
         request = recording.request
-        speakers = request.max_speakers or self._options.max_speakers
+        limit = speaker_limit(request, self._options.max_speakers)
         submission = Submission(
             meeting_id=recording.meeting_id,
             recording=_job_tag(recording, progress),
             audio_urls=progress.addresses or await self._uploader.addresses(recording, progress),
             locale=request.language,
-            max_speakers=speakers if diarizes(request, self._options) else None,
+            max_speakers=limit.count if diarizes(request, self._options) else None,
             words=request.word_timestamps,
             ttl_hours=self._options.ttl_hours,
+            mono=not progress.addresses,
+            profanity=profanity_mode(request),
+            punctuation=punctuation_mode(request, self._options),
+            candidates=candidate_locales(request),
+            model=self._options.model,
         )
         try:
             return await self._client.submit(submission)
@@ -141,6 +237,23 @@ class JobRunner:
             if job is None:
                 raise
             return job
+        except BackendError as error:
+            if not is_refusal(error):
+                raise
+            await self._refuse(recording, progress, error)
+            return None
+
+    async def _refuse(
+        self, recording: Recording, progress: BatchProgress, error: BackendError
+    ) -> None:
+        """Fail a recording whose job the service would refuse again; it can be resumed."""
+        if progress.pending:
+            # The audio of missing parts may be in the container only, where it was read before.
+            progress = attrs.evolve(progress, stage=BatchStage.UPLOADED)
+        else:
+            # The audio is uploaded again then: it, or its address, may have been the reason.
+            progress = attrs.evolve(progress, stage=BatchStage.RECORDED, uploaded_chunks=0)
+        await self._fail(recording, progress.restarted_clock(), str(error))
 
     async def _find_own_job(self, recording: Recording, progress: BatchProgress) -> Job | None:
         tag = _job_tag(recording, progress)
@@ -163,38 +276,53 @@ class JobRunner:
         known = self._final_jobs.pop(key, None)
         if known is not None:
             return known
-        jobs = await self._store.run(_open_jobs)
+        jobs, since = await self._store.run(_open_jobs)
         others = {other: job for other, job in jobs.items() if other != recording.id}
         if not others:
             job, pause = await self._client.get(progress.job_url)
             await self._poll_later([recording.id], pause)
             return job
-        listed, pause = await self._client.list_all()
+        listed, pause = await self._client.list_since(since)
         found = {job_id(job.url): job for job in listed}
         self._final_jobs = {
             other: found[other]
             for other in others.values()
             if other in found and found[other].final
         }
-        # The next status query of a meeting whose job is final must not be postponed.
-        waiting = [other for other, job in others.items() if job not in self._final_jobs]
+        # The next status query of a meeting must not be postponed if its job is final, or if
+        # nothing is known about it.
+        waiting = [o for o, job in others.items() if job in found and not found[job].final]
         await self._poll_later([recording.id, *waiting], pause)
         # A new job may be missing in the list.
         return found.get(key) or (await self._client.get(progress.job_url))[0]
 
+    def _is_due(self, recording: Recording) -> bool:
+        """Return whether the service may be asked about a recording's job.
+
+        The stored time is for other processes, whose clocks may differ, as this one's may
+        have been set.  A time that no process could have meant is ignored.
+        """
+        if time.monotonic() < self._pauses.get(recording.id, 0.0):
+            return False
+        wait = recording.next_poll - time.time()
+        return not 0 < wait <= max(self._options.poll_seconds, LONGEST_PAUSE)
+
     async def _poll_later(self, recording_ids: list[str], pause: float) -> None:
-        after = time.time() + max(self._options.poll_seconds, pause)
-        await self._store.run(Store.poll_later, recording_ids, after)
+        # The pause is limited here too, whatever the client returns: the store keeps it.
+        pause = max(self._options.poll_seconds, min(pause, LONGEST_PAUSE))
+        now = time.monotonic()
+        # Pauses that are over are dropped, so that final meetings are not kept for ever.
+        current = {key: until for key, until in self._pauses.items() if until > now}
+        self._pauses = current | dict.fromkeys(recording_ids, now + pause)
+        await self._store.run(Store.poll_later, recording_ids, time.time() + pause)
 
     async def _wait(self, recording: Recording, progress: BatchProgress, job: Job) -> None:
         """Store the step; warn about a job that takes long, and fail one that takes too long."""
-        now = time.time()
-        progress = attrs.evolve(progress, submitted_at=progress.submitted_at or now)
-        age = now - progress.submitted_at
-        deadline = self._options.deadline_hours * _HOUR
-        if deadline and age > deadline:
+        progress = attrs.evolve(progress, submitted_at=progress.submitted_at or time.time())
+        if self._is_overdue(progress):
             await self._miss_deadline(recording, progress)
             return
+        age = _age(progress)
         doing = "being transcribed" if job.status == "Running" else "waiting in the queue"
         duration = f"{age / _HOUR:.1f} h" if age > _HOUR else f"{age / 60:.0f} min"
         warn = age > self._options.warn_hours * _HOUR and not progress.warned
@@ -208,37 +336,109 @@ class JobRunner:
                 duration,
             )
 
-    async def _miss_deadline(self, recording: Recording, progress: BatchProgress) -> None:
-        reason = (
-            f"The service has not finished it in {self._options.deadline_hours:g} hours"
-            " (deadline_hours). The job was left there, and may still be finished: resume the"
-            " meeting to go on waiting."
-        )
+    def _is_overdue(self, progress: BatchProgress) -> bool:
+        return 0 < self._options.deadline_hours * _HOUR < _age(progress)
+
+    async def _miss_deadline(
+        self, recording: Recording, progress: BatchProgress, error: SpeechError | None = None
+    ) -> None:
+        what, remedy = _OVERDUE_JOB if progress.job_url else _OVERDUE_SUBMISSION
+        hours = f"in {self._options.deadline_hours:g} hours (deadline_hours)"
+        last = f" The last error: {error}" if error else ""
         # A resumed meeting has the whole time again.
-        progress = attrs.evolve(progress, submitted_at=0.0)
-        await self._fail(recording, progress, reason)
+        await self._fail(recording, progress.restarted_clock(), f"{what} {hours}. {remedy}{last}")
 
     async def _finish(self, recording: Recording, progress: BatchProgress, job: Job) -> None:
-        notes = recording.provenance_notes
-        provenance = attrs.evolve(self._provenance, notes=notes)
         try:
+            outcome = await read_outcome(self._client, job)
+            failed = _failed_chunks(recording, progress, outcome)
+            if failed and outcome.transient and progress.repeats < _REPEATS:
+                again = attrs.evolve(progress.next_attempt(failed), repeats=progress.repeats + 1)
+                await self._save(recording, again, "to be transcribed again, as the service failed")
+                return
+            if progress.chunks and not failed and not self._options.keep_audio:
+                # Before the completion: afterwards no status query asks about this recording.
+                await self._store.run(Store.plan_cleanup, recording.id)
+            provenance = self._provenance_of(recording)
+            outcomes = [outcome, *await self._earlier_outcomes(progress)]
             completed = await store_job(
-                self._store, recording.id, self._client, job, recording.meeting_id, provenance
+                self._store, recording.id, self._client, outcomes, recording.meeting_id, provenance
             )
         except JobFailedError as error:
             await self._give_up(recording, progress, str(error))
             return
+        except BackendError as error:
+            if await self._may_read_again(recording, progress, error):
+                raise
+            return
         if completed:
             await threads.STORE.run(recording.audio_path.unlink, missing_ok=True)
+            await self._clean_up(recording, progress, failed)
+
+    async def _clean_up(
+        self, recording: Recording, progress: BatchProgress, failed: tuple[int, ...]
+    ) -> None:
+        """Delete the blobs that are not needed any more; a resumed meeting needs the failed."""
+        if not failed:
+            await self.discard_audio(recording)
+            await self._store.run(Store.cleaned, recording.id, JobState.COMPLETED)
+            return
         if not self._options.keep_audio:
-            await self._uploader.delete(recording, progress)
-            # The deletion of the meeting then needs no storage account.
-            await self._save(recording, attrs.evolve(progress, chunks=()))
+            done = tuple(c for n, c in enumerate(progress.chunks) if n not in failed)
+            await self._uploader.delete(recording, attrs.evolve(progress, chunks=done))
+        after = attrs.evolve(progress.next_attempt(failed), repeats=0, pending=failed)
+        await self._save(recording, after)
+
+    async def _earlier_outcomes(self, progress: BatchProgress) -> list[JobOutcome]:
+        """Return the jobs with the results of the other chunks, the newest first.
+
+        Raises:
+            JobFailedError: one of them no longer exists.
+        """
+        found = [(await self._client.get(url))[0] for url in reversed(progress.earlier)]
+        if None in found:
+            raise JobFailedError(
+                "The results of the other parts no longer exist at the service (ttl_hours):"
+                " transcribe the audio again."
+            )
+        return [await read_outcome(self._client, job) for job in found if job is not None]
+
+    def _provenance_of(self, recording: Recording) -> Provenance:
+        request, emulated = recording.request, tuple[str, ...]()
+        if diarizes(request, self._options):
+            emulated = speaker_limit(request, self._options.max_speakers).emulated
+        notes = recording.provenance_notes
+        return attrs.evolve(self._provenance, emulated=emulated, notes=notes)
+
+    async def _may_read_again(
+        self, recording: Recording, progress: BatchProgress, error: BackendError
+    ) -> bool:
+        """Count a result that cannot be read; fail the recording at the last attempt."""
+        # Not what passes by itself, nor what another key repairs: the deadline limits both.
+        if error.retryable or isinstance(error, AuthenticationError):
+            return True
+        progress = attrs.evolve(progress, unreadable=progress.unreadable + 1)
+        if progress.unreadable < _READ_ATTEMPTS:
+            await self._save(recording, progress)
+            return True
+        reason = (
+            f"The result of the finished job could not be read in {_READ_ATTEMPTS} attempts:"
+            f" {error} The job is left at the service: resume the meeting to read it again."
+        )
+        # The job is kept, because another one would be billed again.
+        await self._fail(recording, attrs.evolve(progress, unreadable=0).restarted_clock(), reason)
+        return False
 
     async def _give_up(self, recording: Recording, progress: BatchProgress, reason: str) -> None:
         # With a new attempt the job gets another tag, so that a resumed recording does not
         # find the failed job.  The blobs are uploaded again: they may be the reason.
-        restart = BatchProgress(chunks=progress.chunks, attempt=progress.attempt + 1)
+        left = (*progress.undeleted, *progress.earlier)
+        restart = BatchProgress(
+            chunks=progress.chunks,
+            attempt=progress.attempt + 1,
+            undeleted=left,
+            job_until=progress.job_until if left else 0.0,
+        )
         await self._fail(recording, restart, reason)
 
     async def _fail(self, recording: Recording, progress: BatchProgress, reason: str) -> None:
@@ -251,10 +451,40 @@ class JobRunner:
         return await self._store.run(save_progress, recording.id, progress, step)
 
 
-def _open_jobs(store: Store) -> dict[str, str]:
-    """Return the ids of all submitted jobs that are not final here, by recording."""
-    progress = {found.id: load_progress(found) for found in store.open_recordings(NAME)}
-    return {key: job_id(found.job_url) for key, found in progress.items() if found.job_url}
+def _open_jobs(store: Store) -> tuple[dict[str, str], datetime]:
+    """Return the ids of all submitted jobs that are not final here, by recording.
+
+    The second value is the time since when these jobs were created.
+    """
+    jobs, oldest = dict[str, str](), datetime.now(UTC)
+    for recording in store.open_recordings(NAME):
+        # A damaged progress concerns its own meeting only, whose next step reports it.
+        with suppress(StoreError):
+            url = load_progress(recording).job_url
+            if url:
+                jobs[recording.id] = job_id(url)
+                # A job is created after its recording, and the clocks may differ.
+                oldest = min(oldest, recording.created)
+    return jobs, oldest - _CLOCK_DIFFERENCE
+
+
+def _age(progress: BatchProgress) -> float:
+    """Return the seconds that count for the deadline."""
+    begun = progress.submitted_at or progress.begun_at or time.time()
+    # Never negative: the clock may have been ahead at that time.
+    return max(time.time() - begun, 0.0)
+
+
+def _failed_chunks(
+    recording: Recording, progress: BatchProgress, outcome: JobOutcome
+) -> tuple[int, ...]:
+    """Return the indexes of the chunks that a final job did not transcribe."""
+    names = blob_names(recording, progress)
+    sent = progress.pending or range(len(names))
+    if outcome.job.status == "Failed" and not outcome.report.details:
+        return tuple(sent)
+    failed = {audio_name(found.source) for found in outcome.report.failed}
+    return tuple(index for index in sent if names[index] in failed)
 
 
 def _job_tag(recording: Recording, progress: BatchProgress) -> str:

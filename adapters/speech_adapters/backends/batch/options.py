@@ -9,8 +9,16 @@ from pydantic import Field, SecretStr
 from speech_adapters.azure.endpoint import ServiceOptions, missing, service_options
 from speech_adapters.config import Service, Settings
 from speech_adapters.errors import ConfigurationError
+from speech_adapters.request import MeetingRequest
 
-__all__ = ["NAME", "BatchOptions", "batch_options", "has_storage", "need_storage"]
+__all__ = [
+    "NAME",
+    "BatchOptions",
+    "batch_options",
+    "has_storage",
+    "need_storage",
+    "punctuation_mode",
+]
 
 NAME: Final = "batch"
 
@@ -34,8 +42,11 @@ class BatchOptions(ServiceOptions):
         ttl_hours: how long the service keeps job and result, 6 hours to 31 days.
         poll_seconds: shortest time between two queries of a job, in seconds.
         warn_hours: a job that takes longer causes one warning in the log.
-        deadline_hours: a job that takes longer fails its meeting, which can be resumed; 0
-            for no deadline.
+        model: address of a custom model of the Speech resource, for the request's language.
+        punctuation: where punctuation comes from; empty for the service's default, or
+            dictated and automatic if the program switches dictation on.
+        deadline_hours: a meeting that takes longer, to be submitted or to be transcribed,
+            fails, and can be resumed; 0 for no deadline.
     """
 
     api_version: Literal["2025-10-15", "2024-11-15", "v3.2"] = "2025-10-15"
@@ -49,6 +60,8 @@ class BatchOptions(ServiceOptions):
     ttl_hours: int = Field(default=48, ge=6, le=744)
     poll_seconds: float = Field(default=60.0, ge=0.0)
     warn_hours: float = Field(default=6.0, gt=0.0)
+    model: str = ""
+    punctuation: Literal["", "None", "Dictated", "Automatic", "DictatedAndAutomatic"] = ""
     deadline_hours: float = Field(default=48.0, ge=0.0)
 
 
@@ -61,6 +74,12 @@ def batch_options(settings: Settings) -> BatchOptions:
     options = service_options(BatchOptions, NAME, settings)
     _check_storage_credential(options, settings.service)
     return options
+
+
+def punctuation_mode(request: MeetingRequest, options: BatchOptions) -> str:
+    """Return the value of ``punctuationMode``, or an empty text for the service's default."""
+    dictation = "DictatedAndAutomatic" if "dictation" in request.settings else ""
+    return options.punctuation or dictation
 
 
 def has_storage(options: BatchOptions) -> bool:

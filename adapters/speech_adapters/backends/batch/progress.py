@@ -5,6 +5,7 @@ The store has it as JSON text in ``Recording.backend_state`` and never looks ins
 
 from __future__ import annotations
 
+import time
 from enum import Enum
 from typing import Final
 
@@ -14,9 +15,21 @@ import msgspec
 from speech_adapters.backends.batch.chunks import Chunk
 from speech_adapters.contract import JobState
 from speech_adapters.errors import StoreError
+from speech_adapters.masking import masked_repr
 from speech_adapters.store import Recording, Store
 
-__all__ = ["BatchProgress", "BatchStage", "dump_progress", "load_progress", "save_progress"]
+__all__ = [
+    "BatchProgress",
+    "BatchStage",
+    "dump_progress",
+    "has_job",
+    "load_progress",
+    "save_progress",
+]
+
+# The service keeps a job for 31 days at most (docs/protocol/batch-and-fast-rest.md, 2.2); two
+# more for the job itself.
+_LONGEST_KEPT_SECONDS: Final = 33 * 24 * 3600
 
 
 class BatchStage(Enum):
@@ -39,22 +52,53 @@ class BatchProgress:
         chunks: how the recording was cut; empty until it is.
         uploaded_chunks: how many of the chunks are completely uploaded.
         job_url: the job's address at the service, from the stage SUBMITTED on.
-        submitted_at: Unix time in seconds from which the deadline counts; 0.0 for the
-            time of the next poll.
+        begun_at: Unix time in seconds of the first step, from which the deadline counts
+            until there is a job; 0.0 for the time of the next step.
+        submitted_at: Unix time in seconds from which the deadline counts once there is a
+            job; 0.0 for the time of the next poll.
+        job_until: Unix time in seconds after which the service has deleted the job by
+            itself; 0.0 if unknown.
         attempt: how many jobs of this recording have failed.
         warned: whether the log has a warning that the job takes long.
+        unreadable: how often the result of the final job could not be read.
         undeleted: addresses of earlier jobs that were running when the meeting was deleted.
+        earlier: addresses of the jobs with the results of the other chunks.
+        pending: indexes of the chunks that are not transcribed yet; empty for all.
+        repeats: how often chunks were submitted again because of a transient error.
     """
 
     stage: BatchStage = BatchStage.RECORDED
-    addresses: tuple[str, ...] = ()
+    addresses: tuple[str, ...] = attrs.field(default=(), repr=masked_repr)
     chunks: tuple[Chunk, ...] = ()
     uploaded_chunks: int = 0
     job_url: str = ""
+    begun_at: float = 0.0
     submitted_at: float = 0.0
+    job_until: float = 0.0
     attempt: int = 0
     warned: bool = False
+    unreadable: int = 0
     undeleted: tuple[str, ...] = ()
+    earlier: tuple[str, ...] = ()
+    pending: tuple[int, ...] = ()
+    repeats: int = 0
+
+    def next_attempt(self, failed: tuple[int, ...]) -> BatchProgress:
+        """Return the progress with which only the ``failed`` chunks are submitted again."""
+        # The next job has the whole time until the deadline.
+        return attrs.evolve(
+            self,
+            stage=BatchStage.UPLOADED,
+            earlier=(*self.earlier, self.job_url),
+            pending=failed,
+            job_url="",
+            unreadable=0,
+            attempt=self.attempt + 1,
+        ).restarted_clock()
+
+    def restarted_clock(self) -> BatchProgress:
+        """Return the progress with the whole time until the deadline again."""
+        return attrs.evolve(self, begun_at=0.0, submitted_at=0.0)
 
 
 _decode: Final = msgspec.json.Decoder(BatchProgress).decode
@@ -77,6 +121,15 @@ def load_progress(recording: Recording) -> BatchProgress:
         ) from None
 
 
+def has_job(recording: Recording, progress: BatchProgress) -> bool:
+    """Return whether the service may still keep a job of a recording."""
+    known = progress.job_url or progress.undeleted or progress.earlier
+    if not (known or progress.stage is BatchStage.SUBMITTING):
+        return False
+    unknown = recording.created.timestamp() + _LONGEST_KEPT_SECONDS
+    return time.time() <= (progress.job_until or unknown)
+
+
 def dump_progress(progress: BatchProgress) -> str:
     """Return the JSON text that :func:`load_progress` reads."""
     return msgspec.json.encode(progress).decode()
@@ -90,6 +143,9 @@ def save_progress(
     Returns:
         Whether to continue: a meeting can be deleted while its recording is processed.
     """
+    signed = bool(load_progress(store.get(recording_id)).addresses)
     # Stored even for a deleted recording: its cleanup needs to know about the job.
     store.update(recording_id, step=step, backend_state=dump_progress(progress))
+    if signed and not progress.addresses:
+        store.forget()
     return store.get(recording_id).state is JobState.PROCESSING

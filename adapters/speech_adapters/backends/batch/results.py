@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
+
+import attrs
 
 from speech_adapters import threads
 from speech_adapters.azure.result_files import (
@@ -13,57 +16,151 @@ from speech_adapters.azure.result_files import (
     temporary_folder,
 )
 from speech_adapters.azure.results import read_result, read_source
-from speech_adapters.backends.batch.api import Job
-from speech_adapters.backends.batch.chunks import ChunkTranscript, merge
+from speech_adapters.backends.batch.api import Job, Report, ResultFile
+from speech_adapters.backends.batch.chunks import (
+    ChunkTranscript,
+    audio_name,
+    describe_place,
+    is_chunk,
+    merge,
+)
 from speech_adapters.backends.batch.client import BatchClient
 from speech_adapters.errors import BackendError
 from speech_adapters.masking import mask
 from speech_adapters.store import AsyncStore
 from speech_adapters.transcript import Provenance, Transcript
 
-__all__ = ["JobFailedError", "fetch_transcript", "read_transcript", "store_isolated", "store_job"]
+__all__ = [
+    "JobFailedError",
+    "JobOutcome",
+    "fetch_transcript",
+    "read_outcome",
+    "read_transcript",
+    "store_isolated",
+    "store_job",
+]
 
 # How errors call a file, whose path means nothing to anyone.
 _RESULT: Final = "The service's result"
+_NO_REASON: Final = "the service returned neither result nor reason"
+# Kinds of errors that other clients retry (docs/protocol/batch-and-fast-rest.md, 2.6).
+_TRANSIENT: Final = ("Internal", "Timeout", "Transient", "InvalidUri")
+# All that the service says about audio with several channels if speakers are to be
+# distinguished (docs/protocol/batch-and-fast-rest.md, 2.5).
+_INVALID_DATA: Final = "invalid data"
+_NOT_MONO: Final = (
+    " The likely cause is that the audio at its address has several channels, which the service"
+    " refuses if speakers are to be distinguished. Convert it to mono, push it instead of naming"
+    " its address, or transcribe it without distinguishing speakers."
+)
 
 
 class JobFailedError(BackendError):
     """The job failed at the service, for the reason in the message."""
 
 
+@attrs.frozen
+class JobOutcome:
+    """A final job with its files and report.
+
+    Attributes:
+        job: the job.
+        files: its files.
+        report: the outcome for each audio file.
+    """
+
+    job: Job
+    files: list[ResultFile]
+    report: Report
+
+    @property
+    def reason(self) -> str:
+        """Why the job, or its first failed file, failed; without secrets."""
+        # The report names the file and the defect; the job's own reason is often less exact.
+        reason = self.report.failure or self.job.failure or _NO_REASON
+        hint = _NOT_MONO if self.job.needs_mono and _INVALID_DATA in reason.lower() else ""
+        # A reason may quote the audio's address with its signature.
+        return f"{mask(reason)}{hint}"
+
+    @property
+    def transient(self) -> bool:
+        """Whether there are failures and another attempt may succeed for all of them."""
+        error = self.job.properties.error
+        kinds = [found.error_kind for found in self.report.failed] or [error.code if error else ""]
+        return all(kind in _TRANSIENT for kind in kinds)
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """What is missing in the transcript, one sentence for each failed file."""
+        return tuple(
+            f"{describe_place(found.source)} was not transcribed: {mask(found.reason)}"
+            for found in self.report.failed
+        )
+
+
+async def read_outcome(client: BatchClient, job: Job) -> JobOutcome:
+    """Return the files and the report of a final job.
+
+    Raises:
+        BackendError: they cannot be fetched or read.
+    """
+    files = await client.files(job) if job.links.files else []
+    return JobOutcome(job, files, await client.report(files))
+
+
 async def fetch_transcript(
-    client: BatchClient, job: Job, meeting_id: str, provenance: Provenance
+    client: BatchClient,
+    job: Job,
+    meeting_id: str,
+    provenance: Provenance,
+    earlier: Sequence[Job] = (),
 ) -> Transcript:
     """Return the transcript of a final job, which is not in the meeting store.
+
+    Args:
+        client: the service.
+        job: the newest job of the meeting.
+        meeting_id: the meeting's id.
+        provenance: the origin of the transcript.
+        earlier: other final jobs of the same recording, the newest first.
 
     Raises:
         JobFailedError: the job failed.
         BackendError: its result cannot be fetched or read.
     """
+    outcomes = [await read_outcome(client, found) for found in (job, *earlier)]
     async with temporary_folder() as folder:
-        names = await _download(client, job, folder)
-        return await threads.COMPUTE.run(
-            read_transcript, ResultFiles(meeting_id, provenance, names)
-        )
+        files = await _download(client, outcomes, folder, meeting_id, provenance)
+        return await threads.COMPUTE.run(read_transcript, files)
 
 
 async def store_job(
     store: AsyncStore,
     recording_id: str,
     client: BatchClient,
-    job: Job,
+    outcomes: Sequence[JobOutcome],
     meeting_id: str,
     provenance: Provenance,
 ) -> bool:
-    """Complete a recording with the transcript of its final job; return whether it was stored.
+    """Complete a recording with the transcript of its final jobs; return whether it was stored.
+
+    What failed is missing in the transcript, and its provenance states it.
+
+    Args:
+        store: the meeting store.
+        recording_id: which recording.
+        client: the service.
+        outcomes: the recording's jobs, the newest first.
+        meeting_id: the meeting's id.
+        provenance: the origin of the transcript.
 
     Raises:
-        JobFailedError: the job failed.
-        BackendError: its result cannot be fetched or read.
+        JobFailedError: no job has a result.
+        BackendError: a result cannot be fetched or read.
         StoreError: the transcript cannot be stored.
     """
     async with temporary_folder() as folder:
-        files = ResultFiles(meeting_id, provenance, await _download(client, job, folder))
+        files = await _download(client, outcomes, folder, meeting_id, provenance)
         return await store_transcript(store, recording_id, files, read_transcript, store_isolated)
 
 
@@ -80,31 +177,42 @@ def read_transcript(files: ResultFiles) -> Transcript:
     """
     meeting_id, provenance = files.meeting_id, files.provenance
     # The usual case, without merging: the source then needs no second pass over the file.
-    if len(files.names) == 1:
+    if len(files.names) == 1 and not files.partial:
         return read_result(Path(next(iter(files.names))), meeting_id, provenance, _RESULT)
-    parts = [
-        ChunkTranscript(
-            read_source(Path(path)), read_result(Path(path), meeting_id, provenance, _RESULT), name
-        )
-        for path, name in files.names.items()
-    ]
-    return merge(parts, meeting_id, provenance)
+    parts: dict[str, ChunkTranscript] = {}
+    for path, name in files.names.items():
+        source = read_source(Path(path))
+        # The newest result of a chunk counts; addresses of a program may be equal.
+        key = audio_name(source) if is_chunk(source) else path
+        if key not in parts:
+            transcript = read_result(Path(path), meeting_id, provenance, _RESULT)
+            parts[key] = ChunkTranscript(source, transcript, name)
+    return merge(list(parts.values()), meeting_id, provenance)
 
 
-async def _download(client: BatchClient, job: Job, folder: Path) -> dict[str, str]:
-    """Write the results into ``folder``; return the service's names by path.
-
-    A job that failed for one file has failed: a transcript with a gap would look complete.
+async def _download(
+    client: BatchClient,
+    outcomes: Sequence[JobOutcome],
+    folder: Path,
+    meeting_id: str,
+    provenance: Provenance,
+) -> ResultFiles:
+    """Write the results of all jobs, the newest first, into ``folder``.
 
     Raises:
-        JobFailedError: the job failed.
+        JobFailedError: there is no result.
     """
-    files = await client.files(job) if job.links.files else []
-    report = await client.report(files)
-    names = {} if report.failure else await client.results(files, folder)
-    if names:
-        return {str(path): name for path, name in names.items()}
-    # The report names the file and the defect; the job's own reason is often less exact.
-    reason = report.failure or job.failure or "the service returned neither result nor reason"
-    # A reason may quote the audio's address with its signature.
-    raise JobFailedError(f"Batch transcription failed: {mask(reason)}")
+    names: dict[str, str] = {}
+    for number, outcome in enumerate(outcomes):
+        own = folder / str(number)
+        await threads.TRANSFER.run(own.mkdir)
+        found = await client.results(outcome.files, own)
+        names |= {str(path): name for path, name in found.items()}
+    newest = outcomes[0]
+    if not names:
+        raise JobFailedError(f"Batch transcription failed: {newest.reason}")
+    missing = newest.missing
+    if newest.job.status == "Failed" and not missing:
+        missing = (f"A part of the meeting was not transcribed: {newest.reason}",)
+    provenance = attrs.evolve(provenance, notes=(*provenance.notes, *missing))
+    return ResultFiles(meeting_id, provenance, names, partial=bool(missing) or len(outcomes) > 1)

@@ -40,6 +40,7 @@ from speech_adapters.errors import (
     ConfigurationError,
     UnavailableError,
 )
+from speech_adapters.masking import mask_library_logs, masked_cause
 
 __all__ = ["Storage", "wav_blocks"]
 
@@ -109,13 +110,8 @@ class Storage:
         return f"{blob.url}?{await self._run(self._signature, name)}"
 
     async def delete(self, name: str) -> None:
-        """Delete a blob; a missing one is no error."""
-
-        def delete() -> None:
-            with suppress(ResourceNotFoundError):
-                self._container.delete_blob(name)
-
-        await self._run(delete)
+        """Delete a blob, and blocks of one that was never completed; a missing one is no error."""
+        await self._run(_delete, self._container, name)
 
     async def aclose(self) -> None:
         """Close all connections.  Idempotent."""
@@ -123,7 +119,7 @@ class Storage:
 
     async def _run(self, function: Callable[..., T], *args: Any) -> T:
         def call() -> T:
-            with _mapped_errors(self._options.storage_container):
+            with mask_library_logs(), _mapped_errors(self._options.storage_container):
                 return function(*args)
 
         return await threads.TRANSFER.run(call)
@@ -192,6 +188,20 @@ def _send_next(blob: Any, blocks: Iterator[tuple[str, bytes | None]]) -> str:
     return block_id
 
 
+def _delete(container: Any, name: str) -> None:
+    try:
+        container.delete_blob(name)
+    except ResourceNotFoundError:
+        # The account would keep the audio in blocks without a blob for a week.  Only a blob
+        # can be deleted, so an empty one is made of them.
+        blob = container.get_blob_client(name)
+        with suppress(ResourceNotFoundError):
+            _, blocks = blob.get_block_list("uncommitted")
+            if blocks:
+                blob.commit_block_list([])
+                blob.delete_blob()
+
+
 @contextmanager
 def _mapped_errors(container: str) -> Iterator[None]:
     what = f"The audio cannot be put into the storage container {container!r}"
@@ -201,12 +211,14 @@ def _mapped_errors(container: str) -> Iterator[None]:
         raise UnavailableError(
             f"{what}: the account cannot be reached ({type(error).__name__}). Nothing is lost:"
             " ask again later."
-        ) from error
+        ) from masked_cause(error)
     except (ClientAuthenticationError, HttpResponseError) as error:
         # Not chained: the text of the original error quotes addresses with signatures.
         raise _refusal(what, error) from None
     except (AzureError, ValueError) as error:
-        raise BackendError(f"{what}: {type(error).__name__}. Check the storage options.") from error
+        raise BackendError(
+            f"{what}: {type(error).__name__}. Check the storage options."
+        ) from masked_cause(error)
     except OSError as error:
         raise AudioError(f"{what}: the recording cannot be read ({error.strerror}).") from error
 

@@ -71,8 +71,10 @@ class Uploader:
         return attrs.evolve(progress, stage=BatchStage.UPLOADED)
 
     async def addresses(self, recording: Recording, progress: BatchProgress) -> tuple[str, ...]:
-        """Return the addresses at which the service reads the blobs, in the order of chunks."""
+        """Return the addresses at which the service reads the pending blobs, in their order."""
         names = blob_names(recording, progress)
+        if progress.pending:
+            names = tuple(names[index] for index in progress.pending)
         return tuple([await self._storage.address(name) for name in names])
 
     async def delete(self, recording: Recording, progress: BatchProgress) -> None:
@@ -146,5 +148,5 @@ def diarizes(request: MeetingRequest, options: BatchOptions) -> bool:
 
 
 def _report(store: Store, recording_id: str, step: str) -> bool:
-    store.update(recording_id, step=step)
+    store.report(recording_id, step=step)
     return store.get(recording_id).state is JobState.PROCESSING

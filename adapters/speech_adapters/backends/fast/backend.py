@@ -13,8 +13,13 @@ from anyio import CapacityLimiter
 from speech_adapters import threads
 from speech_adapters.audio import check_downmix
 from speech_adapters.azure.credentials import choose_credentials
-from speech_adapters.azure.endpoint import MOST_SPEAKERS, service_client
+from speech_adapters.azure.endpoint import service_client
 from speech_adapters.azure.http import RejectedError, ServiceClient
+from speech_adapters.azure.http_errors import (
+    InterruptedAnswerError,
+    is_refusal,
+    was_not_billed,
+)
 from speech_adapters.azure.multipart import FormPart, MultipartForm
 from speech_adapters.azure.result_files import (
     ResultFiles,
@@ -23,10 +28,13 @@ from speech_adapters.azure.result_files import (
     temporary_folder,
 )
 from speech_adapters.azure.results import read_result
+from speech_adapters.azure.speakers import MOST_SPEAKERS, speaker_limit
+from speech_adapters.azure.text_options import candidate_locales, profanity_mode
 from speech_adapters.backends.fast.audio import MonoWav, mono_size
 from speech_adapters.backends.fast.options import NAME, fast_options
 from speech_adapters.capabilities import Capabilities
 from speech_adapters.contract import MeetingRequest
+from speech_adapters.errors import AuthenticationError, BackendError, TimedOutError
 from speech_adapters.recording.backend import Host, RecordingBackend
 from speech_adapters.store import Recording, Store
 from speech_adapters.transcript import Provenance, Transcript
@@ -35,6 +43,8 @@ __all__ = ["FastBackend", "store_isolated"]
 
 # Status or code of a refusal for size or length (docs/protocol/batch-and-fast-rest.md, 3).
 _TOO_LARGE: Final = {"413", "AudioLengthLimitExceeded"}
+# After so many answers that were lost on the way, each of which may have been billed.
+_LOST_ANSWERS: Final = 3
 
 
 class FastBackend(RecordingBackend):
@@ -68,6 +78,9 @@ class FastBackend(RecordingBackend):
             max_speakers_hint=True,
             word_timestamps=True,
             most_speakers=MOST_SPEAKERS,
+            phrases=self._options.accepts_phrases,
+            detects_languages=True,
+            settings=frozenset({"profanity"}),
         )
 
     @property
@@ -79,14 +92,22 @@ class FastBackend(RecordingBackend):
         """Send a recording and store the answer.
 
         A recording that the service refuses as too large is assigned to its fallback
-        backend if it has one.  Any other refusal would be repeated, so it is final.
+        backend if it has one.  Any other refusal would be repeated, so it is final, and so
+        is an answer that is no result: it was billed, and another one would be too.  An
+        answer that is lost is awaited again, but not for ever.
         """
         try:
             completed = await self._transcribe(recording)
-        except RejectedError as error:
-            too_large = bool(_TOO_LARGE & {str(error.status), error.code})
-            if too_large and recording.fallback:
+        except (InterruptedAnswerError, TimedOutError) as error:
+            if await self._host.store.run(Store.begin_attempt, recording.id) < _LOST_ANSWERS:
+                raise
+            reason = f"{_LOST_ANSWERS} answers were lost, and may have been billed. {error}"
+            await self._host.store.run(Store.fail, recording.id, reason)
+        except BackendError as error:
+            if recording.fallback and _is_too_large(error):
                 await self._host.store.run(Store.assign, recording.id, recording.fallback)
+            elif error.retryable or _is_wrong_key(error):
+                raise
             else:
                 await self._host.store.run(Store.fail, recording.id, str(error))
         else:
@@ -103,8 +124,6 @@ class FastBackend(RecordingBackend):
 
     async def _transcribe(self, recording: Recording) -> bool:
         """Send a recording and store the transcript; return whether it was stored."""
-        notes = recording.provenance_notes
-        provenance = attrs.evolve(self.provenance, notes=notes)
         client = await threads.COMPUTE.run(self._open, threads.TRANSFER.limiter)
         async with temporary_folder() as folder:
             # Not read into memory: an answer with word timings may have 100 MB.
@@ -115,11 +134,26 @@ class FastBackend(RecordingBackend):
                 params={"api-version": self._options.api_version},
                 form=self._form(recording),
                 save_to=answer,
+                may_retry=was_not_billed,
             )
-            files = ResultFiles(recording.meeting_id, provenance, {str(answer): ""})
-            return await store_transcript(
-                self._host.store, recording.id, files, read_transcript, store_isolated
-            )
+            origin = self._provenance_of(recording)
+            files = ResultFiles(recording.meeting_id, origin, {str(answer): ""})
+            try:
+                return await store_transcript(
+                    self._host.store, recording.id, files, read_transcript, store_isolated
+                )
+            except BackendError as error:
+                raise BackendError(
+                    f"{error} The request was sent and may have been billed. The audio is kept:"
+                    " resume the meeting to send it again."
+                ) from error
+
+    def _provenance_of(self, recording: Recording) -> Provenance:
+        emulated: tuple[str, ...] = ()
+        if recording.request.differentiate_speakers:
+            emulated = speaker_limit(recording.request, self._options.max_speakers).emulated
+        notes = recording.provenance_notes
+        return attrs.evolve(self.provenance, emulated=emulated, notes=notes)
 
     def _form(self, recording: Recording) -> MultipartForm:
         request, size = recording.request, recording.audio_bytes or 0
@@ -139,12 +173,20 @@ class FastBackend(RecordingBackend):
         )
 
     def _definition(self, request: MeetingRequest) -> dict[str, Any]:
-        definition: dict[str, Any] = {"locales": [request.language]}
+        locales = candidate_locales(request) or (request.language,)
+        definition: dict[str, Any] = {"locales": list(locales)}
+        profanity = profanity_mode(request)
+        if profanity:
+            definition["profanityFilterMode"] = profanity
+        if request.phrases and self._options.accepts_phrases:
+            definition["phraseList"] = {"phrases": list(request.phrases)}
+        if self._options.model:
+            definition["models"] = {request.language: self._options.model}
         if request.differentiate_speakers:
-            speakers = request.max_speakers or self._options.max_speakers
+            limit = speaker_limit(request, self._options.max_speakers)
             # Without "enabled" the service returns no speakers, and reports no error
             # (docs/protocol/batch-and-fast-rest.md, 3).
-            definition["diarization"] = {"enabled": True, "maxSpeakers": speakers}
+            definition["diarization"] = {"enabled": True, "maxSpeakers": limit.count}
         return definition
 
     def _open(self, limiter: CapacityLimiter) -> ServiceClient:
@@ -153,6 +195,17 @@ class FastBackend(RecordingBackend):
                 credentials = choose_credentials(NAME, self._options, self._host.settings.service)
                 self._client = service_client(self._options, credentials, limiter)
             return self._client
+
+
+def _is_wrong_key(error: BackendError) -> bool:
+    """Return whether another key would help, so that the recording waits for it."""
+    return isinstance(error, AuthenticationError) and not is_refusal(error)
+
+
+def _is_too_large(error: BackendError) -> bool:
+    if not isinstance(error, RejectedError):
+        return False
+    return bool(_TOO_LARGE & {str(error.status), error.code})
 
 
 def read_transcript(files: ResultFiles) -> Transcript:

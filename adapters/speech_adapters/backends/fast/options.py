@@ -6,6 +6,7 @@ from typing import Final, Literal
 
 from speech_adapters.azure.endpoint import ServiceOptions, service_options
 from speech_adapters.config import Settings
+from speech_adapters.errors import ConfigurationError
 
 __all__ = ["NAME", "FastOptions", "fast_options"]
 
@@ -17,9 +18,17 @@ class FastOptions(ServiceOptions):
 
     Attributes:
         api_version: ``2025-10-15`` or ``2024-11-15``.
+        model: address of a custom model of the Speech resource, for the request's language;
+            2024-11-15 only.
     """
 
     api_version: Literal["2025-10-15", "2024-11-15"] = "2025-10-15"
+    model: str = ""
+
+    @property
+    def accepts_phrases(self) -> bool:
+        """Whether the version has phrase lists (docs/protocol/batch-and-fast-rest.md, 3)."""
+        return self.api_version != "2024-11-15"
 
 
 def fast_options(settings: Settings) -> FastOptions:
@@ -28,4 +37,11 @@ def fast_options(settings: Settings) -> FastOptions:
     Raises:
         ConfigurationError: an option is wrong, or one that is needed is missing.
     """
-    return service_options(FastOptions, NAME, settings)
+    options = service_options(FastOptions, NAME, settings)
+    # It was removed from the later version (docs/protocol/batch-and-fast-rest.md, 1).
+    if options.model and options.api_version != "2024-11-15":
+        raise ConfigurationError(
+            f"backends.fast.model: version {options.api_version} of fast transcription has no"
+            ' custom models. Set api_version to "2024-11-15", or choose the backend batch.'
+        )
+    return options

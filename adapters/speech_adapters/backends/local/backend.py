@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +17,7 @@ from speech_adapters.recording.backend import Host, RecordingBackend
 from speech_adapters.recording.session import RecordingOwner, TemporaryRecording
 from speech_adapters.recording.workers import log_path
 from speech_adapters.store import Recording
+from speech_adapters.temporary import create_folder
 from speech_adapters.transcript import Provenance
 
 __all__ = ["LocalBackend"]
@@ -65,7 +65,7 @@ class LocalBackend(RecordingBackend):
 
     async def open_session(self, request: MeetingRequest) -> Session:
         """Start a meeting that is only live; its audio is in a temporary folder."""
-        folder = Path(await threads.AUDIO.run(tempfile.mkdtemp, prefix="speech-compat-"))
+        folder = await threads.AUDIO.run(create_folder)
         job = self._job(request, folder / _AUDIO_FILE, live=True)
         return LocalSession(job, TemporaryRecording(folder))
 

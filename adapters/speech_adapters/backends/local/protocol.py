@@ -17,6 +17,7 @@ import msgspec
 
 from speech_adapters.contract import (
     Hypothesis,
+    NoMatch,
     Progress,
     Recognized,
     SessionEvent,
@@ -61,6 +62,7 @@ _KINDS: dict[str, type[WorkerMessage]] = {
         SpeechEnded,
         Hypothesis,
         Recognized,
+        NoMatch,
         Progress,
         NeedAudio,
         Failed,

@@ -39,7 +39,9 @@ class BlockReader:
         self._pcm = pcm
         self._downmix = downmix
         self._wait_for_audio = wait_for_audio
-        self._block = int(_BLOCK_SECONDS * pcm.sample_rate) * pcm.frame_bytes
+        # At least one frame: the rate is what a stored recording says, and from a block of no
+        # bytes the loop below would never come to the end.
+        self._block = max(int(_BLOCK_SECONDS * pcm.sample_rate), 1) * pcm.frame_bytes
         self.size = 0
 
     @property

@@ -31,7 +31,7 @@ from speech_adapters.backends.local.protocol import Failed, Finished, WorkerMess
 from speech_adapters.backends.local.reader import BlockReader
 from speech_adapters.backends.local.utterances import UtteranceBuilder
 from speech_adapters.contract import JobState, Progress, SpeechEnded
-from speech_adapters.errors import BackendError, SpeechError
+from speech_adapters.errors import BackendError, SpeechError, StoreError
 from speech_adapters.recording.slots import worker_slot
 from speech_adapters.recording.spool import SpoolReader
 from speech_adapters.recording.workers import log_path, process_exclusively
@@ -86,7 +86,8 @@ def _run_live_and_store(job: TranscriptionJob, channel: SessionChannel) -> None:
             _transcribe(job, channel.send, channel.wait_for_audio, _ignore)
             return
         with lock:
-            store.begin_attempt(job.recording)
+            with suppress(StoreError):  # one attempt more does less harm than no events
+                store.begin_attempt(job.recording)
             checkpoint = partial(_check_wanted, store, job.recording)
             try:
                 transcript = _transcribe(job, channel.send, channel.wait_for_audio, checkpoint)
@@ -128,7 +129,7 @@ def _transcribe_stored(job: TranscriptionJob, store: Store, recording: Recording
     def checkpoint(seconds: float) -> None:
         _check_wanted(store, recording.id)
         share = seconds * job.pcm.bytes_per_second / max(size, 1)
-        store.update(recording.id, progress=share)
+        store.report(recording.id, progress=share)
 
     try:
         transcript = _transcribe(job, _ignore, lambda _: size, checkpoint)
@@ -140,8 +141,10 @@ def _transcribe_stored(job: TranscriptionJob, store: Store, recording: Recording
 
 def _check_wanted(store: Store, recording_id: str, _seconds: float = 0.0) -> None:
     """Raise AbandonedError if the meeting was deleted: deletion does not wait for the lock."""
-    if store.get(recording_id).state.final:
-        raise AbandonedError
+    # A store that cannot be read just now is no reason to give the work up.
+    with suppress(StoreError):
+        if store.get(recording_id).state.final:
+            raise AbandonedError
 
 
 def _complete(store: Store, recording_id: str, transcript: Transcript) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import tempfile
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -35,6 +34,7 @@ from speech_adapters.recording.session import RecordingOwner, TemporaryRecording
 from speech_adapters.recording.workers import log_path, spawn
 from speech_adapters.request import SETTINGS, MeetingRequest, Mode
 from speech_adapters.store import Lock, Recording, Store
+from speech_adapters.temporary import create_folder
 from speech_adapters.transcript import Provenance
 
 __all__ = ["RealtimeBackend"]
@@ -97,8 +97,7 @@ class RealtimeBackend(RecordingBackend):
 
     async def open_session(self, request: MeetingRequest) -> RealtimeSession:
         """Start a meeting that is only live; its audio is kept until it ends."""
-        made = await threads.AUDIO.run(tempfile.mkdtemp, prefix="speech-compat-")
-        folder = Path(made)
+        folder = await threads.AUDIO.run(create_folder)
         audio = folder / _AUDIO_FILE
         make_feeder = partial(self._feeder, request, audio, self._normalizer(request))
         return RealtimeSession(audio, TemporaryRecording(folder), None, make_feeder, _nothing_left)

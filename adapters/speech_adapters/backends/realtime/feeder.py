@@ -225,7 +225,7 @@ class Feeder:
                 recognizer.end()
 
     def _send(self, recognizer: RecognizerProtocol, spool: SpoolReader, room: int) -> None:
-        block = self._pcm.sample_rate // _BLOCKS_PER_SECOND * self._pcm.frame_bytes
+        block = max(self._pcm.sample_rate // _BLOCKS_PER_SECOND, 1) * self._pcm.frame_bytes
         audio = spool.read(min(room, block))
         if not audio:
             raise StoreError(

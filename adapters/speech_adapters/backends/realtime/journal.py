@@ -44,7 +44,7 @@ def read_journal(path: Path) -> list[Utterance]:
             for line in file:
                 try:
                     utterance = _decode(line)
-                except (msgspec.MsgspecError, UnicodeDecodeError):
+                except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
                     # An empty line, or one that was cut off when its process died; its
                     # utterance is recognized again.
                     continue
@@ -66,6 +66,17 @@ class Journal(Closeable):
         self._path = path
         self._file: IO[bytes] | None = None
 
+    def open(self) -> None:
+        """Open the file before the first utterance.  Idempotent.
+
+        Raises:
+            StoreError: it cannot be created.
+        """
+        try:
+            self._open()
+        except OSError as error:
+            raise _failed("written", self._path, error) from error
+
     def add(self, utterance: Utterance) -> None:
         """Append an utterance; it survives the death of this process.
 
@@ -73,13 +84,17 @@ class Journal(Closeable):
             StoreError: it cannot be written.
         """
         try:
-            if self._file is None:
-                self._file = open(self._path, "ab", opener=private_opener)  # noqa: SIM115
+            file = self._open()
             # The newline comes first: a line that was cut off must not swallow this one.
-            self._file.write(b"\n" + _encode(utterance))
-            self._file.flush()
+            file.write(b"\n" + _encode(utterance))
+            file.flush()
         except OSError as error:
             raise _failed("written", self._path, error) from error
+
+    def _open(self) -> IO[bytes]:
+        if self._file is None:
+            self._file = open(self._path, "ab", opener=private_opener)  # noqa: SIM115
+        return self._file
 
     def close(self) -> None:
         """Close the file.  Idempotent."""

@@ -33,6 +33,8 @@ class FinalResult:
         label: the service's label of the speaker, such as ``Guest-1``; may be empty.
         language: BCP-47 tag, or empty when the service did not detect it.
         words: word timings, if requested.
+        no_match: why nothing was understood, see :class:`speech_adapters.contract.NoMatch`;
+            empty if something was.
     """
 
     text: str
@@ -41,6 +43,7 @@ class FinalResult:
     label: str = ""
     language: str = ""
     words: tuple[Word, ...] = ()
+    no_match: str = ""
 
     @property
     def end(self) -> int:

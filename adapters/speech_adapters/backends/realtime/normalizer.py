@@ -23,6 +23,7 @@ from speech_adapters.backends.realtime.speakers import SpeakerBackfill, SpeakerN
 from speech_adapters.contract import (
     Hypothesis,
     MeetingRequest,
+    NoMatch,
     Progress,
     Recognized,
     SessionEvent,
@@ -166,6 +167,8 @@ class EventNormalizer:
             for corrected in self._backfill.assign(utterance):
                 yield Recognized(corrected, correction=True)
             yield Recognized(utterance)
+        elif result.no_match:
+            yield NoMatch(self._offset + result.offset, result.duration, result.no_match)
         # Without a text too: what was not understood was recognized all the same.
         yield Progress(self._reached)
 

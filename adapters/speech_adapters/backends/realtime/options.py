@@ -17,6 +17,7 @@ from speech_adapters.azure.credentials import (
 from speech_adapters.azure.endpoint import is_installed
 from speech_adapters.config import Options, Settings, parse_options
 from speech_adapters.errors import ConfigurationError, MissingExtraError
+from speech_adapters.masking import masked_repr
 from speech_adapters.transcript import Provenance
 
 __all__ = [
@@ -80,7 +81,7 @@ class Access(Credentials):
     """
 
     region: str = ""
-    endpoint: str = ""
+    endpoint: str = attrs.field(default="", repr=masked_repr)
     resource_id: str = ""
 
     def token_provider(self) -> TokenProvider:

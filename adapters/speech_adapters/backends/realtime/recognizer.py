@@ -164,7 +164,7 @@ class Recognizer:
         """Send the message of an event of the SDK."""
         try:
             message = read(event)
-        except (ValueError, TypeError, AttributeError) as error:
+        except (ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
             # The SDK drops exceptions of callbacks; the text of this one may quote speech.
             name = type(error).__name__
             message = Failed(BackendError(f"The service's answer cannot be read ({name})."))

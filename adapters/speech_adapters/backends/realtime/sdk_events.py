@@ -77,7 +77,14 @@ def final_result(result: Any) -> FinalResult:
         result.speaker_id or "",
         str(document.get("PrimaryLanguage", {}).get("Language", "")),
         tuple(_words(document, result.offset)),
+        no_match=_no_match(result),
     )
+
+
+def _no_match(result: Any) -> str:
+    if result.reason != sdk.ResultReason.NoMatch:
+        return ""
+    return str(result.no_match_details.reason.name)
 
 
 def _document(result: Any) -> dict[str, Any]:

@@ -28,7 +28,7 @@ from speech_adapters.backends.realtime.journal import Journal, journal_path, rea
 from speech_adapters.backends.realtime.normalizer import EventNormalizer
 from speech_adapters.backends.realtime.options import NAME, Access, RealtimeOptions
 from speech_adapters.contract import JobState, Recognized, SessionEvent
-from speech_adapters.errors import SpeechError
+from speech_adapters.errors import SpeechError, StoreError
 from speech_adapters.recording.slots import worker_slot
 from speech_adapters.recording.workers import process_exclusively
 from speech_adapters.store import Recording, Store
@@ -133,7 +133,8 @@ def _attempt(order: WorkerOrder, store: Store, recording: Recording) -> None:
     try:
         _recognize(order, store, recording)
     except SpeechError as error:
-        if error.retryable:
+        # The store may be locked for long; the journal has everything for the next attempt.
+        if error.retryable or isinstance(error, StoreError):
             progress = RealtimeProgress(str(error)).encode()
             step = f"to be tried again: {error}"
             store.update(recording.id, step=step, backend_state=progress)
@@ -148,6 +149,10 @@ def _recognize(order: WorkerOrder, store: Store, recording: Recording) -> None:
     path = journal_path(recording)
     normalizer = EventNormalizer.of(request, options.backfill_seconds, read_journal(path))
     with Journal(path) as journal:
+        # A deletion removes the journal.  Once it is open, no utterance creates it again.
+        journal.open()
+        if store.get(recording.id).state.final:
+            return
 
         def emit(event: SessionEvent) -> None:
             if isinstance(event, Recognized):
@@ -188,8 +193,10 @@ def _progress_reporter(store: Store, recording: Recording) -> Callable[[int], bo
         if time.monotonic() - reported < _REPORT_SECONDS:
             return True
         reported = time.monotonic()
-        store.update(recording.id, progress=reached / length)
-        return not store.get(recording.id).state.final
+        store.report(recording.id, progress=reached / length)
+        with suppress(StoreError):
+            return not store.get(recording.id).state.final
+        return True  # a store that cannot be read just now is no reason to end the work
 
     return report
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final
 
+from speech_adapters.contract import NoMatch
 from speech_adapters.errors import (
     AudioError,
     AuthenticationError,
@@ -20,7 +21,12 @@ from speech_adapters.errors import (
 )
 from speech_adapters.transcript import LabelStyle, Transcript, Utterance
 from speech_compat._session.records import ResultRecord
-from speech_compat.enums import CancellationErrorCode, CancellationReason, ResultReason
+from speech_compat.enums import (
+    CancellationErrorCode,
+    CancellationReason,
+    NoMatchReason,
+    ResultReason,
+)
 
 __all__ = [
     "DIARIZATION",
@@ -29,6 +35,7 @@ __all__ = [
     "end_of_stream_record",
     "error_code",
     "error_record",
+    "no_match_record",
     "remote_document",
     "remote_records",
     "utterance_record",
@@ -47,6 +54,11 @@ _CODES: Final = (
     (ConfigurationError, CancellationErrorCode.BadRequest),
     (UnsupportedError, CancellationErrorCode.BadRequest),
 )
+# Where the service's name differs from that of the SDK.
+_STATUS: Final = {
+    NoMatchReason.NotRecognized: "NoMatch",
+    NoMatchReason.InitialBabbleTimeout: "BabbleTimeout",
+}
 # "Completed" in the retired service's answers (docs/protocol/legacy-interface.md, 2.5).
 _COMPLETED: Final = 2
 
@@ -104,6 +116,26 @@ def utterance_record(
         utterance_id=utterance_id,
         meeting_era=rules.sends_corrections,
         document=document,
+    )
+
+
+def no_match_record(event: NoMatch, rules: LabelRules, result_id: str) -> ResultRecord:
+    """Return the record of audio that was not understood: a result without text and speaker."""
+    reason = NoMatchReason.__members__.get(event.reason, NoMatchReason.NotRecognized)
+    document: dict[str, object] = {
+        "Id": result_id,
+        "RecognitionStatus": _STATUS.get(reason, reason.name),
+        "Offset": event.offset,
+        "Duration": event.duration,
+    }
+    return ResultRecord(
+        result_id=result_id,
+        reason=ResultReason.NoMatch,
+        offset=event.offset,
+        duration=event.duration,
+        meeting_era=rules.sends_corrections,
+        document=document,
+        no_match=reason,
     )
 
 

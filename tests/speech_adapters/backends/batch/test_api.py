@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 
+from double.schemas import SUBMIT, defect
 from speech_adapters.backends.batch.api import Api, Job, Report, ResultFile, Submission, job_id
 
 ASKED = Submission("it's a meeting", "f" * 32, ("https://store/a.wav?sig=x",), "en-US", 4, True, 48)
@@ -24,6 +27,7 @@ def test_the_dated_versions_shape() -> None:
         "customProperties": {"speechCompatRecording": "f" * 32},
         "properties": {
             "wordLevelTimestampsEnabled": True,
+            "displayFormWordLevelTimestampsEnabled": True,
             "channels": [0],
             "diarization": {"enabled": True, "maxSpeakers": 4},
             "timeToLiveHours": 48,
@@ -36,6 +40,7 @@ def test_the_older_versions_shape() -> None:
     assert (api.submit, api.params) == ("/v3.2/transcriptions", {})
     assert api.body(ASKED)["properties"] == {
         "wordLevelTimestampsEnabled": True,
+        "displayFormWordLevelTimestampsEnabled": True,
         "channels": [0],
         "diarizationEnabled": True,
         "diarization": {"speakers": {"minCount": 1, "maxCount": 4}},
@@ -51,6 +56,15 @@ def test_without_diarization_the_body_has_none(version: str) -> None:
 
 def test_quotes_in_a_filter_are_doubled() -> None:
     assert Api("2025-10-15").named("it's")["filter"] == "displayName eq 'it''s'"
+
+
+def test_lists_are_filtered_and_have_large_pages() -> None:
+    noon = datetime(2026, 1, 2, 13, 0, 0, 5, tzinfo=timezone(timedelta(hours=1)))
+    assert Api("v3.2").since(noon) == {
+        "filter": "createdDateTime ge 2026-01-02T12:00:00Z",
+        "top": "100",
+    }
+    assert Api("2025-10-15").named("m")["top"] == "100"
 
 
 @pytest.mark.parametrize(
@@ -108,3 +122,47 @@ def test_what_is_sent_has_the_shape_of_the_published_example(shared_payloads: Pa
     published = example["request"]["properties"]
     assert sent.keys() <= published.keys()
     assert sent["diarization"].keys() == published["diarization"].keys()
+
+
+@pytest.mark.parametrize(
+    ("properties", "needed"),
+    [
+        ({"diarization": {"enabled": True}}, True),
+        ({"diarizationEnabled": True, "channels": [0, 1]}, True),
+        ({"diarization": {"enabled": True}, "channels": [0]}, False),  # audio of our own
+        ({"channels": [0, 1]}, False),
+        ({}, False),
+    ],
+)
+def test_only_diarized_audio_of_others_must_be_mono(
+    properties: dict[str, Any], needed: bool
+) -> None:
+    job = Job.model_validate({"self": "u", "properties": properties})
+    assert job.needs_mono is needed
+
+
+def test_all_channels_of_audio_that_may_not_be_mono_are_requested() -> None:
+    body = Api("2025-10-15").body(attrs.evolve(ASKED, mono=False))
+    assert "channels" not in body["properties"]
+
+
+@pytest.mark.parametrize("version", ["2025-10-15", "2024-11-15", "v3.2"])
+@pytest.mark.parametrize(("count", "mode"), [(2, {}), (10, {}), (11, {"mode": "Single"})])
+def test_wishes_about_the_text_are_sent_as_each_version_publishes(
+    version: str, count: int, mode: dict[str, str]
+) -> None:
+    languages = tuple(f"l{chr(97 + n)}-XX" for n in range(count))
+    asked = attrs.evolve(
+        ASKED,
+        profanity="Removed",
+        punctuation="Dictated",
+        candidates=languages,
+        model="https://host/speechtotext/models/1",
+    )
+    body = Api(version).body(asked)
+    assert body["model"] == {"self": "https://host/speechtotext/models/1"}
+    assert body["properties"]["profanityFilterMode"] == "Removed"
+    assert body["properties"]["punctuationMode"] == "Dictated"
+    identification = {"candidateLocales": list(languages), **mode}
+    assert body["properties"]["languageIdentification"] == identification
+    assert defect(body, SUBMIT[version if version == "v3.2" else ""]) == ""

@@ -29,7 +29,7 @@ def test_a_meeting_is_recorded_submitted_and_completed(
     assert len(double.submitted) == 1
     body = double.jobs[double.submitted[0]].body
     assert body["displayName"] == "m"
-    assert body["properties"]["diarization"] == {"enabled": True, "maxSpeakers": 2}
+    assert body["properties"]["diarization"] == {"enabled": True, "maxSpeakers": 10}
     state = Path(properties()["state_dir"])
     assert not any(state.rglob("*.pcm"))
 

@@ -5,22 +5,26 @@ from __future__ import annotations
 import io
 import uuid
 import wave
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from azure.storage.blob import BlobServiceClient, generate_container_sas
 
+from double.batch_parts import Parts
 from double.meetings import SOUND, Properties, fetch, use
 from double.service import ServiceDouble
-from speech_adapters import MeetingRequest, Mode, Transcript
+from speech_adapters import JobState, MeetingRequest, Mode, Transcript
 from speech_adapters.errors import (
     AudioError,
     MeetingFailedError,
     SpeechError,
 )
 from speech_adapters.meetings import MeetingService
+from speech_adapters.store import Store
 
 ONE = r"GET .*/transcriptions/[^/]+$"
 
@@ -123,6 +127,41 @@ def test_audio_at_addresses_waits_again_after_its_deadline(
 
     use(properties(deadline_hours="0.000001"), give_up)
     assert len(use(properties(), go_on).utterances) == 2
+
+
+@pytest.fixture
+def stereo(tmp_path: Path) -> str:
+    """Return the address of a stereo file."""
+    path = tmp_path / "stereo.wav"
+    with wave.open(str(path), "wb") as file:
+        file.setparams((2, 2, 16_000, 0, "NONE", ""))
+        file.writeframes(SOUND * 2)
+    return path.as_uri()
+
+
+async def transcribe_address(address: str, parts: Parts, *, apart: bool) -> Transcript:
+    """Transcribe the audio at an address, here also of a local file."""
+    recording = await parts.record(b"", differentiate_speakers=apart)
+    await parts.change(recording, addresses=(address,))
+    while await parts.step(recording) is JobState.PROCESSING:
+        pass
+    return await parts.store.run(Store.transcript, recording)
+
+
+@pytest.mark.parametrize("version", ["2025-10-15", "v3.2"])
+def test_both_channels_of_stereo_audio_are_transcribed_without_diarization(
+    run: Callable[..., Any], stereo: str, version: str
+) -> None:
+    transcript = run(partial(transcribe_address, stereo, apart=False), api_version=version)
+    assert [u.channel for u in transcript.utterances] == [0, 1]
+
+
+@pytest.mark.parametrize("version", ["2025-10-15", "v3.2"])
+def test_the_error_for_stereo_audio_names_the_likely_cause_and_the_remedy(
+    run: Callable[..., Any], stereo: str, version: str
+) -> None:
+    with pytest.raises(MeetingFailedError, match=r"invalid data.* several channels.* to mono"):
+        run(partial(transcribe_address, stereo, apart=True), api_version=version)
 
 
 def test_audio_at_addresses_whose_job_failed_is_not_resumed(

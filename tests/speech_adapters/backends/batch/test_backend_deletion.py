@@ -12,9 +12,12 @@ import anyio.to_thread
 import pytest
 from azure.storage.blob import BlobClient, BlobServiceClient
 
-from double.meetings import SOUND, Properties, record, use, whole
+from double.meetings import SOUND, Properties, fetch, record, use, whole
 from double.service import ServiceDouble
 from speech_adapters import JobState, MeetingRequest, Mode
+from speech_adapters.backends.batch.job_runner import JobRunner
+from speech_adapters.backends.batch.options import batch_options
+from speech_adapters.backends.batch.storage import Storage
 from speech_adapters.errors import (
     MeetingNotFoundError,
 )
@@ -121,3 +124,64 @@ def test_a_meeting_is_deleted_while_it_is_uploaded(
 
     use(properties(), work)
     assert double.submitted == []
+
+
+def blobs(properties: Properties, recording: str) -> list[str]:
+    """Return the names of a recording's blobs, those with nothing but staged blocks too."""
+    connection = properties()["backends.batch.storage_connection_string"]
+    with BlobServiceClient.from_connection_string(connection) as service:
+        found = service.get_container_client("speech-compat").list_blobs(
+            name_starts_with=recording, include=["uncommittedblobs"]
+        )
+        return [blob.name for blob in found]
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_a_process_that_dies_after_the_completion_leaves_no_blob(
+    properties: Properties, double: ServiceDouble, monkeypatch: pytest.MonkeyPatch, keep: bool
+) -> None:
+    class KilledError(BaseException):
+        pass
+
+    async def die(*_: object) -> None:
+        raise KilledError
+
+    async def fetch_and_die(meetings: MeetingService) -> None:
+        await record(meetings)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(JobRunner, "discard_audio", die)
+            with pytest.raises(KilledError):
+                await fetch(meetings)
+
+    settings = properties(keep_audio=str(keep))
+    use(settings, fetch_and_die)
+
+    async def list_meetings(meetings: MeetingService) -> Any:
+        (found,) = await meetings.recordings()
+        assert found.state is JobState.COMPLETED
+        return found.id
+
+    recording = use(settings, list_meetings)
+    assert bool(blobs(properties, recording)) is keep
+    assert len(double.jobs) == 1, "only the deletion removes the job"
+
+
+def test_staged_blocks_of_an_upload_that_was_cut_off_are_deleted(
+    properties: Properties, storage: str, tmp_path: Path
+) -> None:
+    name = f"{tmp_path.name}.wav"
+    with BlobServiceClient.from_connection_string(storage) as service:
+        container = service.get_container_client("speech-compat")
+        if not container.exists():
+            container.create_container()
+        container.get_blob_client(name).stage_block("MDAwMDAwMDA=", SOUND)
+    assert blobs(properties, name) == [name]
+
+    async def work(meetings: MeetingService) -> None:
+        store = Storage(batch_options(meetings.settings), None)
+        for _ in range(2):
+            await store.delete(name)
+        await store.aclose()
+
+    use(properties(), work)
+    assert blobs(properties, name) == []

@@ -121,13 +121,15 @@ def test_a_wrong_key_is_an_error_with_the_request_id_and_the_audio_is_kept(
 def test_an_unreachable_service_is_an_error_and_the_audio_is_kept(
     properties: Properties, double: ServiceDouble
 ) -> None:
+    unreachable = properties(endpoint="http://127.0.0.1:9")
+    use(unreachable, record)  # no error of the program that records
     with pytest.raises(UnavailableError, match="cannot be reached"):
-        use(properties(endpoint="http://127.0.0.1:9"), record)
+        use(unreachable, fetch)
     assert use(properties(), fetch).utterances
 
 
 def test_the_wrong_tier_is_an_error_in_the_services_words(
-    properties: Properties, double: ServiceDouble
+    properties: Properties, double: ServiceDouble, caplog: pytest.LogCaptureFixture
 ) -> None:
     words = 'Only "Standard" subscriptions for the region of the called service are valid.'
     body = {
@@ -135,8 +137,10 @@ def test_the_wrong_tier_is_an_error_in_the_services_words(
         "innerError": {"code": "InvalidSubscription", "message": words},
     }
     double.faults = [Fault(SUBMIT, JSONResponse(body, 400))]
-    with pytest.raises(BackendError, match=f"InvalidSubscription.: {words}"):
-        use(properties(), record)
+    use(properties(), record)
+    with pytest.raises(MeetingFailedError, match=f"InvalidSubscription.: {words}"):
+        use(properties(), fetch)
+    assert words in caplog.text
 
 
 def test_audio_that_the_service_cannot_read_fails_with_the_reports_reason(
@@ -208,5 +212,7 @@ def test_an_unreachable_storage_account_is_an_error(
         "DefaultEndpointsProtocol=http;AccountName=a;AccountKey=AAAA;"
         "BlobEndpoint=http://127.0.0.1:9/a;"
     )
+    unreachable = properties(storage_connection_string=nowhere)
+    use(unreachable, record)  # no error of the program that records
     with pytest.raises(UnavailableError, match="account cannot be reached"):
-        use(properties(storage_connection_string=nowhere), record)
+        use(unreachable, fetch)

@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 
 from speech_adapters.audio import PcmFormat, WavFile
-from speech_adapters.backends.batch.chunks import Chunk, ChunkTranscript, blob_name, cut, merge
+from speech_adapters.backends.batch.chunks import (
+    Chunk,
+    ChunkTranscript,
+    audio_name,
+    blob_name,
+    cut,
+    is_chunk,
+    merge,
+)
 from speech_adapters.transcript import Provenance, Transcript, Utterance, Word
 
 ORIGIN = Provenance("batch", "test")
@@ -88,6 +96,14 @@ def test_without_diarization_a_channel_is_a_speaker_in_all_chunks() -> None:
     assert whole.provenance.emulated == ("Each audio channel is taken for a speaker.",)
 
 
+def test_a_silent_channel_leaves_no_gap_in_the_numbers() -> None:
+    pcm = PcmFormat(16_000, 2)
+    spoken = [(0, transcript()), (1, transcript(None)), (2, transcript(None))]
+    parts = [ChunkTranscript(blob_name(ID, Chunk(0, 9, c), pcm), said) for c, said in spoken]
+    whole = merge(parts, "m", ORIGIN)
+    assert [(u.channel, u.speaker) for u in whole.utterances] == [(1, 0), (2, 1)]
+
+
 def test_files_of_the_program_follow_one_another_by_name() -> None:
     parts = [
         ChunkTranscript("https://a/b.wav?sig=1", transcript(0)),
@@ -122,3 +138,9 @@ def test_files_submitted_as_a_list_follow_one_another_in_its_order() -> None:
         ChunkTranscript("https://a/b.wav", transcript(0, seconds=7), "contenturl_2.json"),
     ]
     assert [u.offset for u in merge(parts, "m", ORIGIN).utterances] == [0, 70_000_000]
+
+
+def test_the_name_of_audio_is_read_from_any_text() -> None:
+    assert audio_name(f"https://host/c/{ID}%2E0.all.wav?sig=a/b#c/d") == f"{ID}.0.all.wav"
+    assert audio_name("https://[/a.wav") == "a.wav"
+    assert not is_chunk(f"{ID}.{'9' * 5_000}.all.wav")

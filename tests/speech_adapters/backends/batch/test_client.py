@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from speech_adapters.backends.batch.api import Job, ResultFile, Submission
 from speech_adapters.errors import BackendError, UnavailableError
 
 Run = Callable[..., Any]
+EPOCH = datetime.fromtimestamp(0, UTC)
 LIST = r"GET .*/transcriptions$"
 
 
@@ -27,7 +29,9 @@ def filter_refused(code: str) -> Fault:
     return Fault(LIST, JSONResponse(body, 400))
 
 
-def test_a_submission_is_never_repeated(run: Run, double: ServiceDouble) -> None:
+def test_a_submission_that_may_have_been_accepted_is_never_repeated(
+    run: Run, double: ServiceDouble
+) -> None:
     double.faults = [Fault("submit", PlainTextResponse("busy", 503), times=2)]
 
     async def work(parts: Parts) -> None:
@@ -36,6 +40,19 @@ def test_a_submission_is_never_repeated(run: Run, double: ServiceDouble) -> None
 
     run(work)
     assert requests_for(double, "submit") == 1
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [PlainTextResponse("slow", 429), PlainTextResponse("busy", 503, {"Retry-After": "0"})],
+)
+def test_a_submission_that_was_certainly_not_accepted_is_repeated(
+    run: Run, double: ServiceDouble, answer: PlainTextResponse
+) -> None:
+    double.faults = [Fault("submit", answer)]
+    run(lambda parts: parts.client.submit(submission()))
+    assert requests_for(double, "submit") == 2
+    assert len(double.submitted) == 1
 
 
 def test_jobs_of_all_pages_are_found_the_newest_first(run: Run, double: ServiceDouble) -> None:
@@ -47,6 +64,44 @@ def test_jobs_of_all_pages_are_found_the_newest_first(run: Run, double: ServiceD
     urls = run(work)
     expected = [double.submitted[index] for index in (3, 2, 0)]
     assert [url.partition("?")[0].rpartition("/")[2] for url in urls] == expected
+
+
+def test_only_jobs_since_a_time_are_listed(run: Run, double: ServiceDouble) -> None:
+    async def work(parts: Parts) -> list[Job]:
+        await parts.client.submit(submission("old"))
+        double.jobs[double.submitted[0]].created -= timedelta(hours=2)
+        await parts.client.submit(submission("new"))
+        jobs, _ = await parts.client.list_since(datetime.now(UTC) - timedelta(hours=1))
+        return jobs
+
+    assert [job.display_name for job in run(work)] == ["new"]
+    assert double.filters[-1].startswith("createdDateTime ge ")
+
+
+def test_all_jobs_are_listed_if_the_service_does_not_filter_by_time(
+    run: Run, double: ServiceDouble
+) -> None:
+    double.faults = [filter_refused("UnsupportedPagination")]
+
+    async def work(parts: Parts) -> int:
+        await parts.client.submit(submission())
+        return len((await parts.client.list_since(datetime.now(UTC) + timedelta(hours=1)))[0])
+
+    assert run(work) == 1
+    assert double.filters == [""]
+
+
+@pytest.mark.parametrize(
+    "place", ["{url}/speechtotext/transcriptions/1", "/speechtotext/transcriptions/1"]
+)
+@pytest.mark.parametrize("body", [{}, {"self": None}, {"self": ""}])
+def test_the_address_of_a_created_job_may_be_in_the_header_alone(
+    run: Run, double: ServiceDouble, place: str, body: dict[str, Any]
+) -> None:
+    location = {"Location": place.format(url=double.url)}
+    double.faults = [Fault("submit", JSONResponse({**body, "status": "NotStarted"}, 201, location))]
+    job = run(lambda parts: parts.client.submit(submission()))
+    assert job.url == f"{double.url}/speechtotext/transcriptions/1"
 
 
 @pytest.mark.parametrize("code", ["UnsupportedFilter", "InvalidRequest", ""])
@@ -78,7 +133,7 @@ def test_the_longest_requested_pause_of_all_pages_counts(run: Run, double: Servi
     ]
 
     async def work(parts: Parts) -> tuple[list[Job], float]:
-        return await parts.client.list_all()
+        return await parts.client.list_since(EPOCH)
 
     jobs, pause = run(work)
     assert ([job.url for job in jobs], pause) == (["https://host/1"], 90.0)
@@ -88,7 +143,7 @@ def test_the_longest_requested_pause_of_all_pages_counts(run: Run, double: Servi
 def test_a_list_that_is_none_is_an_error(run: Run, double: ServiceDouble, page: Any) -> None:
     double.faults = [Fault(LIST, JSONResponse(page))]
     with pytest.raises(BackendError, match="a list request with something else"):
-        run(lambda parts: parts.client.list_all())
+        run(lambda parts: parts.client.list_since(EPOCH))
 
 
 def test_a_job_without_its_address_is_an_error_that_quotes_nothing(
@@ -96,7 +151,7 @@ def test_a_job_without_its_address_is_an_error_that_quotes_nothing(
 ) -> None:
     double.faults = [Fault(LIST, JSONResponse({"values": [{"displayName": "SECRET"}]}))]
     with pytest.raises(BackendError, match=r"a job that cannot be read \(self\)") as caught:
-        run(lambda parts: parts.client.list_all())
+        run(lambda parts: parts.client.list_since(EPOCH))
     assert "SECRET" not in str(caught.value)
 
 
@@ -181,10 +236,11 @@ def test_the_address_of_the_next_page_keeps_its_own_query(
         for name in ("1", "2", "3"):
             await parts.client.submit(submission(name))
         asked.clear()
-        await parts.client.list_all()
+        await parts.client.list_since(EPOCH)
 
     run(work)
-    assert [url.partition("?")[2] for url in asked] == [
-        "api-version=2025-10-15",
-        "api-version=2025-10-15&skip=2",
+    first = "api-version=2025-10-15&filter=createdDateTime%20ge%201970-01-01T00%3A00%3A00Z"
+    assert [url.partition("?")[2].replace("+", "%20") for url in asked] == [
+        f"{first}&top=100",
+        f"{first}&top=100&skip=2",
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from starlette.responses import PlainTextResponse
 
 from double.batch_parts import Parts, requests_for
 from double.service import Fault, ServiceDouble
-from speech_adapters import JobState
+from speech_adapters import Attendee, JobState, Transcript
 from speech_adapters.backends.batch.api import Job, Submission
 from speech_adapters.backends.batch.chunks import Chunk
 from speech_adapters.backends.batch.progress import BatchProgress, BatchStage
@@ -250,7 +251,7 @@ def test_a_list_postpones_the_other_open_meetings(run: Run, double: ServiceDoubl
         return [(await parts.get(recording)).next_poll for recording in recordings]
 
     after = run(work)
-    assert after == [pytest.approx(time.time() + 3600, abs=60)] * 3
+    assert after == [pytest.approx(time.time() + 300, abs=60)] * 3, "no pause is longer"
     assert len(set(after)) == 1, "in one statement"
 
 
@@ -281,6 +282,25 @@ def test_a_job_that_is_missing_in_the_list_is_requested_by_itself(
         assert await parts.step(second) is JobState.COMPLETED, "it is not affected"
 
     run(work)
+
+
+def test_a_meeting_whose_job_is_missing_in_the_list_is_not_postponed(
+    run: Run, double: ServiceDouble
+) -> None:
+    """Otherwise frequent queries of another meeting would postpone it for ever."""
+    double.polls = 1000
+
+    async def work(parts: Parts) -> float:
+        first, second = await parts.record(meeting_id="1"), await parts.record(meeting_id="2")
+        await parts.step(first)
+        await parts.step(second)
+        # As after a change of the clock: the list does not reach back so far.
+        double.jobs[double.submitted[1]].created -= timedelta(days=2)
+        await parts.step(first)
+        return (await parts.get(second)).next_poll
+
+    assert run(work) == 0.0
+    assert double.filters[-1].startswith("createdDateTime ge ")
 
 
 def test_a_new_attempt_has_a_job_of_its_own(run: Run, double: ServiceDouble) -> None:
@@ -364,3 +384,57 @@ def test_the_largest_number_of_speakers_is_the_requests_or_the_options(
     properties = double.jobs[double.submitted[0]].body["properties"]
     assert properties["diarization"] == {"enabled": True, "maxSpeakers": asked or 7}
     assert properties["wordLevelTimestampsEnabled"] is True
+
+
+def test_all_participants_of_a_meeting_are_distinguished(run: Run, double: ServiceDouble) -> None:
+    people = tuple(Attendee(f"user{n}") for n in range(5))
+
+    async def work(parts: Parts) -> Transcript:
+        recording = await parts.record(attendees=people)
+        # As cut: the notes must survive the merging of chunks too.
+        await parts.change(recording, chunks=(Chunk(0, 8_000), Chunk(8_000, 8_000)))
+        await parts.step(recording)
+        double.finish(double.submitted[0])
+        assert await parts.step(recording) is JobState.COMPLETED
+        return await parts.store.run(Store.transcript, recording)
+
+    sent, cut = run(work).provenance.emulated
+    assert "at most 5 were distinguished" in sent
+    assert "2 parts" in cut
+    properties = double.jobs[double.submitted[0]].body["properties"]
+    assert properties["diarization"] == {"enabled": True, "maxSpeakers": 5}
+
+
+@pytest.mark.parametrize(
+    ("settings", "options", "sent"),
+    [
+        ({}, {}, {}),
+        ({"profanity": "raw"}, {}, {"profanityFilterMode": "None"}),
+        ({"profanity": "Masked"}, {}, {"profanityFilterMode": "Masked"}),
+        ({"dictation": "DICTATION"}, {}, {"punctuationMode": "DictatedAndAutomatic"}),
+        (
+            {"dictation": "DICTATION"},
+            {"punctuation": "Automatic"},
+            {"punctuationMode": "Automatic"},
+        ),
+    ],
+)
+def test_wishes_about_the_text_reach_the_service(
+    run: Run,
+    double: ServiceDouble,
+    settings: dict[str, str],
+    options: dict[str, str],
+    sent: dict[str, str],
+) -> None:
+    languages = (("de-DE", ""), ("fr-FR", ""))
+    model = "https://host/speechtotext/models/1"
+
+    async def work(parts: Parts) -> None:
+        await parts.step(await parts.record(settings=settings, languages=languages))
+
+    run(work, model=model, **options)
+    body = double.jobs[double.submitted[0]].body
+    assert body["model"] == {"self": model}
+    wishes = {"profanityFilterMode", "punctuationMode"} & body["properties"].keys()
+    assert {name: body["properties"][name] for name in wishes} == sent
+    assert body["properties"]["languageIdentification"] == {"candidateLocales": ["de-DE", "fr-FR"]}

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import attrs
 import pytest
 
 from speech_adapters import MeetingRequest, Mode
@@ -10,6 +11,7 @@ from speech_adapters.backends.batch.progress import (
     BatchProgress,
     BatchStage,
     dump_progress,
+    has_job,
     load_progress,
     save_progress,
 )
@@ -81,3 +83,14 @@ def test_saving_reports_whether_the_recording_is_still_processed(tmp_path: Path)
         later = BatchProgress(job_url="https://host/transcriptions/2")
         assert not save_progress(store, recording.id, later)
         assert load_progress(store.get(recording.id)) == later, "the cleanup needs it"
+
+
+def test_a_repeated_part_starts_with_the_whole_time_and_all_attempts() -> None:
+    again = BatchProgress(begun_at=1.0, submitted_at=2.0, unreadable=4).next_attempt((1,))
+    assert (again.begun_at, again.submitted_at, again.unreadable) == (0.0, 0.0, 0)
+
+
+def test_the_job_of_the_parts_that_succeeded_is_deleted_with_the_meeting(tmp_path: Path) -> None:
+    with Store.open(tmp_path) as store:
+        assert has_job(created(store), attrs.evolve(FULL, undeleted=()).next_attempt((1,)))
+        assert not has_job(created(store), BatchProgress(BatchStage.UPLOADED))

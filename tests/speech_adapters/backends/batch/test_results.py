@@ -59,22 +59,32 @@ def test_a_large_result_is_stored_by_a_child_process(
     assert len(transcript.utterances) == max(len(chunks), 1)
 
 
-def test_a_job_that_failed_for_one_file_has_failed(run: Run, double: ServiceDouble) -> None:
-    report = {
-        "details": [
-            {"status": "Succeeded"},
-            {"status": "Failed", "errorKind": "InvalidUri", "errorMessage": "no https://a?sig=S"},
-        ]
-    }
-    double.faults = [Fault("report.json", JSONResponse(report))]
+def test_what_succeeded_is_kept_and_what_failed_is_noted(run: Run, double: ServiceDouble) -> None:
+    double.failures = {".0.all.wav": "Unusual"}
+
+    async def work(parts: Parts) -> Transcript:
+        _, job = await finished(parts, double, chunks=CHUNKS)
+        return await fetch_transcript(parts.client, job, "m", ORIGIN)
+
+    transcript = run(work)
+    assert [u.offset for u in transcript.utterances] == [6_000_000], "at its place"
+    (note,) = transcript.provenance.notes
+    assert note.startswith("The part that starts at 0:00:00 was not transcribed: Unusual: ")
+    outcome = double.jobs[double.submitted[0]].outcome
+    assert outcome is not None
+    assert "sig=" in outcome[0]["details"][0]["errorMessage"]
+    assert "&sig=" not in note
+
+
+def test_a_job_that_failed_for_every_file_has_failed(run: Run, double: ServiceDouble) -> None:
+    double.failures = {".wav": "Unusual"}
 
     async def work(parts: Parts) -> None:
         _, job = await finished(parts, double, chunks=CHUNKS)
         await fetch_transcript(parts.client, job, "m", ORIGIN)
 
-    with pytest.raises(JobFailedError, match=r"failed: InvalidUri: no https://a") as caught:
+    with pytest.raises(JobFailedError, match=r"failed: Unusual: The double failed for http"):
         run(work)
-    assert "sig=S" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

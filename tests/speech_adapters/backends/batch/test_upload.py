@@ -101,13 +101,13 @@ def test_the_share_of_all_chunks_is_the_step(run: Run, monkeypatch: pytest.Monke
     monkeypatch.setattr(module, "_REPORT_SECONDS", 0.0)
     monkeypatch.setattr(storage_module, "_BLOCK_BYTES", 8_000)
     steps = []
-    update = Store.update
+    report = Store.report
 
     def noted(store: Store, recording: str, **values: Any) -> None:
         steps.append(values.get("step"))
-        update(store, recording, **values)
+        report(store, recording, **values)
 
-    monkeypatch.setattr(Store, "update", noted)
+    monkeypatch.setattr(Store, "report", noted)
 
     async def work(parts: Parts) -> None:
         recording = await parts.record()

@@ -5,14 +5,17 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import attrs
 import pytest
-from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 
 from double.service import KEY, Fault, ServiceDouble
-from speech_adapters import JobState, MeetingRequest, Mode, isolated
+from speech_adapters import Attendee, JobState, MeetingRequest, Mode, isolated
 from speech_adapters.config import load_settings
+from speech_adapters.contract import MeetingStatus
 from speech_adapters.errors import (
     AuthenticationError,
+    ConfigurationError,
     MeetingFailedError,
     MeetingNotFoundError,
     StoreError,
@@ -28,13 +31,16 @@ SEND = r"POST .*:transcribe"
 
 @pytest.fixture
 def use(double: ServiceDouble, tmp_path: Path) -> Callable[..., Any]:
-    def run(work: Callable[[MeetingService], Awaitable[Any]], key: str = KEY) -> Any:
+    def run(
+        work: Callable[[MeetingService], Awaitable[Any]], key: str = KEY, **options: str
+    ) -> Any:
         properties = {
             "backend": "fast",
             "state_dir": str(tmp_path / "state"),
             "backends.fast.endpoint": double.url,
             "backends.fast.key": key,
             "backends.fast.retry_seconds": "0",
+            **{f"backends.fast.{name}": value for name, value in options.items()},
         }
 
         async def closing() -> Any:
@@ -89,13 +95,13 @@ def test_a_second_attempt_sends_the_audio_whole(
 
 
 def test_an_error_that_may_pass_keeps_the_meeting_for_later(
-    use: Callable[..., Any], double: ServiceDouble
+    use: Callable[..., Any], double: ServiceDouble, caplog: pytest.LogCaptureFixture
 ) -> None:
     double.faults = [Fault(SEND, PlainTextResponse("busy", 503), times=5)]
 
     async def work(meetings: MeetingService) -> JobState:
-        with pytest.raises(UnavailableError, match="Nothing is lost"):
-            await record(meetings)
+        await record(meetings)  # no error: everything is stored
+        assert "Nothing is lost" in caplog.text
         return (await meetings.status("m")).state
 
     assert use(work) is JobState.COMPLETED
@@ -126,12 +132,100 @@ def test_a_wrong_key_keeps_the_audio(use: Callable[..., Any], double: ServiceDou
     assert use(later) is JobState.COMPLETED
 
 
-def test_an_answer_that_is_no_result_is_an_error(
+@pytest.mark.parametrize(
+    "answer", [HTMLResponse("<html>"), JSONResponse({"hello": 1}), PlainTextResponse("")]
+)
+def test_an_answer_that_is_no_result_is_final_and_not_billed_again(
+    use: Callable[..., Any], double: ServiceDouble, answer: Response
+) -> None:
+    double.faults = [Fault(SEND, answer, times=1_000)]
+
+    async def work(meetings: MeetingService) -> None:
+        await record(meetings)
+        for _ in range(3):
+            assert (await meetings.status("m")).state is JobState.FAILED
+        with pytest.raises(MeetingFailedError, match=r"service's answer is .*may have been billed"):
+            await meetings.transcript("m")
+        assert len(double.requests) == 1
+        double.faults.clear()
+        assert (await meetings.resume("m")).state is JobState.COMPLETED
+
+    use(work)
+
+
+def test_a_large_answer_that_is_no_result_is_final_too(
+    use: Callable[..., Any], double: ServiceDouble, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(isolated, "LARGE_BYTES", 0)
+    double.faults = [Fault(SEND, JSONResponse({"hello": 1}), times=1_000)]
+
+    async def work(meetings: MeetingService) -> JobState:
+        await record(meetings)
+        return (await meetings.status("m")).state
+
+    assert use(work) is JobState.FAILED
+    assert len(double.requests) == 1
+
+
+def test_a_service_that_forbids_the_request_is_not_sent_the_audio_again(
     use: Callable[..., Any], double: ServiceDouble
 ) -> None:
-    double.faults = [Fault(SEND, HTMLResponse("<html>"))]
-    with pytest.raises(Exception, match="is no transcription result"):
-        use(record)
+    double.faults = [Fault(SEND, PlainTextResponse("no", 403), times=1_000)]
+
+    async def work(meetings: MeetingService) -> MeetingStatus:
+        await record(meetings)
+        await meetings.status("m")
+        return await meetings.status("m")
+
+    status = use(work)
+    assert status.state is JobState.FAILED
+    assert "(403)" in status.reason
+    assert len(double.requests) == 1
+
+
+class CutResponse(Response):
+    """An answer whose connection is lost in the middle of its body."""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        headers = [(b"content-length", b"100")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": b'{"phrases"', "more_body": True})
+        raise ConnectionResetError
+
+
+def test_answers_that_are_lost_are_not_awaited_for_ever(
+    use: Callable[..., Any], double: ServiceDouble
+) -> None:
+    double.faults = [Fault(SEND, CutResponse(), times=1_000)]
+
+    async def work(meetings: MeetingService) -> MeetingStatus:
+        await record(meetings)
+        with pytest.raises(UnavailableError):
+            await meetings.status("m")
+        await meetings.status("m")
+        await meetings.status("m")
+        status = await meetings.status("m")
+        assert len(double.requests) == 3, "each of them was transcribed, and billed"
+        double.faults.clear()
+        assert (await meetings.resume("m")).state is JobState.COMPLETED
+        return status
+
+    status = use(work)
+    assert status.state is JobState.FAILED
+    assert "3 answers were lost, and may have been billed" in status.reason
+
+
+def test_a_service_that_cannot_be_reached_never_fails_a_meeting(
+    use: Callable[..., Any], double: ServiceDouble
+) -> None:
+    async def work(meetings: MeetingService) -> None:
+        await record(meetings)
+        for _ in range(5):
+            with pytest.raises(UnavailableError):
+                await meetings.status("m")
+
+    double.url = "http://127.0.0.1:9"
+    use(work)
 
 
 def test_a_refusal_for_size_without_a_fallback_is_final(
@@ -260,3 +354,65 @@ async def process(meetings: MeetingService, recording: Recording) -> None:
     backend = meetings.backend()
     assert isinstance(backend, RecordingBackend)
     await backend.process(recording)
+
+
+@pytest.mark.parametrize(("participants", "sent"), [(5, 5), (0, 10)])
+def test_all_participants_of_a_meeting_are_distinguished(
+    use: Callable[..., Any], double: ServiceDouble, participants: int, sent: int
+) -> None:
+    people = tuple(Attendee(f"user{n}") for n in range(participants))
+
+    async def work(meetings: MeetingService) -> Any:
+        await record(meetings, attendees=people)
+        return await meetings.transcript("m")
+
+    (note,) = use(work).provenance.emulated
+    assert f"at most {sent} were distinguished" in note
+    assert double.definitions[0]["diarization"] == {"enabled": True, "maxSpeakers": sent}
+
+
+@pytest.mark.parametrize(
+    ("options", "sent"),
+    [
+        ({"api_version": "2025-10-15"}, {"phraseList": {"phrases": ["Contoso", "Jessie"]}}),
+        (
+            {"api_version": "2024-11-15", "model": "https://host/models/1"},
+            {"models": {"de-DE": "https://host/models/1"}},
+        ),
+    ],
+)
+def test_wishes_about_the_text_are_sent_as_each_version_accepts_them(
+    use: Callable[..., Any],
+    double: ServiceDouble,
+    options: dict[str, str],
+    sent: dict[str, Any],
+) -> None:
+    asked = MeetingRequest(
+        "m",
+        mode=Mode.STORED,
+        language="de-DE",
+        differentiate_speakers=False,
+        phrases=("Contoso", "Jessie"),
+        languages=(("de-DE", ""), ("fr-FR", "")),
+        settings={"profanity": "removed"},
+    )
+
+    async def work(meetings: MeetingService) -> set[str]:
+        await record(meetings, **attrs.asdict(asked, recurse=False, filter=_is_wish))
+        _, gaps = await meetings.choose(asked)
+        return {gap.id for gap in gaps}
+
+    gaps = use(work, **options)
+    assert double.definitions == [
+        {"locales": ["de-DE", "fr-FR"], "profanityFilterMode": "Removed", **sent}
+    ]
+    assert gaps == ({"phrases"} if "phraseList" not in sent else set())
+
+
+def _is_wish(field: Any, _: Any) -> bool:
+    return field.name not in ("meeting_id", "mode", "participants")
+
+
+def test_a_custom_model_needs_the_version_that_has_them(use: Callable[..., Any]) -> None:
+    with pytest.raises(ConfigurationError, match=r"no custom models\. Set api_version"):
+        use(record, model="https://host/models/1")

@@ -63,3 +63,16 @@ def test_a_file_shorter_than_announced_is_read_to_its_end(tmp_path: Path) -> Non
     path.write_bytes(b"\x01\x00" * 100)
     blocks, _ = read(path, MONO, lambda _: 100_000)
     assert b"".join(blocks) == b"\x01\x00" * 100
+
+
+@pytest.mark.timeout(10)
+@pytest.mark.parametrize("rate", [1, 9])
+def test_a_stored_recording_of_a_few_samples_per_second_comes_to_its_end(
+    tmp_path: Path, rate: int
+) -> None:
+    # An earlier version accepted such rates, and the store may still hold such recordings.
+    path = tmp_path / "a.pcm"
+    path.write_bytes(b"\x01\x02" * 100)
+    blocks, reader = read(path, PcmFormat(rate, 1), lambda _: 200)
+    assert b"".join(blocks) == path.read_bytes()
+    assert reader.seconds == 100 / rate

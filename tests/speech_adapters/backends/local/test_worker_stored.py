@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import sys
+import threading
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from double.engine import ENGINE_MODULE
+from double.other_writer import OtherWriter
+from speech_adapters.backends.local.protocol import Finished
 from speech_adapters.backends.local.worker import MAX_ATTEMPTS
 from speech_adapters.contract import JobState, Mode
 from speech_adapters.recording.slots import worker_slot
 from speech_adapters.recording.workers import log_path
 from speech_adapters.store.recovery import is_locked
+
+SECOND = 32_000
 
 
 def test_a_stored_recording_becomes_a_transcript_without_messages(in_process: Any) -> None:
@@ -181,3 +187,50 @@ def test_a_meeting_that_is_deleted_while_it_waits_is_abandoned(
         assert in_process.run(in_process.job(recording)) == (0, [])
     assert in_process.store.get(recording.id).attempts == 0
     assert not log_path(recording).exists()
+
+
+@pytest.fixture
+def other_writer(in_process: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[OtherWriter]:
+    """Return another program's connection, which may keep the store locked for too long."""
+    monkeypatch.setattr("speech_adapters.store.database._WAIT_SECONDS", 0.05)
+    with OtherWriter(in_process.store.directory) as other:
+        yield other
+
+
+def test_a_store_that_is_locked_while_progress_is_reported_fails_no_meeting(
+    in_process: Any, other_writer: OtherWriter
+) -> None:
+    recording = in_process.recording(Mode.STORED, 2.0)
+    orders = {3: other_writer.lock, 9: other_writer.unlock}
+    in_process.on_audio(lambda block: orders.get(block, lambda: None)())
+    in_process.run(in_process.job(recording))
+    found = in_process.store.get(recording.id)
+    assert (found.state, found.reason) == (JobState.COMPLETED, "")
+
+
+@pytest.mark.parametrize(
+    ("behavior", "state"), [("speak", JobState.COMPLETED), ("fail at the end", JobState.FAILED)]
+)
+def test_a_final_state_waits_for_a_store_that_is_locked(
+    in_process: Any, other_writer: OtherWriter, behavior: str, state: JobState
+) -> None:
+    recording = in_process.recording(Mode.STORED, 1.0)
+
+    def lock_and_unlock_later() -> None:
+        other_writer.lock()
+        threading.Timer(0.3, other_writer.unlock).start()
+
+    in_process.on_finish(lock_and_unlock_later)
+    in_process.run(in_process.job(recording, behavior))
+    assert in_process.store.get(recording.id).state is state
+
+
+def test_a_store_that_is_locked_keeps_no_events_from_a_live_meeting(
+    in_process: Any, other_writer: OtherWriter
+) -> None:
+    recording = in_process.recording(Mode.BOTH, 1.0)
+    other_writer.lock()
+    in_process.on_finish(lambda: threading.Timer(0.3, other_writer.unlock).start())
+    status, messages = in_process.run(in_process.job(recording), f"end {SECOND}\n")
+    assert (status, messages[-1]) == (0, Finished())
+    assert in_process.store.get(recording.id).state is JobState.COMPLETED

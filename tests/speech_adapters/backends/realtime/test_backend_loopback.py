@@ -199,7 +199,7 @@ def test_the_audio_of_a_live_meeting_is_removed(
     async def work(meetings: MeetingService) -> None:
         async with await meetings.open_session(MeetingRequest("m")) as session:
             await session.push(audio(0, 2))
-            assert [path.name for path in folder.glob("*/*")] == ["meeting.pcm"]
+            assert [path.name for path in folder.glob("*/*.pcm")] == ["meeting.pcm"]
 
     run(configure(url), work)
     assert list(folder.iterdir()) == []

@@ -4,6 +4,7 @@ from speech_adapters.backends.realtime.messages import FinalResult, PartialResul
 from speech_adapters.backends.realtime.normalizer import EventNormalizer
 from speech_adapters.contract import (
     Hypothesis,
+    NoMatch,
     Progress,
     Recognized,
     SessionEvent,
@@ -184,3 +185,13 @@ def test_it_continues_after_the_utterances_of_another_process() -> None:
     (event,) = told(normalizer, final("b", 0, "Guest-1"))
     assert isinstance(event, Recognized)
     assert (event.utterance.offset, event.utterance.speaker) == (SECOND, 2)
+
+
+def test_audio_that_was_not_understood_is_an_event_of_its_own() -> None:
+    normalizer = EventNormalizer("m", "en-US")
+    normalizer.begin(100)
+    nothing = FinalResult("", 5, 10, no_match="InitialSilenceTimeout")
+    events = list(normalizer.process(nothing))
+    assert events == [NoMatch(105, 10, "InitialSilenceTimeout"), Progress(115)]
+    assert list(normalizer.process(nothing)) == [], "a reconnect repeats it"
+    assert list(normalizer.process(FinalResult("", 20, 10))) == [Progress(130)]

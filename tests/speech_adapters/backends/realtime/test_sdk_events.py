@@ -86,8 +86,9 @@ def test_failures_have_the_type_of_their_code_and_no_secrets(
 
 
 def test_audio_that_is_not_understood_is_an_empty_result() -> None:
-    unknown = result("{}", reason=sdk.ResultReason.NoMatch)
-    assert final_result(unknown) == FinalResult("", 50, 9)
+    details = SimpleNamespace(reason=sdk.NoMatchReason.InitialSilenceTimeout)
+    unknown = result("{}", reason=sdk.ResultReason.NoMatch, no_match_details=details)
+    assert final_result(unknown) == FinalResult("", 50, 9, no_match="InitialSilenceTimeout")
 
 
 def test_words_of_a_later_turn_count_from_the_start_of_the_result() -> None:

@@ -13,6 +13,7 @@ import anyio
 import pytest
 from pydantic import SecretStr
 
+from double.other_writer import OtherWriter
 from double.recognition import (
     SECOND,
     Configure,
@@ -26,9 +27,11 @@ from double.recognition import (
 )
 from speech_adapters.backends.realtime import worker
 from speech_adapters.backends.realtime.journal import journal_path, read_journal
+from speech_adapters.backends.realtime.messages import Completed
 from speech_adapters.backends.realtime.options import realtime_options
 from speech_adapters.backends.realtime.worker import MAX_ATTEMPTS, RealtimeProgress, WorkerOrder
 from speech_adapters.contract import JobState, MeetingRequest, Mode
+from speech_adapters.errors import StoreError
 from speech_adapters.meetings import MeetingService
 from speech_adapters.store import Lock, Recording, Store
 from speech_adapters.transcript import Transcript
@@ -211,6 +214,48 @@ def test_a_worker_stops_when_its_meeting_is_deleted(
     assert list(recording.audio_path.parent.iterdir()) == []
 
 
+def test_a_store_that_is_locked_for_long_fails_no_meeting(
+    order: Callable[..., WorkerOrder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "_REPORT_SECONDS", 0.0)
+    monkeypatch.setattr("speech_adapters.store.database._WAIT_SECONDS", 0.05)
+    given = order("ws://127.0.0.1:9", 2)
+    with OtherWriter(given.state_dir) as other, Store.open(given.state_dir) as store:
+
+        def unlock_later(recognizer: FakeRecognizer) -> None:
+            threading.Timer(0.3, other.unlock).start()
+            recognizer.send(Completed())
+
+        script = RecognizerScript(started=lambda _: other.lock(), ended=unlock_later)
+        monkeypatch.setattr(
+            "speech_adapters.backends.realtime.recognizer.connect",
+            lambda _request, _access, _pace, on_message: script.connect(on_message),
+        )
+        assert worker.main(given.model_dump_json()) == 0
+        assert store.get(given.recording).state is JobState.COMPLETED
+
+
+def test_a_transcript_that_cannot_be_stored_is_stored_by_the_next_worker(
+    order: Callable[..., WorkerOrder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("database._WAIT_SECONDS", "store._FINAL_WAIT_SECONDS"):
+        monkeypatch.setattr(f"speech_adapters.store.{name}", 0.05)
+    given = order("ws://127.0.0.1:9", 2)
+    with OtherWriter(given.state_dir) as other, Store.open(given.state_dir) as store:
+        script = RecognizerScript(started=lambda _: other.lock())
+        monkeypatch.setattr(
+            "speech_adapters.backends.realtime.recognizer.connect",
+            lambda _request, _access, _pace, on_message: script.connect(on_message),
+        )
+        with pytest.raises(StoreError, match="database is locked"):
+            worker.main(given.model_dump_json())
+        other.unlock()
+        assert store.get(given.recording).state is JobState.PROCESSING
+        script.started = lambda _: None
+        assert worker.main(given.model_dump_json()) == 0
+        assert store.get(given.recording).state is JobState.COMPLETED
+
+
 def test_a_worker_whose_meeting_is_deleted_while_it_waits_for_others_does_nothing(
     order: Callable[..., WorkerOrder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -324,3 +369,49 @@ def test_a_meeting_that_no_attempt_completes_fails_with_the_reason_and_can_be_re
         return await fetch(meetings)
 
     assert len(run(settings, again).utterances) == 2
+
+
+def test_a_worker_creates_no_journal_for_a_deleted_meeting(
+    order: Callable[..., WorkerOrder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = order("ws://127.0.0.1:9")
+    script = RecognizerScript()
+    monkeypatch.setattr(
+        "speech_adapters.backends.realtime.recognizer.connect",
+        lambda *arguments: script.connect(arguments[-1]),
+    )
+    # So long after the last report that no result of this test causes another one.
+    monkeypatch.setattr(worker, "_REPORT_SECONDS", 1_000.0)
+    with Store.open(given.state_dir) as store:
+        path = journal_path(store.get(given.recording))
+        left: list[bool] = []
+
+        def delete(recognizer: FakeRecognizer) -> None:
+            if not left:
+                store.delete(given.recording)
+            recognizer.result("private")
+            left.append(path.exists())
+
+        script.written = delete
+        monkeypatch.setattr(worker, "remove_files", lambda _: None)  # as if it were killed
+        worker.main(given.model_dump_json())
+    assert left
+    assert not any(left)
+
+
+def test_a_meeting_that_is_deleted_before_its_worker_starts_is_not_recognized(
+    order: Callable[..., WorkerOrder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = order("ws://127.0.0.1:9")
+    script = RecognizerScript()
+    monkeypatch.setattr("speech_adapters.backends.realtime.recognizer.connect", script.connect)
+    with Store.open(given.state_dir) as store:
+
+        def delete(path: Path) -> object:
+            store.delete(given.recording)
+            return read_journal(path)
+
+        monkeypatch.setattr("speech_adapters.backends.realtime.worker.read_journal", delete)
+        worker.main(given.model_dump_json())
+        assert not journal_path(store.get(given.recording)).exists()
+    assert script.recognizers == []

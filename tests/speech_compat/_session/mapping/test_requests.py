@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 import pytest
 
@@ -111,6 +112,8 @@ def test_attendees_are_the_participants_without_their_signatures(config: Config)
     meeting.add_participant_async(Participant("b", "")).get()
     assert attendees(meeting) == (Attendee("a", "en-GB", True), Attendee("b", "", False))
     assert attendees(None) == ()
+    request = replace(plan(config), attendees=attendees(meeting)).request(PcmFormat())
+    assert request.participants == 2, "the largest number of speakers, if none is announced"
 
 
 def test_own_properties_override_the_programs_resource(

@@ -1,0 +1,38 @@
+"""The files of recordings: the audio, and what backends keep next to it under the same id."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+__all__ = ["recording_ids", "remove_all", "remove_others"]
+
+
+def remove_others(audio: Path) -> None:
+    """Remove the files next to a recording's audio, such as journal and log, where possible.
+
+    A file that another process has open may stay on some systems; then the cleanup of the
+    recording removes it later.
+    """
+    for path in audio.parent.glob(f"{audio.stem}.*"):
+        if path != audio:
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
+
+
+def remove_all(folder: Path, ids: Iterable[str]) -> None:
+    """Remove all files of these recordings from the folder, where possible."""
+    for key in ids:
+        audio = folder / f"{key}.pcm"
+        with suppress(OSError):
+            audio.unlink(missing_ok=True)
+        remove_others(audio)
+
+
+def recording_ids(folder: Path) -> set[str]:
+    """Return the ids of the recordings that have a file in the folder."""
+    try:
+        return {path.name.partition(".")[0] for path in folder.iterdir()}
+    except OSError:  # a store that cannot be read reports it with the first call
+        return set()

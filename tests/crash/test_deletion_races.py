@@ -1,0 +1,304 @@
+"""A meeting is deleted by one process at each step of another that works on it.
+
+Every call of the working process that can block, and every request to a service, is a point at
+which the deletion may come.  The tests run the work as often as there are points, and delete
+the meeting at the first, the second and so on.
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Any
+
+import anyio
+import attrs
+import pytest
+from azure.storage.blob import BlobServiceClient
+from pydantic import SecretStr
+
+from double.engine import ENGINE_MODULE, engine_module
+from double.recognition import FakeRecognizer, RecognizerScript, audio
+from double.service import KEY, ServiceDouble
+from speech_adapters import threads
+from speech_adapters.azure.http import ServiceClient
+from speech_adapters.backends.local import worker as local_worker
+from speech_adapters.backends.local.job import TranscriptionJob
+from speech_adapters.backends.local.options import LocalOptions
+from speech_adapters.backends.realtime import worker as realtime_worker
+from speech_adapters.backends.realtime.options import realtime_options
+from speech_adapters.backends.realtime.worker import WorkerOrder
+from speech_adapters.config import Settings, load_settings
+from speech_adapters.contract import JobState, MeetingRequest, Mode
+from speech_adapters.errors import MeetingNotFoundError
+from speech_adapters.meetings import MeetingService
+from speech_adapters.recording.workers import log_path
+from speech_adapters.store import Recording, Store
+from speech_adapters.store.database import Database
+
+SOUND = audio(0, 2)
+Points = Callable[[], object]
+
+# Only the working process has points; the deletion runs on the same event loop.
+_working: ContextVar[bool] = ContextVar("_working", default=False)
+
+
+@attrs.define
+class _Deletion:
+    """Deletes the meeting at the point ``at``, and counts the points."""
+
+    at: int
+    settings: Settings
+    recording: str
+    points: int = 0
+    errors: list[BaseException] = attrs.field(factory=list)
+    thread: threading.Thread | None = None
+
+    def pass_point(self) -> None:
+        """Count a point of the working process; blocks until the deletion is stored."""
+        self.points += 1
+        if self.points != self.at:
+            return
+        self.thread = threading.Thread(target=self._delete)
+        self.thread.start()
+        with Store.open(self.settings.state_dir) as store:
+            while store.get(self.recording).state is not JobState.DELETED:
+                assert self.thread.is_alive(), self.errors
+                time.sleep(0.002)
+
+    def _delete(self) -> None:
+        async def delete() -> None:
+            async with MeetingService(self.settings) as meetings:
+                await meetings.delete("m")
+
+        try:
+            anyio.run(delete)
+        except BaseException as error:
+            self.errors.append(error)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the folder for temporary files, which is empty."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    return folder
+
+
+@pytest.fixture
+def make(
+    tmp_path: Path, storage: str, double: ServiceDouble, folder: Path
+) -> Callable[[str], Settings]:
+    """Return a function that returns the settings for a backend."""
+
+    def settings(backend: str) -> Settings:
+        service = {"endpoint": double.url, "key": KEY, "retry_seconds": "0"}
+        batch = {**service, "storage_connection_string": storage, "poll_seconds": "0"}
+        realtime = {"endpoint": "ws://127.0.0.1:9", "key": "any"}
+        named = {"fast": service, "batch": batch, "realtime": realtime}
+        return load_settings(
+            {
+                "backend": backend,
+                "state_dir": str(tmp_path / "state"),
+                **{f"backends.{b}.{n}": v for b, given in named.items() for n, v in given.items()},
+            }
+        )
+
+    return settings
+
+
+@pytest.fixture
+def points(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[_Deletion]]:
+    """Make points of the calls of the working process; the list holds the present deletion."""
+    present: list[_Deletion] = []
+    run, exchange = threads.Threads.run, ServiceClient._exchange
+
+    def pass_point() -> None:
+        if _working.get() and present:
+            present[0].pass_point()
+
+    async def counted_run(self: threads.Threads, function: Any, *args: Any, **more: Any) -> Any:
+        if _working.get():
+            await anyio.to_thread.run_sync(pass_point)
+        return await run(self, function, *args, **more)
+
+    async def counted_exchange(self: ServiceClient, *args: Any, **more: Any) -> Any:
+        answer = await exchange(self, *args, **more)
+        if _working.get():
+            # The service has done its part; the process does not know yet.
+            await anyio.to_thread.run_sync(pass_point)
+        return answer
+
+    monkeypatch.setattr(threads.Threads, "run", counted_run)
+    monkeypatch.setattr(ServiceClient, "_exchange", counted_exchange)
+    return present  # type: ignore[return-value]
+
+
+def recorded(settings: Settings) -> Recording:
+    """Record a meeting ``m``, as a program that died right after its end."""
+    with Store.open(settings.state_dir) as store:
+        recording = store.create(MeetingRequest("m", mode=Mode.STORED), settings.backend)
+        recording.audio_path.write_bytes(SOUND)
+        store.close_audio(recording.id, len(SOUND))
+        return store.get(recording.id)
+
+
+def assert_nothing_is_left(settings: Settings, deletion: _Deletion, folder: Path) -> None:
+    assert deletion.thread is not None
+    deletion.thread.join()
+    assert deletion.errors == []
+
+    async def look() -> None:
+        async with MeetingService(settings) as meetings:
+            (found, *_) = await meetings.recordings()
+            assert (found.id, found.state) == (deletion.recording, JobState.DELETED)
+            with pytest.raises(MeetingNotFoundError):
+                await meetings.transcript("m")
+            found = await meetings.store.run(Store.get, found.id)
+            assert found.backend_state == ""
+            assert await meetings.store.run(Store.due_cleanups, 1e12) == []
+
+    anyio.run(look)
+    assert list((settings.state_dir / "audio").iterdir()) == []
+    assert list(folder.iterdir()) == []
+
+
+def blobs(connection: str) -> list[str]:
+    with BlobServiceClient.from_connection_string(connection) as service:
+        container = service.get_container_client("speech-compat")
+        if not container.exists():
+            return []
+        return [blob.name for blob in container.list_blobs(include=["uncommittedblobs"])]
+
+
+@pytest.mark.parametrize("backend", ["batch", "fast", "auto", "local", "realtime"])
+def test_no_step_of_a_backend_brings_a_deleted_meeting_back(
+    make: Callable[[str], Settings],
+    points: list[_Deletion],
+    double: ServiceDouble,
+    storage: str,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    backend: str,
+) -> None:
+    def spawn(*arguments: Any) -> None:
+        log_path(recording).write_text("the log of a worker")
+
+    monkeypatch.setattr("speech_adapters.recording.workers.spawn", spawn)
+    monkeypatch.setattr("speech_adapters.backends.realtime.backend.spawn", spawn)
+    settings = make(backend)
+    others = set(blobs(storage))  # of other tests
+
+    async def work() -> None:
+        async with MeetingService(settings) as meetings:
+            _working.set(True)
+            for _ in range(6):
+                await meetings.process(recording.id)
+
+    at = 0
+    while True:
+        at += 1
+        recording = recorded(settings)
+        points[:] = [_Deletion(at, settings, recording.id)]
+        anyio.run(work)
+        (deletion,) = points
+        points.clear()
+        if deletion.points < at:
+            break
+        for job in list(double.jobs.values()):
+            job.status = "Succeeded"  # a service deletes no job that is running
+        assert_nothing_is_left(settings, deletion, folder)
+        assert double.jobs == {}, at
+        assert set(blobs(storage)) <= others, at
+    assert at > {"batch": 20, "auto": 10, "fast": 10}.get(backend, 4)
+
+
+@pytest.fixture
+def accesses(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[_Deletion]]:
+    """Make points of the accesses to the database, which a worker makes at each step."""
+    present: list[_Deletion] = []
+    worker = threading.current_thread()
+    passing: list[bool] = []
+
+    def counted(real: Any) -> Any:
+        def call(*args: Any) -> Any:
+            # Not those of the point itself, nor those of the deletion's own threads.
+            if present and not passing and threading.current_thread() is worker:
+                passing.append(True)
+                present[0].pass_point()
+                passing.clear()
+            return real(*args)
+
+        return call
+
+    monkeypatch.setattr(Database, "transaction", counted(Database.transaction))
+    monkeypatch.setattr(Database, "rows", counted(Database.rows))
+    return present  # type: ignore[return-value]
+
+
+def run_local(settings: Settings, recording: Recording, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, ENGINE_MODULE, engine_module())
+    monkeypatch.setattr(local_worker, "_CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(sys, "stdin", io.StringIO())
+    job = TranscriptionJob(
+        recording.audio_path,
+        recording.request.audio,
+        LocalOptions(model_arch="speak"),
+        *("auto", "en-US", True, "m"),
+        store=settings.state_dir,
+        recording=recording.id,
+    )
+    assert local_worker.main([job.dump()]) == 0
+
+
+def run_realtime(settings: Settings, recording: Recording, monkeypatch: pytest.MonkeyPatch) -> None:
+    def say(recognizer: FakeRecognizer) -> None:
+        recognizer.result("private")
+
+    script = RecognizerScript(written=say)
+    monkeypatch.setattr(
+        "speech_adapters.backends.realtime.recognizer.connect",
+        lambda *arguments: script.connect(arguments[-1]),
+    )
+    monkeypatch.setattr(realtime_worker, "_REPORT_SECONDS", 0.0)
+    order = WorkerOrder(
+        state_dir=settings.state_dir,
+        recording=recording.id,
+        downmix="auto",
+        options=realtime_options(settings).model_copy(update={"key": SecretStr("")}),
+        endpoint="ws://127.0.0.1:9",
+        key="any",
+    )
+    assert realtime_worker.main(order.model_dump_json()) == 0
+
+
+@pytest.mark.parametrize("backend", ["local", "realtime"])
+def test_no_step_of_a_worker_brings_a_deleted_meeting_back(
+    make: Callable[[str], Settings],
+    accesses: list[_Deletion],
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    backend: str,
+) -> None:
+    settings = make(backend)
+    work = run_local if backend == "local" else run_realtime
+    at = 0
+    while True:
+        at += 1
+        recording = recorded(settings)
+        accesses[:] = [_Deletion(at, settings, recording.id)]
+        with monkeypatch.context() as patch:
+            work(settings, recording, patch)
+        (deletion,) = accesses
+        accesses.clear()
+        if deletion.points < at:
+            break
+        assert_nothing_is_left(settings, deletion, folder)
+    assert at > 10

@@ -1,0 +1,352 @@
+"""Parsers of data from outside: whatever they read, they raise only the project's errors.
+
+The cases are the same in every run; ``SPEECH_COMPAT_FUZZ_CASES`` sets another number of them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from speech_adapters.audio import SourceFormat, StreamDecoder, WavFile
+from speech_adapters.azure.http import RetryPolicy, ServiceClient, retry_after
+from speech_adapters.azure.results import read_result, read_source, result_transcript
+from speech_adapters.backends.batch.api import Api, Job, ResultFile
+from speech_adapters.backends.batch.client import BatchClient
+from speech_adapters.backends.local.protocol import decode
+from speech_adapters.backends.realtime.journal import read_journal
+from speech_adapters.errors import SpeechError
+from speech_adapters.export import FORMATS, render
+from speech_adapters.masking import mask
+from speech_adapters.transcript import Provenance, Transcript
+from speech_compat._session.mapping.results import remote_document
+from speech_compat.gateway.dialogue import Dialogue, TurnStarted
+from speech_compat.gateway.framing import FramingError
+
+CASES = int(os.environ.get("SPEECH_COMPAT_FUZZ_CASES", "150"))
+ORIGIN = Provenance("batch", "test")
+fuzz = settings(
+    max_examples=CASES,
+    derandomize="SPEECH_COMPAT_FUZZ_CASES" not in os.environ,
+    database=None,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+
+# --- values where a document has another one ---------------------------------------------
+ODD: st.SearchStrategy[Any] = st.one_of(
+    st.sampled_from(
+        [None, True, 0, -1, 1.0, 1.5, 1e308, -1e308, 10**30, 2**63, -0.0, 1e-320, [], {}, [None]]
+    ),
+    st.sampled_from(
+        ["", "PT1S", "PT.S", "PT1.2.3S", "P" + "9" * 400 + "D", "PT٣S", "nan", "\0", "\u202e"]
+    ),
+    st.text(max_size=20),
+    st.integers(),
+    st.floats(allow_nan=False, allow_infinity=False),
+)
+TIMES = ["offset", "duration", "offsetInTicks", "durationInTicks", "durationTicks"]
+TIMES += ["offsetMilliseconds", "durationMilliseconds"]
+TEXT = ["text", "display", "itn", "lexical", "word", "displayText", "locale", "source"]
+NUMBERS = ["speaker", "channel", "confidence"]
+LEAVES = st.dictionaries(st.sampled_from(TIMES + TEXT + NUMBERS), ODD, max_size=6)
+
+
+def within(name: str, inner: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
+    """Return objects that have a list, or something odd, in a field."""
+    field = st.one_of(st.lists(inner, max_size=3), ODD)
+    return st.builds(lambda leaves, found: {**leaves, name: found}, LEAVES, field)
+
+
+WORDS = st.one_of(within("words", LEAVES), within("displayWords", LEAVES))
+PHRASES = st.one_of(WORDS, within("nBest", WORDS))
+RESULTS = st.one_of(within("recognizedPhrases", PHRASES), within("phrases", PHRASES))
+DEEP = b"[" * 200_000
+
+
+def damaged(data: bytes) -> st.SearchStrategy[bytes]:
+    """Return strategies for ``data`` with some bytes replaced, inserted or missing."""
+    change = st.tuples(
+        st.integers(0, len(data)),
+        st.integers(0, 9),
+        st.one_of(st.binary(max_size=8), st.sampled_from([b"\xff" * 4, b"\0" * 4, b"\0\0\0\x80"])),
+    )
+
+    def apply(changes: list[tuple[int, int, bytes]]) -> bytes:
+        found = data
+        for start, size, new in changes:
+            found = found[:start] + new + found[start + size :]
+        return found
+
+    return st.lists(change, min_size=1, max_size=4).map(apply)
+
+
+def use_transcript(transcript: Transcript) -> None:
+    copied = Transcript.from_dict(json.loads(json.dumps(transcript.to_dict())))
+    assert copied == transcript
+    for name in FORMATS:
+        render(transcript, name).encode()
+    json.dumps(remote_document(transcript)).encode()
+
+
+@fuzz
+@given(RESULTS.map(lambda document: json.dumps(document).encode()))
+@example(b'\xef\xbb\xbf{"phrases": [{"text": "a", "speaker": 1.0, "locale": null}]}')
+@example(b'{"x": ' + DEEP)
+@example(b'{"recognizedPhrases": [' + DEEP)
+@example(b'{"phrases": [{"text": "a", "offset": "PT1.2.3S", "duration": "PT.S"}]}')
+@example(b'{"phrases": [{"text": "a", "offsetMilliseconds": 1e305}]}')
+def test_a_result(data: bytes) -> None:
+    try:
+        transcript = result_transcript(data, "m", ORIGIN)
+    except SpeechError:
+        return
+    use_transcript(transcript)
+
+
+@fuzz
+@given(st.one_of(RESULTS.map(lambda d: json.dumps(d).encode()).flatmap(damaged), st.binary()))
+@example(b'{"source": ' + DEEP)
+@example(b'{"phrases": ' + DEEP)
+@example(b"\xef\xbb\xbf")
+def test_a_damaged_result_file(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
+    path = tmp_path_factory.getbasetemp() / "fuzzed-result.json"
+    path.write_bytes(data)
+    for read in (lambda: read_result(path, "m", ORIGIN), lambda: read_source(path)):
+        with suppress(SpeechError):
+            read()
+
+
+# --- answers of the batch service ----------------------------------------------------------
+JOB_FIELDS = ["self", "displayName", "status", "createdDateTime", "customProperties", "links"]
+JOB_FIELDS += ["properties", "name", "kind", "code", "message", "innerError", "error"]
+JOB_FIELDS += ["details", "errorKind", "errorMessage", "files", "contentUrl"]
+OBJECTS = st.recursive(
+    ODD,
+    lambda inner: st.dictionaries(st.sampled_from(JOB_FIELDS), inner, max_size=5),
+    max_leaves=12,
+)
+ADDRESSES = st.one_of(
+    st.none(),
+    ODD,
+    st.sampled_from(
+        ["", "file:///etc/passwd", "http://[::1", "http://\0/", "javascript:1", "/x", "//evil/"]
+    ),
+)
+LISTS = st.builds(
+    lambda values, link: {"values": values, "@nextLink": link},
+    st.one_of(st.lists(OBJECTS, max_size=3), ODD),
+    ADDRESSES,
+)
+BODIES = st.one_of(
+    st.one_of(LISTS, OBJECTS).map(lambda document: json.dumps(document).encode()),
+    st.binary(max_size=50),
+)
+HEADERS = st.dictionaries(
+    st.sampled_from(["retry-after", "content-type", "x-ms-request-id", "content-encoding"]),
+    st.one_of(
+        st.text(st.characters(codec="latin-1", exclude_characters="\r\n\0"), max_size=20),
+        st.sampled_from(["inf", "nan", "-5", "1e9", "1" * 5000, "Fri, 31 Dec 9999 23:59:59 GMT"]),
+        st.sampled_from(["Fri, 31 Dec 99999999999999999999 23:59:59 GMT", "gzip", "br"]),
+    ),
+)
+
+
+@fuzz
+@given(BODIES, HEADERS, st.sampled_from([200, 201, 204, 302, 400, 401, 403, 404, 413, 499]))
+@example(DEEP, {}, 200)
+@example(DEEP, {}, 400)
+@example(b'{"values": 5}', {}, 200)
+@example(b'{"values": [], "@nextLink": 5}', {}, 200)
+@example(b'{"code": 5, "message": [[]], "innerError": {"message": {}}}', {}, 400)
+@example(b"no gzip", {"content-encoding": "gzip"}, 200)
+def test_an_answer_of_the_batch_service(body: bytes, headers: dict[str, str], status: int) -> None:
+    async def send() -> AsyncIterator[bytes]:
+        yield body
+
+    encoded = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
+
+    def answer(_: httpx.Request) -> httpx.Response:
+        return httpx.Response(status, headers=encoded, content=send())
+
+    async def run() -> None:
+        service = ServiceClient("https://host", None, RetryPolicy(1), httpx.MockTransport(answer))
+        client = BatchClient(service, Api("2025-10-15"))
+        job = Job.model_validate({"self": "https://host/1", "links": {"files": "/files"}})
+        report = {"kind": "TranscriptionReport", "links": {"contentUrl": "https://host/r"}}
+        files = [ResultFile.model_validate(report)]
+        for ask in (
+            lambda: client.find("m"),
+            lambda: client.list_since(datetime(1970, 1, 1, tzinfo=UTC)),
+            lambda: client.get("https://host/1"),
+            lambda: client.files(job),
+            lambda: client.report(files),
+            lambda: client.delete("https://host/1"),
+        ):
+            with suppress(SpeechError):
+                await ask()
+        await client.aclose()
+
+    anyio.run(run)
+
+
+@pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://x/", "http://[::1", "x:1", ""])
+def test_an_address_of_a_result(url: str, tmp_path: Path) -> None:
+    async def run() -> None:
+        transport = httpx.AsyncHTTPTransport()
+        service = ServiceClient("https://host", None, RetryPolicy(1), transport)
+        try:
+            await service.download(url, tmp_path / "result")
+        finally:
+            await service.aclose()
+
+    with pytest.raises(SpeechError):
+        anyio.run(run)
+
+
+@fuzz
+@given(st.text(st.characters(codec="latin-1", exclude_characters="\r\n"), max_size=40))
+@example("Fri, 31 Dec 99999999999999999999 23:59:59 GMT")
+@example("Fri, 31 Dec 9999 99999999999999999999:59:59 +9999")
+def test_a_requested_pause(text: str) -> None:
+    pause = retry_after(httpx.Response(200, headers=[(b"retry-after", text.encode("latin-1"))]))
+    assert pause is None or pause >= 0.0 or pause != pause  # noqa: PLR0124
+
+
+# --- audio ---------------------------------------------------------------------------------
+def wav(tag: int = 1, channels: int = 1, rate: int = 16_000, bits: int = 16) -> bytes:
+    block = channels * bits // 8 & 0xFFFF
+    form = struct.pack("<HHIIHH", tag, channels, rate, rate * block & 0xFFFFFFFF, block, bits)
+    data = bytes(index & 255 for index in range(200))
+    body = b"WAVEfmt " + struct.pack("<I", len(form)) + form + b"data\xc8\0\0\0" + data
+    return b"RIFF" + struct.pack("<I", len(body)) + body
+
+
+WAVES = st.sampled_from(
+    [wav(), wav(3, 2, 48_000, 32), wav(6, 1, 8_000, 8), wav(1, 8, 16_000, 24), wav(1, 65_535)]
+).flatmap(damaged)
+DECLARED = st.sampled_from(
+    [SourceFormat(16_000, 1, 16), SourceFormat(8_000, 2, 8, "mulaw"), SourceFormat(48_000, 3, 24)]
+)
+
+
+@fuzz
+@given(WAVES)
+def test_a_wav_file(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
+    path = tmp_path_factory.getbasetemp() / "fuzzed.wav"
+    path.write_bytes(data)
+    with suppress(SpeechError), WavFile(path) as file:
+        assert file.duration is None or file.duration >= 0
+        while file.read(100):
+            assert file.notes is not None
+
+
+@fuzz
+@given(WAVES, DECLARED, st.integers(1, 60))
+def test_an_audio_stream(data: bytes, declared: SourceFormat, size: int) -> None:
+    decoder = StreamDecoder(declared)
+    with suppress(SpeechError):
+        for start in range(0, len(data), size):
+            decoder.decode(data[start : start + size])
+        decoder.finish()
+
+
+# --- messages ------------------------------------------------------------------------------
+CONTEXT_FIELDS = ["continuation", "audio", "streams", "1", "offset", "phraseDetection"]
+CONTEXT_FIELDS += ["speakerDiarization", "audioOffsetMS", "audioOffsetMs"]
+CONTEXTS = st.recursive(
+    st.one_of(ODD, st.just(float("inf")), st.just(float("nan"))),
+    lambda inner: st.dictionaries(st.sampled_from(CONTEXT_FIELDS), inner, max_size=4),
+    max_leaves=15,
+).map(lambda body: f"Path: speech.context\r\nX-RequestId: a\r\n\r\n{json.dumps(body)}")
+AUDIO = b"Path: audio\r\nX-RequestId: a\r\n"
+FRAMED = struct.pack(">H", len(AUDIO)) + AUDIO
+SURROGATES = st.text(st.characters(), max_size=30)
+
+
+def contexts(*path: str, value: str) -> str:
+    body = value
+    for name in reversed(path):
+        body = f'{{"{name}": {body}}}'
+    return f"Path: speech.context\r\n\r\n{body}"
+
+
+@fuzz
+@given(
+    st.lists(
+        st.one_of(
+            CONTEXTS,
+            SURROGATES,
+            SURROGATES.map(lambda text: f"Path: speech.context\r\n\r\n{text}"),
+            damaged(FRAMED + wav()[:44]),
+            damaged(FRAMED),
+        ),
+        max_size=5,
+    )
+)
+@example([contexts("continuation", "audio", value="[]")])
+@example([contexts("continuation", "audio", "streams", "1", "offset", value='"x"')])
+@example([contexts("continuation", "audio", "streams", "1", "offset", value="1e999")])
+@example([contexts("phraseDetection", "speakerDiarization", "audioOffsetMS", value="{}")])
+@example([contexts("phraseDetection", value="null")])
+@example(["Path: speech.context\r\n\r\n{}\ud800"])
+@example(["Path: \ud800\r\n\r\n{}"])
+@example(["Path: speech.context\r\n\r\n" + DEEP.decode()])
+def test_a_dialogue(messages: list[str | bytes]) -> None:
+    dialogue = Dialogue()
+    for message in messages:
+        try:
+            event = dialogue.receive(message)
+        except FramingError:
+            continue
+        if isinstance(event, TurnStarted):
+            turn = event.turn
+            turn.start("x").encode()
+            turn.phrase("a", turn.received, 1).encode()
+            turn.end_of_dictation(turn.received).encode()
+
+
+LINES = st.one_of(
+    st.binary(max_size=60),
+    st.dictionaries(st.sampled_from(["kind", "size", "reason", "utterance"]), ODD).map(
+        lambda line: json.dumps(line).encode()
+    ),
+)
+
+
+@fuzz
+@given(LINES)
+@example(b'{"kind": ' + DEEP)
+def test_a_message_of_the_engines_process(line: bytes) -> None:
+    with suppress(SpeechError):
+        decode(line)
+
+
+@fuzz
+@given(st.lists(LINES, max_size=4))
+@example([b'{"id": ' + DEEP])
+def test_a_journal(tmp_path_factory: pytest.TempPathFactory, lines: list[bytes]) -> None:
+    path = tmp_path_factory.getbasetemp() / "fuzzed.journal"
+    path.write_bytes(b"\n".join(lines))
+    read_journal(path)
+
+
+@fuzz
+@given(SURROGATES)
+def test_masking(text: str) -> None:
+    masked = mask(text)
+    assert mask(masked) == masked
+    masked.encode()
+    str(SpeechError(text)).encode()
