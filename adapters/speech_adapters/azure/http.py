@@ -165,7 +165,6 @@ class ServiceClient:
         *,
         params: Mapping[str, str] | None = None,
         json: Any = None,
-        files: Callable[[], Any] | None = None,
         form: MultipartForm | None = None,
         save_to: Path | None = None,
         signed: bool = False,
@@ -178,7 +177,6 @@ class ServiceClient:
             url: relative to the base, or absolute.
             params: query.
             json: body.
-            files: returns new parts of a form for every attempt; read on the event loop.
             form: body that is read in worker threads while it is sent.
             save_to: file that receives the answer's body, at constant memory; the answer
                 that is returned has no content then.
@@ -205,7 +203,6 @@ class ServiceClient:
                 url,
                 params=params,
                 json=json,
-                files=files and files(),
                 content=form,
                 headers=None if form is None else form.headers,
                 extensions=size_limit(size),

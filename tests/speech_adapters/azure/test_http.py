@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import os
 import threading
 import time
@@ -32,6 +33,7 @@ from speech_adapters.azure.http_errors import (
     had_no_effect,
     was_not_billed,
 )
+from speech_adapters.azure.multipart import FormPart, MultipartForm
 from speech_adapters.errors import (
     AuthenticationError,
     BackendError,
@@ -310,11 +312,12 @@ def test_a_form_is_made_anew_for_every_attempt() -> None:
     service = Service(httpx.Response(503), httpx.Response(200, json={}))
     made = []
 
-    def files() -> dict[str, Any]:
+    def audio() -> io.BytesIO:
         made.append(1)
-        return {"audio": ("a.wav", b"sound")}
+        return io.BytesIO(b"sound")
 
-    ask(service, work=lambda c: c.request("POST", "/x", files=files))
+    form = MultipartForm([FormPart("audio", "audio/wav", 5, audio, "a.wav")])
+    ask(service, work=lambda c: c.request("POST", "/x", form=form))
     assert len(made) == 2
     assert all(b"sound" in request.read() for request in service.requests)
 
