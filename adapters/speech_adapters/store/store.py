@@ -9,8 +9,7 @@ What a call changed survives the death of the process and a power cut.
                                               └────────fail──────▶ Failed ──resume──▶ Processing
     delete ──▶ Deleted, without content, cleanup pending ──cleaned──▶ Deleted
 
-Cleanups concern a backend's service.  A completed recording has one if it was planned, for the
-case that the process that completes it dies before it has cleaned up.
+Cleanups are described in :mod:`.cleanups`.
 """
 
 from __future__ import annotations
@@ -20,7 +19,6 @@ import sqlite3
 import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -36,11 +34,11 @@ from speech_adapters.errors import (
     StoreError,
 )
 from speech_adapters.store import transcripts
+from speech_adapters.store.cleanups import Cleanups, timestamp
 from speech_adapters.store.database import Database
-from speech_adapters.store.files import recording_ids, remove_all, remove_others
+from speech_adapters.store.files import remove_others
 from speech_adapters.store.locks import Lock
 from speech_adapters.store.records import (
-    SELECT,
     Recording,
     dump_request,
     find,
@@ -61,7 +59,7 @@ _FINAL_WAIT_SECONDS: Final = 300.0
 _REPORT_WAIT_SECONDS: Final = 0.2
 
 
-class Store(Closeable):
+class Store(Cleanups, Closeable):
     """The meetings of one folder; open it with :meth:`open`.
 
     All methods block, and any thread may call them.  Every method may raise
@@ -69,10 +67,6 @@ class Store(Closeable):
     :class:`StoreCorruptError` when it proves damaged; it is then kept under another
     name and the next :meth:`open` starts anew.
     """
-
-    def __init__(self, directory: Path, database: Database) -> None:
-        self.directory = directory
-        self._database = database
 
     @classmethod
     def open(cls, directory: Path) -> Store:
@@ -113,13 +107,21 @@ class Store(Closeable):
 
     def create(self, request: MeetingRequest, backend: str) -> Recording:
         """Create a recording in the state Uploading; existing ones are not changed."""
-        key, now = uuid.uuid4().hex, _now()
+        key, created = uuid.uuid4().hex, timestamp()
         with self._database.transaction() as connection:
             connection.execute(
                 "INSERT INTO recordings"
                 " (id, meeting_id, backend, state, created, updated, request)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (key, request.meeting_id, backend, "Uploading", now, now, dump_request(request)),
+                (
+                    key,
+                    request.meeting_id,
+                    backend,
+                    "Uploading",
+                    created,
+                    created,
+                    dump_request(request),
+                ),
             )
             return self._recording(find(connection, key))
 
@@ -180,7 +182,7 @@ class Store(Closeable):
                 connection.execute(
                     "UPDATE recordings SET state = 'Processing', audio_bytes = ?, notes = ?,"
                     " updated = ? WHERE id = ?",
-                    (size, json.dumps(notes), _now(), recording_id),
+                    (size, json.dumps(notes), timestamp(), recording_id),
                 )
 
     def begin_attempt(self, recording_id: str) -> int:
@@ -189,7 +191,7 @@ class Store(Closeable):
             attempts = self._recording(find(connection, recording_id)).attempts + 1
             connection.execute(
                 "UPDATE recordings SET attempts = ?, progress = NULL, updated = ? WHERE id = ?",
-                (attempts, _now(), recording_id),
+                (attempts, timestamp(), recording_id),
             )
             return attempts
 
@@ -259,7 +261,7 @@ class Store(Closeable):
             connection.execute(
                 "UPDATE recordings SET next_poll = ?, updated = ? WHERE state = 'Processing'"
                 " AND id IN (SELECT value FROM json_each(?))",
-                (after, _now(), json.dumps(list(recording_ids))),
+                (after, timestamp(), json.dumps(list(recording_ids))),
             )
 
     def complete(self, recording_id: str, transcript: Transcript) -> bool:
@@ -278,7 +280,7 @@ class Store(Closeable):
             MeetingNotFoundError: there is no such recording.
         """
         numbered, wait = transcript.numbered(), _FINAL_WAIT_SECONDS
-        return transcripts.write(self._database, recording_id, numbered, _now(), wait)
+        return transcripts.write(self._database, recording_id, numbered, timestamp(), wait)
 
     def fail(self, recording_id: str, reason: str, *, backend_state: str | None = None) -> None:
         """Change the state to Failed, for ``reason``; ignored once the state is final.
@@ -296,7 +298,7 @@ class Store(Closeable):
                 connection.execute(
                     "UPDATE recordings SET state = 'Failed', reason = ?, step = '',"
                     " backend_state = coalesce(?, backend_state), updated = ? WHERE id = ?",
-                    (reason, backend_state, _now(), recording_id),
+                    (reason, backend_state, timestamp(), recording_id),
                 )
         if backend_state is not None:
             self.forget()  # the state before may hold signed addresses
@@ -312,7 +314,7 @@ class Store(Closeable):
             connection.execute(
                 "UPDATE recordings SET state = 'Processing', reason = '', attempts = 0,"
                 " progress = NULL, updated = ? WHERE id = ? AND state IN (?, ?)",
-                (_now(), recording_id, *states),
+                (timestamp(), recording_id, *states),
             )
 
     def assign(self, recording_id: str, backend: str, *, fallback: str = "") -> None:
@@ -330,7 +332,7 @@ class Store(Closeable):
             connection.execute(
                 "UPDATE recordings SET backend = ?, fallback = ?, step = '', backend_state = '',"
                 " next_poll = 0.0, updated = ? WHERE id = ? AND state <> 'Deleted'",
-                (backend, fallback, _now(), recording_id),
+                (backend, fallback, timestamp(), recording_id),
             )
 
     def transcript(self, recording_id: str) -> Transcript:
@@ -365,7 +367,7 @@ class Store(Closeable):
                 "UPDATE recordings SET state = 'Deleted', reason = '', notes = '[]', step = '',"
                 " request = ?, progress = NULL, cleanup_after = 0.0, created = ?, updated = ?"
                 " WHERE id = ?",
-                (request, recording.created.isoformat(), _now(), recording_id),
+                (request, recording.created.isoformat(), timestamp(), recording_id),
             )
             # Last: when it fails, the transaction is undone.
             _remove(recording.audio_path)
@@ -381,80 +383,6 @@ class Store(Closeable):
                 " WHERE id = ? AND state = 'Failed' AND coalesce(audio_bytes, 0) = 0",
                 (recording_id,),
             )
-
-    def due_cleanups(self, now: float) -> list[Recording]:
-        """Return the recordings whose cleanup is due at the Unix time ``now``.
-
-        They are deleted, or completed with a cleanup that was planned.
-        """
-        return self._select(
-            "WHERE cleanup_after <= ? AND state IN ('Deleted', 'Completed') ORDER BY cleanup_after",
-            now,
-        )
-
-    def plan_cleanup(self, recording_id: str) -> None:
-        """Note that a recording leaves something at its service once it is completed.
-
-        Without the note, a process that is killed after the completion would leave it there
-        for ever.  A deleted recording has its cleanup already.
-        """
-        with self._database.transaction() as connection:
-            connection.execute(
-                "UPDATE recordings SET cleanup_after = 0.0, updated = ?"
-                " WHERE id = ? AND cleanup_after IS NULL AND state <> 'Deleted'",
-                (_now(), recording_id),
-            )
-
-    def clean_later(self, recording_id: str, after: float) -> None:
-        """Postpone a pending cleanup to the Unix time ``after``; one that is done stays done."""
-        with self._database.transaction() as connection:
-            connection.execute(
-                "UPDATE recordings SET cleanup_after = ?, updated = ?"
-                " WHERE id = ? AND cleanup_after IS NOT NULL",
-                (after, _now(), recording_id),
-            )
-
-    def cleaned(self, recording_id: str, state: JobState = JobState.DELETED) -> None:
-        """Record that a cleanup is done; a deleted recording loses its backend_state too.
-
-        Args:
-            recording_id: which recording.
-            state: its state when the cleanup began, Deleted or Completed.  If it was deleted
-                meanwhile, there is more to clean up, so nothing is recorded.
-        """
-        with self._database.transaction() as connection:
-            connection.execute(
-                "UPDATE recordings SET cleanup_after = NULL, updated = ?, backend_state ="
-                " CASE state WHEN 'Deleted' THEN '' ELSE backend_state END"
-                " WHERE id = ? AND state = ?",
-                (_now(), recording_id, state.value),
-            )
-        self.forget()  # the state may hold signed addresses
-
-    def forget(self) -> None:
-        """Remove values that were replaced from the disk, as far as is possible now.
-
-        SQLite's write-ahead log keeps them otherwise until it is used again.
-        """
-        self._database.forget()
-
-    def remove_leftovers(self) -> None:
-        """Remove what is left of completed and deleted recordings next to their audio.
-
-        A process may be killed after it stored a transcript and before it removed the audio.
-        Files of recordings that this store does not know are kept: their records may be in a
-        damaged database that was put aside.
-        """
-        folder = self.directory / "audio"
-        ids = recording_ids(folder)
-        if not ids:
-            return  # the usual case needs no query
-        rows = self._database.rows(
-            "SELECT id FROM recordings WHERE state IN ('Completed', 'Deleted')"
-            " AND id IN (SELECT value FROM json_each(?))",
-            json.dumps(sorted(ids)),
-        )
-        remove_all(folder, (key for (key,) in rows))
 
     def lock_meeting(self, meeting_id: str) -> Lock:
         """Lock a meeting id while recording it.
@@ -477,13 +405,6 @@ class Store(Closeable):
         busy = f"Recording {recording_id} is being processed already: ask again later."
         return Lock(self.directory / "locks", f"recording:{recording_id}", busy)
 
-    def _select(self, condition: str, *values: object) -> list[Recording]:
-        audio = self.directory / "audio"
-        return [salvage(row, audio) for row in self._rows(condition, *values)]
-
-    def _rows(self, condition: str, *values: object) -> list[tuple[Any, ...]]:
-        return self._database.rows(f"{SELECT} {condition}", *values)
-
     def _recording(self, row: tuple[Any, ...]) -> Recording:
         return from_row(row, self.directory / "audio")
 
@@ -499,7 +420,7 @@ def _set(connection: sqlite3.Connection, recording_id: str, columns: Mapping[str
         assignments = ", ".join(f"{name} = ?" for name in changes)
         connection.execute(
             f"UPDATE recordings SET {assignments}, updated = ? WHERE id = ?",  # noqa: S608
-            (*changes.values(), _now(), recording_id),
+            (*changes.values(), timestamp(), recording_id),
         )
 
 
@@ -520,7 +441,3 @@ def _remove(audio: Path) -> None:
             f"The audio {audio} cannot be deleted: {error.strerror or error}. Nothing was"
             " deleted; check the permissions of its folder."
         ) from error
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat()
