@@ -22,20 +22,19 @@ from __future__ import annotations
 
 import logging
 import time
-from contextlib import suppress
-from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import attrs
 
 from speech_adapters import threads
-from speech_adapters.azure.http_errors import LONGEST_PAUSE, is_refusal
+from speech_adapters.azure.http_errors import is_refusal
 from speech_adapters.azure.speakers import speaker_limit
 from speech_adapters.azure.text_options import candidate_locales, profanity_mode
-from speech_adapters.backends.batch.api import RECORDING, Job, Submission, job_id
+from speech_adapters.backends.batch.api import RECORDING, Job, Submission
 from speech_adapters.backends.batch.chunks import audio_name
 from speech_adapters.backends.batch.client import BatchClient
-from speech_adapters.backends.batch.options import NAME, BatchOptions, punctuation_mode
+from speech_adapters.backends.batch.options import BatchOptions, punctuation_mode
+from speech_adapters.backends.batch.polling import JobPoller
 from speech_adapters.backends.batch.progress import (
     BatchProgress,
     BatchStage,
@@ -56,7 +55,6 @@ from speech_adapters.errors import (
     AuthenticationError,
     BackendError,
     SpeechError,
-    StoreError,
     UnavailableError,
 )
 from speech_adapters.store import AsyncStore, Recording, Store
@@ -81,8 +79,6 @@ _OVERDUE_SUBMISSION: Final = (
 )
 # How often chunks are submitted again because of a transient error.
 _REPEATS: Final = 2
-# By which the clocks of this machine and of the service may differ.
-_CLOCK_DIFFERENCE: Final = timedelta(days=1)
 _logger = logging.getLogger("speech_adapters")
 
 
@@ -112,11 +108,7 @@ class JobRunner:
         self._uploader = uploader
         self._options = options
         self._provenance = provenance
-        # The final jobs of the last list, by id.  They do not change any more, so one list
-        # serves all meetings that end together, instead of one list for each.
-        self._final_jobs: dict[str, Job] = {}
-        # time.monotonic() before which this process does not ask again, by recording.
-        self._pauses: dict[str, float] = {}
+        self._poller = JobPoller(store, client, options.poll_seconds)
 
     async def step(self, recording: Recording) -> None:
         """Process a recording by one step: submit its job, or ask about the job once."""
@@ -124,7 +116,7 @@ class JobRunner:
         try:
             if progress.stage is not BatchStage.SUBMITTED:
                 await self._submit(recording, progress)
-            elif self._is_due(recording):
+            elif self._poller.is_due(recording):
                 await self._poll(recording, progress)
         except SpeechError as error:
             # Every error ends in a final state at the deadline, however often it is retried.
@@ -261,7 +253,7 @@ class JobRunner:
         return next((job for job in jobs if job.custom.get(RECORDING) == tag), None)
 
     async def _poll(self, recording: Recording, progress: BatchProgress) -> None:
-        job = await self._query(recording, progress)
+        job = await self._poller.query(recording, progress.job_url)
         if job is None:
             reason = "The job no longer exists at the service; it was deleted there."
             await self._give_up(recording, progress, reason)
@@ -269,52 +261,6 @@ class JobRunner:
             await self._finish(recording, progress, job)
         else:
             await self._wait(recording, progress, job)
-
-    async def _query(self, recording: Recording, progress: BatchProgress) -> Job | None:
-        """Return the job now; if several jobs are open, one list is read for all of them."""
-        key = job_id(progress.job_url)
-        known = self._final_jobs.pop(key, None)
-        if known is not None:
-            return known
-        jobs, since = await self._store.run(_open_jobs)
-        others = {other: job for other, job in jobs.items() if other != recording.id}
-        if not others:
-            job, pause = await self._client.get(progress.job_url)
-            await self._poll_later([recording.id], pause)
-            return job
-        listed, pause = await self._client.list_since(since)
-        found = {job_id(job.url): job for job in listed}
-        self._final_jobs = {
-            other: found[other]
-            for other in others.values()
-            if other in found and found[other].final
-        }
-        # The next status query of a meeting must not be postponed if its job is final, or if
-        # nothing is known about it.
-        waiting = [o for o, job in others.items() if job in found and not found[job].final]
-        await self._poll_later([recording.id, *waiting], pause)
-        # A new job may be missing in the list.
-        return found.get(key) or (await self._client.get(progress.job_url))[0]
-
-    def _is_due(self, recording: Recording) -> bool:
-        """Return whether the service may be asked about a recording's job.
-
-        The stored time is for other processes, whose clocks may differ, as this one's may
-        have been set.  A time that no process could have meant is ignored.
-        """
-        if time.monotonic() < self._pauses.get(recording.id, 0.0):
-            return False
-        wait = recording.next_poll - time.time()
-        return not 0 < wait <= max(self._options.poll_seconds, LONGEST_PAUSE)
-
-    async def _poll_later(self, recording_ids: list[str], pause: float) -> None:
-        # The pause is limited here too, whatever the client returns: the store keeps it.
-        pause = max(self._options.poll_seconds, min(pause, LONGEST_PAUSE))
-        now = time.monotonic()
-        # Pauses that are over are dropped, so that final meetings are not kept for ever.
-        current = {key: until for key, until in self._pauses.items() if until > now}
-        self._pauses = current | dict.fromkeys(recording_ids, now + pause)
-        await self._store.run(Store.poll_later, recording_ids, time.time() + pause)
 
     async def _wait(self, recording: Recording, progress: BatchProgress, job: Job) -> None:
         """Store the step; warn about a job that takes long, and fail one that takes too long."""
@@ -449,23 +395,6 @@ class JobRunner:
         self, recording: Recording, progress: BatchProgress, step: str | None = None
     ) -> bool:
         return await self._store.run(save_progress, recording.id, progress, step)
-
-
-def _open_jobs(store: Store) -> tuple[dict[str, str], datetime]:
-    """Return the ids of all submitted jobs that are not final here, by recording.
-
-    The second value is the time since when these jobs were created.
-    """
-    jobs, oldest = dict[str, str](), datetime.now(UTC)
-    for recording in store.open_recordings(NAME):
-        # A damaged progress concerns its own meeting only, whose next step reports it.
-        with suppress(StoreError):
-            url = load_progress(recording).job_url
-            if url:
-                jobs[recording.id] = job_id(url)
-                # A job is created after its recording, and the clocks may differ.
-                oldest = min(oldest, recording.created)
-    return jobs, oldest - _CLOCK_DIFFERENCE
 
 
 def _age(progress: BatchProgress) -> float:
