@@ -329,11 +329,12 @@ class JobRunner:
             await self.discard_audio(recording)
             await self._store.run(Store.cleaned, recording.id, JobState.COMPLETED)
             return
+        # Before the blobs are deleted, which may fail: it says which parts can be resumed.
+        after = attrs.evolve(progress.next_attempt(failed), repeats=0, pending=failed)
+        await self._save(recording, after)
         if not self._options.keep_audio:
             done = tuple(c for n, c in enumerate(progress.chunks) if n not in failed)
             await self._uploader.delete(recording, attrs.evolve(progress, chunks=done))
-        after = attrs.evolve(progress.next_attempt(failed), repeats=0, pending=failed)
-        await self._save(recording, after)
 
     async def _earlier_outcomes(self, progress: BatchProgress) -> list[JobOutcome]:
         """Return the jobs with the results of the other chunks, the newest first.

@@ -14,6 +14,9 @@ from double.meetings import Properties, fetch, use
 from double.service import Fault, ServiceDouble
 from speech_adapters import JobState, Transcript
 from speech_adapters.backends.batch.chunks import Chunk
+from speech_adapters.backends.batch.progress import load_progress
+from speech_adapters.backends.batch.upload import Uploader
+from speech_adapters.errors import UnavailableError
 from speech_adapters.meetings import MeetingService
 from speech_adapters.store import Store
 
@@ -97,6 +100,26 @@ def test_a_missing_part_is_noted_and_only_its_audio_is_kept(
 
     run(work)
     assert double.jobs == {}
+
+
+def test_missing_parts_can_be_resumed_even_if_the_other_blobs_cannot_be_deleted(
+    run: Run, double: ServiceDouble, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    double.failures = {SECOND: "Permanent"}
+
+    async def refuse(*_: object) -> None:
+        raise UnavailableError("not now")
+
+    async def work(parts: Parts) -> None:
+        recording = await recorded(parts)
+        monkeypatch.setattr(Uploader, "delete", refuse)
+        with pytest.raises(UnavailableError):
+            await step_to_the_end(parts, recording, double)
+        found = await parts.get(recording)
+        assert found.state is JobState.COMPLETED
+        assert load_progress(found).pending == (1,)
+
+    run(work)
 
 
 def test_a_resumed_meeting_sends_only_the_missing_part(
