@@ -182,11 +182,8 @@ class BatchBackend(RecordingBackend):
         deleted later with it, otherwise by the service after the option ``ttl_hours``.
         """
         client = (await self._connect()).client
-        jobs = await client.find(meeting_id)
-        if not jobs:
-            raise self._unknown(meeting_id)
         # Jobs of earlier attempts and of other machines too: the meeting is deleted for all.
-        for job in jobs:
+        for job in await self._jobs(meeting_id):
             if not await client.delete(job.url) and not await self._is_recorded_here(job):
                 _logger.warning(
                     "A job of meeting %r is running and cannot be deleted now. The service"
