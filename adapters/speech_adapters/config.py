@@ -30,7 +30,14 @@ from pydantic_settings.exceptions import SettingsError
 from speech_adapters.errors import ConfigurationError
 from speech_adapters.masking import mask
 
-__all__ = ["Options", "Service", "Settings", "load_settings", "parse_options"]
+__all__ = [
+    "Options",
+    "Service",
+    "Settings",
+    "load_settings",
+    "missing_option",
+    "parse_options",
+]
 
 _FILE: Final = "speech-compat.toml"
 
@@ -179,6 +186,13 @@ def parse_options(model: type[OptionsT], backend: str, options: Mapping[str, Any
         return model.model_validate(dict(options))
     except ValidationError as error:
         raise ConfigurationError(_explain(f"option of backend {backend!r}", error)) from None
+
+
+def missing_option(backend: str, names: str, what: str) -> ConfigurationError:
+    """Return the error for an option of a backend that is needed and not set."""
+    return ConfigurationError(
+        f"The {backend} backend needs backends.{backend}.{names} {what}: see docs/configuration.md."
+    )
 
 
 def _nested(properties: Mapping[str, Any]) -> dict[str, Any]:

@@ -23,8 +23,8 @@ from typing import Any, Final, Protocol
 import attrs
 from pydantic import SecretStr
 
-from speech_adapters.config import Service
-from speech_adapters.errors import AuthenticationError, ConfigurationError, MissingExtraError
+from speech_adapters.config import Service, missing_option
+from speech_adapters.errors import AuthenticationError, MissingExtraError
 from speech_adapters.masking import masked_cause
 
 __all__ = [
@@ -104,10 +104,7 @@ def check_credentials(
     """
     source = find_source(options, service)
     if source is None:
-        raise ConfigurationError(
-            f"The {backend} backend needs backends.{backend}.key or credential of your Speech"
-            " resource: see docs/configuration.md."
-        )
+        raise missing_option(backend, "key or credential", "of your Speech resource")
     return source
 
 

@@ -9,8 +9,8 @@ from pydantic import Field, SecretStr
 
 from speech_adapters.azure.credentials import Credentials, TokenProvider, check_credentials
 from speech_adapters.azure.speakers import MOST_SPEAKERS
-from speech_adapters.config import Options, Service, Settings, parse_options
-from speech_adapters.errors import ConfigurationError, MissingExtraError
+from speech_adapters.config import Options, Service, Settings, missing_option, parse_options
+from speech_adapters.errors import MissingExtraError
 
 if TYPE_CHECKING:
     from anyio import CapacityLimiter
@@ -21,7 +21,6 @@ __all__ = [
     "ServiceOptions",
     "address",
     "is_installed",
-    "missing",
     "need_packages",
     "service_client",
     "service_options",
@@ -74,16 +73,9 @@ def service_options(model: type[OptionsT], backend: str, settings: Settings) -> 
     options = parse_options(model, backend, settings.backends.get(backend, {}))
     options = options.model_copy(update=_from_program(options, settings.service))
     if not (options.region or options.endpoint):
-        raise missing(backend, "region or endpoint", "of your Speech resource")
+        raise missing_option(backend, "region or endpoint", "of your Speech resource")
     check_credentials(backend, options, settings.service)
     return options
-
-
-def missing(backend: str, names: str, what: str) -> ConfigurationError:
-    """Return the error for a missing option."""
-    return ConfigurationError(
-        f"The {backend} backend needs backends.{backend}.{names} {what}: see docs/configuration.md."
-    )
 
 
 def address(options: ServiceOptions) -> str:

@@ -6,8 +6,8 @@ from typing import Final, Literal
 
 from pydantic import Field, SecretStr
 
-from speech_adapters.azure.endpoint import ServiceOptions, missing, service_options
-from speech_adapters.config import Service, Settings
+from speech_adapters.azure.endpoint import ServiceOptions, service_options
+from speech_adapters.config import Service, Settings, missing_option
 from speech_adapters.errors import ConfigurationError
 from speech_adapters.request import MeetingRequest
 
@@ -94,7 +94,7 @@ def need_storage(options: BatchOptions) -> None:
         ConfigurationError: no storage account is named.
     """
     if not has_storage(options):
-        raise missing(
+        raise missing_option(
             NAME,
             "storage_connection_string or storage_account_url",
             "of a storage account, where the service reads the audio",

@@ -15,7 +15,7 @@ from speech_adapters.azure.credentials import (
     choose_credentials,
 )
 from speech_adapters.azure.endpoint import is_installed
-from speech_adapters.config import Options, Settings, parse_options
+from speech_adapters.config import Options, Settings, missing_option, parse_options
 from speech_adapters.errors import ConfigurationError, MissingExtraError
 from speech_adapters.masking import masked_repr
 from speech_adapters.transcript import Provenance
@@ -125,10 +125,7 @@ def access_of(options: RealtimeOptions, settings: Settings) -> Access:
     if not (region or endpoint):
         region, endpoint = service.region, service.endpoint
     if not (region or endpoint):
-        raise ConfigurationError(
-            "The realtime backend needs backends.realtime.region or endpoint of your Speech"
-            " resource: see docs/configuration.md."
-        )
+        raise missing_option(NAME, "region or endpoint", "of your Speech resource")
     endpoint = _endpoint(endpoint)
     chosen = choose_credentials(NAME, options, service)
     if chosen.credential is not None and not (endpoint or options.resource_id):
