@@ -28,8 +28,10 @@ import msgspec
 from speech_adapters.errors import BackendError
 from speech_adapters.transcript import TICKS_PER_SECOND, Provenance, Transcript, Utterance, Word
 
-__all__ = ["read_result", "read_source", "result_transcript", "utterance_id"]
+__all__ = ["CHANNEL_IS_SPEAKER", "read_result", "read_source", "result_transcript", "utterance_id"]
 
+# A note for the provenance.
+CHANNEL_IS_SPEAKER: Final = "Each audio channel is taken for a speaker."
 _NO_PHRASES: Final = (
     'is no result of batch or fast transcription: it has neither "recognizedPhrases" nor "phrases".'
 )
@@ -323,7 +325,7 @@ def _transcript(
     several = len({phrase.channel for phrase in phrases}) > 1
     by_channel = several and all(phrase.speaker is None for phrase in phrases)
     if by_channel:
-        emulated = (*provenance.emulated, "Each audio channel is taken for a speaker.")
+        emulated = (*provenance.emulated, CHANNEL_IS_SPEAKER)
         provenance = attrs.evolve(provenance, emulated=emulated)
     numbers: dict[Any, int] = {}
     utterances = []

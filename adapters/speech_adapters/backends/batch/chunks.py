@@ -18,7 +18,7 @@ from urllib.parse import unquote
 import attrs
 
 from speech_adapters.audio import PcmFormat, quietest_frame
-from speech_adapters.azure.results import utterance_id
+from speech_adapters.azure.results import CHANNEL_IS_SPEAKER, utterance_id
 from speech_adapters.masking import masked_repr
 from speech_adapters.transcript import Provenance, Transcript, Utterance, seconds
 
@@ -44,7 +44,6 @@ _CUT_IN_TIME: Final = (
 _SPLIT_BY_CHANNEL: Final = (
     "Each of {} channels was transcribed by itself: a voice on two channels is two speakers."
 )
-_CHANNEL_IS_SPEAKER: Final = "Each audio channel is taken for a speaker."
 
 
 @attrs.frozen
@@ -237,7 +236,7 @@ def _emulated(placed: Sequence[_Placed], by_channel: bool) -> Iterator[str]:
     starts = {start for start, _, _ in placed}
     channels = {channel for _, channel, _ in placed}
     if by_channel:
-        yield _CHANNEL_IS_SPEAKER
+        yield CHANNEL_IS_SPEAKER
     elif len(channels) > 1:
         yield _SPLIT_BY_CHANNEL.format(len(channels))
     if len(starts) > 1 and not by_channel:
