@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -93,7 +92,7 @@ class BatchClient:
 
     async def files(self, job: Job) -> list[ResultFile]:
         """Return the files of a job."""
-        return [_parse(ResultFile, item) async for item in self._items(job.links.files, {})]
+        return (await self._list(ResultFile, job.links.files, {}))[0]
 
     async def report(self, files: list[ResultFile]) -> Report:
         """Return the report among a job's files; an empty one if there is none."""
@@ -131,52 +130,45 @@ class BatchClient:
     async def _jobs(self, params: dict[str, str]) -> tuple[list[Job], float]:
         """Return the jobs of a filtered list; of all jobs if the service refuses the filter."""
         try:
-            return await self._list(params)
+            return await self._list(Job, self._api.collection, params)
         except RejectedError as error:
             if error.status != _REFUSED_FILTER or error.code not in _FILTER_CODES:
                 raise
             # How a filter escapes quotes is not documented, so a name with quotes may be
             # refused (docs/protocol/batch-and-fast-rest.md, 2.3).
-            return await self._list(self._api.params)
+            return await self._list(Job, self._api.collection, self._api.params)
 
-    async def _list(self, params: dict[str, str]) -> tuple[list[Job], float]:
-        pauses = [0.0]
-        items = self._items(self._api.collection, params, pauses.append)
-        return [_parse(Job, item) async for item in items], max(pauses)
-
-    async def _items(
-        self,
-        url: str,
-        params: dict[str, str],
-        on_retry_after: Callable[[float], None] = lambda _: None,
-    ) -> AsyncIterator[Any]:
-        """Yield the items of all pages.
+    async def _list(
+        self, model: type[ModelT], url: str, params: dict[str, str]
+    ) -> tuple[list[ModelT], float]:
+        """Return the items of all pages, and the longest pause in seconds that one requests.
 
         Args:
-            url: address of the first page.
+            model: the class of the items.
+            url: address of the first page; an empty list has none.
             params: query of the first page.
-            on_retry_after: called with the pause in seconds that each answer requests.
         """
+        found, longest = list[ModelT](), 0.0
         following, visited = url, set[str]()
         until = time.monotonic() + _LIST_SECONDS
         while following:
             _check_list(following, visited, until)
             page, response = await self._service.document("GET", following, params=params or None)
             items, link = _page(page)
-            on_retry_after(retry_after(response) or 0.0)
-            for item in items:
-                yield item
+            found += [_parse(model, item) for item in items]
+            longest = max(longest, retry_after(response) or 0.0)
             # The address of the next page has its query already.
             following, params = link, {}
+        return found, longest
 
 
 def _page(page: Any) -> tuple[list[Any], str]:
     """Return the items of a page and the address of the next one; both may be null."""
-    found = page if isinstance(page, dict) else {"values": page}
-    items, link = found.get("values") or [], found.get("@nextLink") or ""
-    if not (isinstance(page, dict) and isinstance(items, list) and isinstance(link, str)):
-        raise BackendError("The service answered a list request with something else.")
-    return items, link
+    if isinstance(page, dict):
+        items, link = page.get("values") or [], page.get("@nextLink") or ""
+        if isinstance(items, list) and isinstance(link, str):
+            return items, link
+    raise BackendError("The service answered a list request with something else.")
 
 
 def _check_list(following: str, visited: set[str], until: float) -> None:

@@ -104,7 +104,7 @@ async def read_outcome(client: BatchClient, job: Job) -> JobOutcome:
     Raises:
         BackendError: they cannot be fetched or read.
     """
-    files = await client.files(job) if job.links.files else []
+    files = await client.files(job)
     return JobOutcome(job, files, await client.report(files))
 
 
