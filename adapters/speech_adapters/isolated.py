@@ -75,9 +75,9 @@ def main(arguments: list[str]) -> None:
 def _error(kind: str, message: str) -> SpeechError:
     """Return the error of that class; one that is not in the public tree is a BackendError."""
     found = getattr(errors, kind, None)
-    known = isinstance(found, type) and issubclass(found, SpeechError)
-    error: SpeechError = found(message) if known and found is not None else BackendError(message)
-    return error
+    if isinstance(found, type) and issubclass(found, SpeechError):
+        return found(message)
+    return BackendError(message)
 
 
 if __name__ == "__main__":
