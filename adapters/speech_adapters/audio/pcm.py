@@ -39,6 +39,10 @@ class PcmFormat:
         """Bytes of one second of audio."""
         return self.frame_bytes * self.sample_rate
 
+    def mono_bytes(self, size: int) -> int:
+        """Return the size of a downmix of ``size`` bytes; an incomplete frame does not count."""
+        return size // self.frame_bytes * self.frame_bytes // self.channels
+
     def ticks(self, size: int) -> int:
         """Return the length in ticks of ``size`` bytes; an incomplete frame does not count."""
         # Multiplied before divided: hours of audio stay exact to the tick.

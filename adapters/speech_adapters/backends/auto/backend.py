@@ -22,7 +22,6 @@ __all__ = ["AutoBackend"]
 _FAST: Final = "fast"
 _BATCH: Final = "batch"
 _MEGABYTE: Final = 1_000_000
-_SAMPLE_BYTES: Final = 2
 _ANY_MEETING: Final = MeetingRequest("any", mode=Mode.STORED)
 
 
@@ -108,10 +107,9 @@ class AutoBackend(RecordingBackend):
 
     def _fits_fast(self, recording: Recording) -> bool:
         pcm, size = recording.request.audio, recording.audio_bytes or 0
-        mono_bytes = size // pcm.frame_bytes * _SAMPLE_BYTES
         return (
             seconds(pcm.ticks(size)) <= self._options.fast_minutes * 60
-            and mono_bytes <= self._options.fast_megabytes * _MEGABYTE
+            and pcm.mono_bytes(size) <= self._options.fast_megabytes * _MEGABYTE
             and not self._splits_channels(recording.request)
         )
 

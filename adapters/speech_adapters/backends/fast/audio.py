@@ -16,7 +16,7 @@ __all__ = ["MonoWav", "mono_size"]
 def mono_size(size: int, pcm: PcmFormat) -> int:
     """Return the length in bytes of the mono WAV file of ``size`` bytes of audio."""
     header = wav_header(0, pcm.sample_rate)
-    return len(header) + _mono_bytes(size, pcm)
+    return len(header) + pcm.mono_bytes(size)
 
 
 class MonoWav(io.RawIOBase):
@@ -38,7 +38,7 @@ class MonoWav(io.RawIOBase):
         self._downmix = downmix
         # The spool may be longer than the size in the store.
         self._left = size - size % pcm.frame_bytes
-        self._ready = wav_header(_mono_bytes(size, pcm), pcm.sample_rate)
+        self._ready = wav_header(pcm.mono_bytes(size), pcm.sample_rate)
         self._spool = SpoolReader(audio)
 
     def readinto(self, buffer: Any) -> int:
@@ -63,7 +63,3 @@ class MonoWav(io.RawIOBase):
         data = self._spool.read(min(frames * self._pcm.frame_bytes, self._left))
         self._left -= len(data)
         return mix_down(data, self._pcm.channels, self._downmix) if data else b""
-
-
-def _mono_bytes(size: int, pcm: PcmFormat) -> int:
-    return size // pcm.frame_bytes * pcm.frame_bytes // pcm.channels
