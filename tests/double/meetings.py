@@ -3,27 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import TypeVar
 
 import anyio
 
 from speech_adapters import MeetingRequest, Mode, Transcript
 from speech_adapters.audio import PcmFormat
-from speech_adapters.config import load_settings
+from speech_adapters.config import Settings, load_settings
 from speech_adapters.meetings import MeetingService
 
-__all__ = ["SOUND", "Properties", "fetch", "record", "use", "whole"]
+__all__ = ["SOUND", "Properties", "fetch", "record", "run", "use", "whole"]
 
+T = TypeVar("T")
 Properties = Callable[..., dict[str, str]]
 SOUND = b"\x01\x00" * 16_000
 
 
-def use(properties: dict[str, str], work: Callable[[MeetingService], Awaitable[Any]]) -> Any:
-    async def run() -> Any:
-        async with MeetingService(load_settings(properties)) as meetings:
+def run(settings: Settings, work: Callable[[MeetingService], Awaitable[T]]) -> T:
+    """Run a coroutine function with a meeting service, which is closed afterwards."""
+
+    async def closing() -> T:
+        async with MeetingService(settings) as meetings:
             return await work(meetings)
 
-    return anyio.run(run)
+    return anyio.run(closing)
+
+
+def use(properties: dict[str, str], work: Callable[[MeetingService], Awaitable[T]]) -> T:
+    """Run a coroutine function as :func:`run`, with settings by their names."""
+    return run(load_settings(properties), work)
 
 
 async def record(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
 
 import anyio
 import attrs
 
+from double.meetings import run
 from speech_adapters.backends.realtime.messages import Completed, FinalResult, RecognizerMessage
 from speech_adapters.config import Settings
 from speech_adapters.contract import MeetingRequest, Mode, Recognized, Session, SessionEvent
@@ -46,16 +47,6 @@ def audio(start: float, seconds: float, channels: int = 1) -> bytes:
     mono = clock_audio(round(start * 10), round(seconds * 10))
     pairs = (mono[n : n + 2] for n in range(0, len(mono), 2))
     return mono if channels == 1 else b"".join(pair * channels for pair in pairs)
-
-
-def run(settings: Settings, work: Callable[[MeetingService], Awaitable[Any]]) -> Any:
-    """Run a coroutine function with a meeting service, which is closed afterwards."""
-
-    async def closing() -> Any:
-        async with MeetingService(settings) as meetings:
-            return await work(meetings)
-
-    return anyio.run(closing)
 
 
 async def transcribe(

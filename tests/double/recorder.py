@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
-import anyio
-
+from double.meetings import run
 from speech_adapters.capabilities import Capabilities
 from speech_adapters.config import load_settings
 from speech_adapters.contract import JobState, MeetingRequest, Mode, Session
@@ -60,11 +59,7 @@ class Recorder(RecordingBackend):
 
 
 def use(work: Callable[[MeetingService], Awaitable[T]], **properties: str) -> T:
-    async def run() -> T:
-        async with MeetingService(load_settings(properties)) as meetings:
-            return await work(meetings)
-
-    return anyio.run(run)
+    return run(load_settings(properties), work)
 
 
 def stored(state: JobState, backend: str = "batch") -> Recording:

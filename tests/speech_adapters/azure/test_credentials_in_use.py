@@ -5,12 +5,12 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
-import anyio
 import pytest
 from azure.core.credentials import AccessToken
 from starlette.responses import PlainTextResponse
 
 import speech_compat as speechsdk
+from double.meetings import run
 from double.service import Fault, ServiceDouble
 from oracle.test_oracle import why_not
 from speech_adapters import JobState, MeetingRequest, Mode
@@ -99,19 +99,11 @@ async def record(meetings: MeetingService, meeting_id: str = "m") -> None:
         await session.aclose()
 
 
-def use(settings: Settings, work: Callable[[MeetingService], Any]) -> Any:
-    async def run() -> Any:
-        async with MeetingService(settings) as meetings:
-            return await work(meetings)
-
-    return anyio.run(run)
-
-
 def create_backend(settings: Settings) -> None:
     async def work(meetings: MeetingService) -> None:
         meetings.backend()
 
-    use(settings, work)
+    run(settings, work)
 
 
 async def ask_for_a_meeting(meetings: MeetingService) -> None:
@@ -130,7 +122,7 @@ def test_rest_services_receive_the_first_credential_that_is_set(
     sources: list[CredentialSource],
 ) -> None:
     double.accepted = {SENT[source]}
-    use(configure(backend, double.url, sources), work)
+    run(configure(backend, double.url, sources), work)
     assert double.credentials == [SENT[source]]
 
 
@@ -196,7 +188,7 @@ def test_a_program_replaces_its_token_between_requests(
         config.authorization_token = "second"
         await work(meetings)
 
-    use(settings_of(config), twice)
+    run(settings_of(config), twice)
     assert double.credentials == ["Bearer first", "Bearer second"]
 
 
@@ -216,7 +208,7 @@ def test_every_attempt_of_a_request_reads_the_token_again(
 ) -> None:
     double.faults = [Fault("transcribe", PlainTextResponse("busy", 503))]
     double.accepted = {"Bearer second"}
-    use(with_token(config, tokens("first", "second")), record)
+    run(with_token(config, tokens("first", "second")), record)
     assert double.credentials == ["Bearer second"]  # the first attempt met the fault
 
 
@@ -224,12 +216,12 @@ def test_after_401_a_token_that_was_replaced_is_sent_and_the_same_one_is_not(
     double: ServiceDouble, config: speechsdk.SpeechConfig
 ) -> None:
     double.accepted = {"Bearer good"}
-    use(with_token(config, tokens("stale", "good")), record)
+    run(with_token(config, tokens("stale", "good")), record)
     assert double.credentials == ["Bearer stale", "Bearer good"]
     assert double.transcribed_seconds == 0.1
     double.credentials.clear()
     with pytest.raises(AuthenticationError, match="Check key, region and roles"):
-        use(with_token(config, tokens("stale")), lambda meetings: record(meetings, "other"))
+        run(with_token(config, tokens("stale")), lambda meetings: record(meetings, "other"))
     assert double.credentials == ["Bearer stale"]
 
 
@@ -238,7 +230,7 @@ def test_rest_services_receive_a_token_in_their_own_form(
     double: ServiceDouble, config: speechsdk.SpeechConfig, token: str
 ) -> None:
     double.accepted = {"Bearer plain"}
-    use(with_token(config, lambda: token), record)
+    run(with_token(config, lambda: token), record)
     assert double.credentials == ["Bearer plain"]
 
 
@@ -261,14 +253,14 @@ def test_a_program_without_a_token_is_an_error_that_keeps_the_meeting(
     message: str,
 ) -> None:
     with pytest.raises(AuthenticationError, match=message):
-        use(with_token(config, token), record)
+        run(with_token(config, token), record)
     assert double.requests == []
     double.accepted = {"Bearer good"}
 
     async def later(meetings: MeetingService) -> JobState:
         return (await meetings.status("m")).state
 
-    assert use(with_token(config, lambda: "good"), later) is JobState.COMPLETED
+    assert run(with_token(config, lambda: "good"), later) is JobState.COMPLETED
 
 
 # Credentials stay with the endpoint
@@ -292,7 +284,7 @@ def test_links_to_another_host_do_not_receive_the_key(
         with pytest.raises(BackendError, match=r"localhost:\d+, .*127\.0\.0\.1:\d+: the cred"):
             await meetings.delete("m")
 
-    use(settings, work)
+    run(settings, work)
     assert [line.split()[0] for line in double.requests] == ["POST", "GET"]
     assert len(double.jobs) == 1
 
@@ -359,4 +351,4 @@ def test_a_storage_account_is_opened_with_the_identity(
         assert storage is not None
         return storage._service.credential
 
-    assert use(settings, work).get_token(SCOPE).token == used
+    assert run(settings, work).get_token(SCOPE).token == used

@@ -11,13 +11,11 @@ import anyio
 import httpx
 import pytest
 
-from double.meetings import fetch, record
+from double.meetings import use, whole
 from double.service import KEY, ServiceDouble
 from speech_adapters.azure.http import KeyAuth, RetryPolicy, ServiceClient, TokenAuth
 from speech_adapters.azure.limits import AnswerLimits
-from speech_adapters.config import load_settings
 from speech_adapters.errors import BackendError, SpeechError, TimedOutError
-from speech_adapters.meetings import MeetingService
 
 LIMITS = AnswerLimits(100_000, 60.0, 200_000, 60.0)
 JSON = b'{"values": []}'
@@ -148,12 +146,5 @@ def test_what_follows_compressed_data_is_ignored() -> None:
 def test_the_options_limit_results(tmp_path: Path, double: ServiceDouble) -> None:
     options = {"endpoint": double.url, "key": KEY, "result_megabytes": "0.0001"}
     properties = {f"backends.fast.{name}": value for name, value in options.items()}
-    settings = load_settings({"backend": "fast", "state_dir": str(tmp_path), **properties})
-
-    async def work() -> None:
-        async with MeetingService(settings) as meetings:
-            await record(meetings)
-            await fetch(meetings)
-
     with pytest.raises(SpeechError, match=r"has more than 0\.0001 MB"):
-        anyio.run(work)
+        use({"backend": "fast", "state_dir": str(tmp_path), **properties}, whole)

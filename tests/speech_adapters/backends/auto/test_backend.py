@@ -1,17 +1,15 @@
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, cast
 
-import anyio
 import attrs
 import pytest
 from starlette.responses import JSONResponse
 
+from double.meetings import fetch, use
 from double.service import KEY, Fault, ServiceDouble
 from speech_adapters import JobState, MeetingRequest, Mode, PcmFormat, Transcript, threads
-from speech_adapters.config import load_settings
 from speech_adapters.errors import ConfigurationError, MeetingNotFoundError
 from speech_adapters.meetings import MeetingService
 from speech_adapters.store import Recording, Store
@@ -38,23 +36,8 @@ def whole(properties: dict[str, str], pcm: PcmFormat) -> Transcript:
         await session.finish()
         await session.aclose()
 
-    async def fetch(meetings: MeetingService) -> Transcript:
-        with anyio.fail_after(30):
-            while not (await meetings.status("m")).state.final:
-                pass
-        return await meetings.transcript("m")
-
-    run(properties, record)
-    transcript: Transcript = run(properties, fetch)
-    return transcript
-
-
-def run(properties: dict[str, str], work: Callable[[MeetingService], Awaitable[Any]]) -> Any:
-    async def closing() -> Any:
-        async with MeetingService(load_settings(properties)) as meetings:
-            return await work(meetings)
-
-    return anyio.run(closing)
+    use(properties, record)
+    return use(properties, fetch)
 
 
 @pytest.mark.parametrize(
@@ -112,7 +95,7 @@ def test_audio_at_addresses_is_assigned_to_batch(
         await session.finish()
         await session.aclose()
 
-    run(properties, work)
+    use(properties, work)
     (job,) = double.jobs.values()
     assert job.body["contentUrls"] == [address]
 
@@ -120,7 +103,7 @@ def test_audio_at_addresses_is_assigned_to_batch(
 def test_it_needs_what_both_need(properties: dict[str, str]) -> None:
     lacking = {**properties, "backends.batch.storage_connection_string": ""}
     with pytest.raises(ConfigurationError, match=r"backends.batch.storage_connection_string"):
-        run(lacking, lambda meetings: threads.COMPUTE.run(meetings.backend))
+        use(lacking, lambda meetings: threads.COMPUTE.run(meetings.backend))
 
 
 def test_the_service_goes_on_at_once_with_the_chosen_backend(
@@ -134,7 +117,7 @@ def test_the_service_goes_on_at_once_with_the_chosen_backend(
         await session.aclose()
         return await meetings.store.run(Store.newest, "m")
 
-    recording = run(properties, work)
+    recording = use(properties, work)
     assert (recording.backend, recording.fallback) == ("fast", "batch")
     assert recording.state is JobState.COMPLETED, "without a status query"
 
@@ -155,7 +138,7 @@ def test_a_meeting_of_another_machine_is_queried_at_the_batch_service(
         with pytest.raises(MeetingNotFoundError, match="nor at the service"):
             await meetings.status("m")
 
-    run(elsewhere, work)
+    use(elsewhere, work)
     assert double.jobs == {}
 
 
@@ -171,7 +154,7 @@ def test_it_describes_both_backends(properties: dict[str, str]) -> None:
         assert batch.settings == {"profanity", "dictation"}
         assert backend.capabilities == attrs.evolve(batch, settings=frozenset({"profanity"}))
 
-    run(properties, work)
+    use(properties, work)
 
 
 @pytest.mark.parametrize("name", ["fast", "batch"])
@@ -184,7 +167,7 @@ def test_a_wrong_option_of_either_is_an_error_at_construction(
         with pytest.raises(ConfigurationError, match=f"option of backend '{name}'"):
             meetings.backend()
 
-    run(wrong, work)
+    use(wrong, work)
 
 
 def test_a_replaced_batch_backend_must_process_recordings(properties: dict[str, str]) -> None:
@@ -197,4 +180,4 @@ def test_a_replaced_batch_backend_must_process_recordings(properties: dict[str, 
             meetings.backend()
         del meetings._backends["batch"]
 
-    run(properties, work)
+    use(properties, work)

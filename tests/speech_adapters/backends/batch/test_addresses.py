@@ -6,6 +6,7 @@ from typing import Any
 import anyio
 import pytest
 
+from double.meetings import run
 from double.service import ServiceDouble
 from speech_adapters import JobState, MeetingRequest, Mode, Session
 from speech_adapters.backends.batch.addresses import check_addresses
@@ -20,14 +21,7 @@ Work = Callable[[MeetingService], Awaitable[Any]]
 
 @pytest.fixture
 def use(properties: Callable[..., dict[str, str]]) -> Callable[[Work], Any]:
-    def run(work: Work) -> Any:
-        async def whole() -> Any:
-            async with MeetingService(load_settings(properties())) as meetings:
-                return await work(meetings)
-
-        return anyio.run(whole)
-
-    return run
+    return lambda work: run(load_settings(properties()), work)
 
 
 async def opened(meetings: MeetingService) -> Session:

@@ -4,11 +4,11 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-import anyio
 import attrs
 import pytest
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 
+from double.meetings import run
 from double.service import KEY, Fault, ServiceDouble
 from speech_adapters import Attendee, JobState, MeetingRequest, Mode, isolated
 from speech_adapters.config import load_settings
@@ -31,7 +31,7 @@ SEND = r"POST .*:transcribe"
 
 @pytest.fixture
 def use(double: ServiceDouble, tmp_path: Path) -> Callable[..., Any]:
-    def run(
+    def configured(
         work: Callable[[MeetingService], Awaitable[Any]], key: str = KEY, **options: str
     ) -> Any:
         properties = {
@@ -43,13 +43,9 @@ def use(double: ServiceDouble, tmp_path: Path) -> Callable[..., Any]:
             **{f"backends.fast.{name}": value for name, value in options.items()},
         }
 
-        async def closing() -> Any:
-            async with MeetingService(load_settings(properties)) as meetings:
-                return await work(meetings)
+        return run(load_settings(properties), work)
 
-        return anyio.run(closing)
-
-    return run
+    return configured
 
 
 async def record(meetings: MeetingService, **asked: Any) -> None:
