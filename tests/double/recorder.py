@@ -1,4 +1,4 @@
-"""A backend that notes what the meeting service asks of it, and recordings for it."""
+"""A backend that lists the calls of the meeting service, and recordings for it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ REQUEST = MeetingRequest("m", mode=Mode.STORED)
 
 
 class Recorder(RecordingBackend):
-    """Notes what the service asks of it."""
+    """Lists what the meeting service calls it for."""
 
     def __init__(self, host: Host, name: str) -> None:
         self.processed: list[Recording] = []

@@ -1,4 +1,4 @@
-"""What a program asks of the text, in the words of Azure's REST services."""
+"""Options for the text of a transcript, as values of Azure's REST services."""
 
 from __future__ import annotations
 

@@ -47,10 +47,12 @@ def test_what_the_program_says_is_used_where_the_options_are_silent() -> None:
 
 
 def test_the_options_go_before_what_the_program_says() -> None:
-    said = {"service.key": "K", "service.region": "eastus", "service.endpoint": "https://x"}
-    found = options_of(**said, **{"backends.batch.key": "O", "backends.batch.region": "westeurope"})
+    program = {"service.key": "K", "service.region": "eastus", "service.endpoint": "https://x"}
+    found = options_of(
+        **program, **{"backends.batch.key": "O", "backends.batch.region": "westeurope"}
+    )
     assert (found.key.get_secret_value(), found.region, found.endpoint) == ("O", "westeurope", "")
-    credential = options_of(**said, **{"backends.batch.credential": "default"})
+    credential = options_of(**program, **{"backends.batch.credential": "default"})
     assert credential.key.get_secret_value() == ""
 
 

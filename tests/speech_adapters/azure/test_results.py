@@ -47,8 +47,8 @@ def phrase(text: str = "Hi.", **more: Any) -> dict[str, Any]:
     ],
 )
 def test_every_form_of_a_time_is_read(times: dict[str, Any], found: tuple[int, int]) -> None:
-    (said,) = read({"phrases": [{"text": "Hi.", **times}]}).utterances
-    assert (said.offset, said.duration) == found
+    (utterance,) = read({"phrases": [{"text": "Hi.", **times}]}).utterances
+    assert (utterance.offset, utterance.duration) == found
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_every_form_of_a_time_is_read(times: dict[str, Any], found: tuple[int, i
         ({"durationTicks": 74_800_000}, 74_800_000),
         ({"durationMilliseconds": 7_480}, 74_800_000),
         ({"duration": "PT7.48S"}, 74_800_000),
-        ({}, 15),  # the end of what was said
+        ({}, 15),  # the end of the last utterance
     ],
 )
 def test_every_form_of_the_length_is_read(duration: dict[str, Any], found: int) -> None:
@@ -74,18 +74,18 @@ def test_the_first_alternative_is_the_services_choice() -> None:
 
 
 def test_without_a_display_form_other_forms_will_do() -> None:
-    said = read(batch(phrase(nBest=[{"lexical": "hi", "itn": "hi!"}]), phrase(nBest=[{}])))
-    assert [u.text for u in said.utterances] == ["hi!"]
+    transcript = read(batch(phrase(nBest=[{"lexical": "hi", "itn": "hi!"}]), phrase(nBest=[{}])))
+    assert [u.text for u in transcript.utterances] == ["hi!"]
 
 
 def test_words_are_display_words_where_there_are_any() -> None:
     words = [{"word": "hello", "offsetInTicks": 1.0, "durationInTicks": 2.0, "confidence": 0.7}]
     shown = [{"displayText": "Hello,", "offsetInTicks": 1.0, "durationInTicks": 2.0}]
     best = {"display": "Hello,", "words": words}
-    (said,) = read(batch(phrase(nBest=[best]))).utterances
-    assert (said.words[0].text, said.words[0].confidence) == ("hello", 0.7)
-    (said,) = read(batch(phrase(nBest=[{**best, "displayWords": shown}]))).utterances
-    assert said.words[0].text == "Hello,"
+    (utterance,) = read(batch(phrase(nBest=[best]))).utterances
+    assert (utterance.words[0].text, utterance.words[0].confidence) == ("hello", 0.7)
+    (utterance,) = read(batch(phrase(nBest=[{**best, "displayWords": shown}]))).utterances
+    assert utterance.words[0].text == "Hello,"
 
 
 def test_phrases_grouped_by_channel_come_by_time() -> None:
@@ -109,13 +109,13 @@ def test_speakers_are_numbered_by_first_appearance(numbers: tuple[int, int]) -> 
 
 
 def test_the_same_number_on_two_channels_is_two_speakers() -> None:
-    said = read(batch(phrase(speaker=1, channel=0), phrase(speaker=1, channel=1))).utterances
-    assert [u.speaker for u in said] == [0, 1]
+    utterances = read(batch(phrase(speaker=1, channel=0), phrase(speaker=1, channel=1))).utterances
+    assert [u.speaker for u in utterances] == [0, 1]
 
 
 def test_nobody_told_apart_on_one_channel_is_nobody() -> None:
-    (said,) = read(batch(phrase())).utterances
-    assert (said.speaker, said.channel) == (None, None)
+    (utterance,) = read(batch(phrase())).utterances
+    assert (utterance.speaker, utterance.channel) == (None, None)
 
 
 @pytest.mark.parametrize("status", ["Fault", "Error", "NoMatch", "SomethingNew"])
@@ -147,9 +147,9 @@ def test_a_fast_result_is_read() -> None:
         ],
     }
     transcript = read(document)
-    (said,) = transcript.utterances
-    assert (transcript.duration, said.language, said.speaker) == (20_290_000, "de-DE", 0)
-    assert (said.words[0].offset, said.words[0].duration) == (3_200_000, 90_000)
+    (utterance,) = transcript.utterances
+    assert (transcript.duration, utterance.language, utterance.speaker) == (20_290_000, "de-DE", 0)
+    assert (utterance.words[0].offset, utterance.words[0].duration) == (3_200_000, 90_000)
 
 
 @pytest.mark.parametrize(
@@ -196,9 +196,9 @@ def test_real_documents_agree_with_their_own_totals(shared_payloads: Path) -> No
         transcript = read(body)
         totals = body.get("combinedRecognizedPhrases") or body.get("combinedPhrases") or []
         combined = " ".join(total.get("display") or total.get("text") or "" for total in totals)
-        said = " ".join(utterance.text for utterance in transcript.utterances)
+        text = " ".join(utterance.text for utterance in transcript.utterances)
         if combined:
-            assert combined.split() == said.split(), name
+            assert combined.split() == text.split(), name
         if "durationMilliseconds" in body:
             assert transcript.duration == body["durationMilliseconds"] * 10_000, name
         for utterance in transcript.utterances:

@@ -40,12 +40,12 @@ __all__ = [
     "store_job",
 ]
 
-# How errors call a file, whose path means nothing to anyone.
+# The name of a result file in errors: its temporary path would be useless there.
 _RESULT: Final = "The service's result"
 _NO_REASON: Final = "the service returned neither result nor reason"
 # Kinds of errors that other clients retry (docs/protocol/batch-and-fast-rest.md, 2.6).
 _TRANSIENT: Final = ("Internal", "Timeout", "Transient", "InvalidUri")
-# All that the service says about audio with several channels if speakers are to be
+# The service's only message about audio with several channels if speakers are to be
 # distinguished (docs/protocol/batch-and-fast-rest.md, 2.5).
 _INVALID_DATA: Final = "invalid data"
 _NOT_MONO: Final = (

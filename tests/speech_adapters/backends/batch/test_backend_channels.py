@@ -21,8 +21,8 @@ def test_several_channels_are_uploaded_as_one(
         await record(meetings, pcm=PcmFormat(16_000, channels))
         return await fetch(meetings)
 
-    (said,) = use(properties(), work).utterances
-    assert said.text == f"A double heard {1 / channels:.3f} seconds."
+    (utterance,) = use(properties(), work).utterances
+    assert utterance.text == f"A double heard {1 / channels:.3f} seconds."
 
 
 def tones(seconds: float, quiet_at: float, channels: int = 1) -> bytes:
@@ -124,5 +124,5 @@ def test_each_channel_is_sent_as_it_is(
         await record_sound(meetings, stereo, 2)
         return await fetch(meetings)
 
-    (said,) = use(properties(channels="split"), work).utterances
-    assert said.channel == 0
+    (utterance,) = use(properties(channels="split"), work).utterances
+    assert utterance.channel == 0

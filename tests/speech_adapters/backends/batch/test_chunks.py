@@ -99,7 +99,9 @@ def test_without_diarization_a_channel_is_a_speaker_in_all_chunks() -> None:
 def test_a_silent_channel_leaves_no_gap_in_the_numbers() -> None:
     pcm = PcmFormat(16_000, 2)
     spoken = [(0, transcript()), (1, transcript(None)), (2, transcript(None))]
-    parts = [ChunkTranscript(blob_name(ID, Chunk(0, 9, c), pcm), said) for c, said in spoken]
+    parts = [
+        ChunkTranscript(blob_name(ID, Chunk(0, 9, c), pcm), transcript) for c, transcript in spoken
+    ]
     whole = merge(parts, "m", ORIGIN)
     assert [(u.channel, u.speaker) for u in whole.utterances] == [(1, 0), (2, 1)]
 

@@ -62,8 +62,8 @@ def test_diarization_is_really_switched_on(use: Callable[..., Any], double: Serv
         await record(meetings, max_speakers=4, language="de-DE")
         return await meetings.transcript("m")
 
-    (said,) = use(work).utterances
-    assert said.speaker == 0
+    (utterance,) = use(work).utterances
+    assert utterance.speaker == 0
     assert double.definitions == [
         {"locales": ["de-DE"], "diarization": {"enabled": True, "maxSpeakers": 4}}
     ]
