@@ -200,7 +200,7 @@ def unreachable(error: httpx.TransportError) -> UnreachableError:
     )
 
 
-def unsendable(address: httpx.URL | str, error: Exception) -> BackendError | ConfigurationError:
+def unsendable(address: httpx.URL | str, error: Exception) -> ConfigurationError:
     """Return the error for a request that cannot be sent as it is, whatever the service does."""
     if isinstance(error, httpx.UnsupportedProtocol | httpx.InvalidURL):
         return ConfigurationError(
