@@ -20,6 +20,7 @@ def test_sizes_become_ticks_by_whole_frames() -> None:
     assert stereo.bytes_per_second == 192_000
     assert stereo.ticks(192_000) == 10_000_000
     assert stereo.ticks(192_003) == 10_000_000
+    assert stereo.mono_bytes(192_003) == 96_000
     assert PcmFormat(44_100).ticks(2) == 226  # 226.757...: counted, never rounded up
 
 
