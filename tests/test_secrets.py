@@ -8,7 +8,6 @@ import re
 import sys
 import traceback
 import uuid
-import wave
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,6 +19,7 @@ import pytest
 from azure.storage.blob import BlobServiceClient, generate_container_sas
 from starlette.responses import JSONResponse
 
+from double.containers import signed_container
 from double.meetings import SOUND, fetch
 from double.service import Fault, ServiceDouble
 from speech_adapters import Attendee, MeetingRequest, Mode, isolated
@@ -63,23 +63,10 @@ def log() -> Iterator[io.StringIO]:
 
 
 @pytest.fixture
-def signed(storage: str) -> Iterator[str]:
-    """Yield the signed address of a recording."""
-    with BlobServiceClient.from_connection_string(storage) as service:
-        container = service.create_container(f"mine-{uuid.uuid4().hex}")
-        data = io.BytesIO()
-        with wave.open(data, "wb") as file:
-            file.setparams((1, 2, 16_000, 0, "NONE", ""))
-            file.writeframes(SOUND)
-        container.upload_blob("one.wav", data.getvalue())
-        signature = generate_container_sas(
-            str(service.account_name),
-            container.container_name,
-            account_key=service.credential.account_key,
-            permission="rl",
-            expiry=datetime.now(UTC) + timedelta(hours=1),
-        )
-        yield f"{container.url}/one.wav?{signature}"
+def signed(storage: str) -> str:
+    """Return the signed address of a recording."""
+    url, signature = signed_container(storage, {"one.wav": SOUND})
+    return f"{url}/one.wav?{signature}"
 
 
 @pytest.fixture

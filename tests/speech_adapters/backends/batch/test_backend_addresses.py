@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import io
-import uuid
 import wave
-from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from azure.storage.blob import BlobServiceClient, generate_container_sas
 
 from double.batch_parts import Parts
+from double.containers import signed_container
 from double.meetings import SOUND, Properties, fetch, use
 from double.service import ServiceDouble
 from speech_adapters import JobState, MeetingRequest, Mode, Transcript
@@ -41,24 +38,10 @@ async def submit_addresses(meetings: MeetingService, *addresses: str) -> None:
 
 
 @pytest.fixture
-def uploaded(storage: str) -> Iterator[str]:
-    """Yield the address of a container with two recordings, signed for a short while."""
-    with BlobServiceClient.from_connection_string(storage) as service:
-        container = service.create_container(f"mine-{uuid.uuid4().hex}")
-        for name in ("second.wav", "first.wav"):
-            data = io.BytesIO()
-            with wave.open(data, "wb") as file:
-                file.setparams((1, 2, 16_000, 0, "NONE", ""))
-                file.writeframes(SOUND * (2 if name == "second.wav" else 1))
-            container.upload_blob(name, data.getvalue())
-        signature = generate_container_sas(
-            str(service.account_name),
-            container.container_name,
-            account_key=service.credential.account_key,
-            permission="rl",
-            expiry=datetime.now(UTC) + timedelta(hours=1),
-        )
-        yield f"{container.url}/?{signature}"
+def uploaded(storage: str) -> str:
+    """Return the address of a container with two recordings, signed for a short while."""
+    url, signature = signed_container(storage, {"second.wav": SOUND * 2, "first.wav": SOUND})
+    return f"{url}/?{signature}"
 
 
 @pytest.mark.parametrize(
