@@ -8,7 +8,7 @@ import re
 import sys
 import traceback
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from azure.storage.blob import BlobServiceClient, generate_container_sas
 from starlette.responses import JSONResponse
 
 from double.containers import signed_container
-from double.meetings import SOUND, fetch
+from double.meetings import SOUND, fetch, run
 from double.service import Fault, ServiceDouble
 from speech_adapters import Attendee, MeetingRequest, Mode, isolated
 from speech_adapters.azure.http import KeyAuth, RetryPolicy, ServiceClient
@@ -114,14 +114,6 @@ def request(address: str, meeting_id: str = "m") -> MeetingRequest:
         phrases=("PLANTED phrase",),
         settings={"proxy": "http://user:PLANTED@proxy:80"},
     )
-
-
-def run(settings: Settings, work: Callable[[MeetingService], Any]) -> Any:
-    async def whole() -> Any:
-        async with MeetingService(settings) as meetings:
-            return await work(meetings)
-
-    return anyio.run(whole)
 
 
 async def submit(meetings: MeetingService, asked: MeetingRequest) -> None:
