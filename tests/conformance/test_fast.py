@@ -1,19 +1,12 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from conformance.suite import DoubleConformance
-from double.service import KEY, ServiceDouble, running
+from double.service import KEY
 from speech_adapters.config import Settings, load_settings
-
-
-@pytest.fixture(scope="module")
-def service() -> Iterator[str]:
-    with running(ServiceDouble()) as url:
-        yield url
 
 
 class TestFast(DoubleConformance):

@@ -7,7 +7,7 @@ machine delays it too, whatever the code does, so the best of several attempts c
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -17,9 +17,7 @@ import msgspec
 import pytest
 from starlette.responses import FileResponse
 
-from conformance.test_realtime import LINES
 from double.service import KEY, Fault, ServiceDouble
-from oracle.test_oracle import why_not
 from speech_adapters.audio import WavFile
 from speech_adapters.backends.realtime.journal import journal_path
 from speech_adapters.config import Settings, load_settings
@@ -27,7 +25,6 @@ from speech_adapters.contract import JobState, MeetingRequest, Mode, Session
 from speech_adapters.meetings import MeetingService
 from speech_adapters.store import Store
 from speech_adapters.transcript import Utterance
-from speech_compat.testing.loopback import LoopbackService, Script
 
 LARGE: Final = 100_000_000
 LONGEST_GAP: Final = 0.1
@@ -105,14 +102,6 @@ def large_results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "fast": write_large(folder / "fast.json", FAST, fast_phrase),
         "batch": write_large(folder / "batch.json", BATCH, batch_phrase),
     }
-
-
-@pytest.fixture(scope="module")
-def loopback() -> Iterator[str]:
-    if why_not():
-        pytest.skip(why_not())
-    with LoopbackService(Script(LINES)).running() as url:
-        yield url
 
 
 async def record(meetings: MeetingService, speech: Path, mode: Mode) -> Session:
