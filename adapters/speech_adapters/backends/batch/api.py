@@ -27,7 +27,16 @@ from pydantic import (
 
 from speech_adapters.masking import mask, masked_repr
 
-__all__ = ["RECORDING", "Api", "Job", "Report", "ResultFile", "Submission", "job_id"]
+__all__ = [
+    "RECORDING",
+    "Api",
+    "Job",
+    "Report",
+    "ResultFile",
+    "Submission",
+    "job_id",
+    "without_query",
+]
 
 # The custom property that holds the tag of the recording that the job belongs to.
 RECORDING: Final = "speechCompatRecording"
@@ -295,4 +304,10 @@ def _reason(code: str, message: str) -> str:
 
 def job_id(url: str) -> str:
     """Return the id in a job's address, which may have a query."""
-    return urlsplit(url).path.rstrip("/").rsplit("/", 1)[-1]
+    return without_query(url).rstrip("/").rsplit("/", 1)[-1]
+
+
+def without_query(url: str) -> str:
+    """Return an address without its query and fragment."""
+    # Not urlsplit, which raises ValueError for some texts: the service's may be any.
+    return url.partition("#")[0].partition("?")[0]

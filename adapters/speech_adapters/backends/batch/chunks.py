@@ -19,6 +19,7 @@ import attrs
 
 from speech_adapters.audio import PcmFormat, quietest_frame
 from speech_adapters.azure.results import CHANNEL_IS_SPEAKER, utterance_id
+from speech_adapters.backends.batch.api import without_query
 from speech_adapters.masking import masked_repr
 from speech_adapters.transcript import Provenance, Transcript, Utterance, seconds
 
@@ -149,7 +150,7 @@ def merge(parts: Sequence[ChunkTranscript], meeting_id: str, provenance: Provena
 
 def audio_name(source: str) -> str:
     """Return the last part of an address or path of audio, such as the name of a blob."""
-    return unquote(_path(source)).rsplit("/", 1)[-1]
+    return unquote(without_query(source)).rsplit("/", 1)[-1]
 
 
 def is_chunk(source: str) -> bool:
@@ -188,12 +189,7 @@ def _place(parts: Sequence[ChunkTranscript]) -> list[_Placed]:
 
 def _order(part: ChunkTranscript) -> tuple[int, str]:
     match = _RESULT_NAME.fullmatch(part.name)
-    return int(match["number"]) if match else 0, _path(part.source)
-
-
-def _path(source: str) -> str:
-    # Not urlsplit, which raises ValueError for some texts: the service's may be any.
-    return source.partition("#")[0].partition("?")[0]
+    return int(match["number"]) if match else 0, without_query(part.source)
 
 
 def _place_of(source: str) -> tuple[int, int | None] | None:

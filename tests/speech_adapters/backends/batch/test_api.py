@@ -73,6 +73,7 @@ def test_lists_are_filtered_and_have_large_pages() -> None:
         "https://host/speechtotext/transcriptions/788a1f24?api-version=2024-11-15",
         "https://host/speechtotext/v3.2/transcriptions/788a1f24",
         "https://host/speechtotext/transcriptions/788a1f24/?api-version=3.2",
+        "https://[host/transcriptions/788a1f24",  # no address for urllib
     ],
 )
 def test_a_jobs_id_is_read_from_its_address(url: str) -> None:
