@@ -51,8 +51,8 @@ def test_what_is_not_finished_is_its_own_backends_business(question: str) -> Non
 
 @pytest.mark.parametrize("question", ["status", "transcript", "resume", "delete"])
 def test_an_unknown_meeting_is_unknown(question: str) -> None:
-    with pytest.raises(MeetingNotFoundError, match="nobody"):
-        use(lambda meetings: getattr(meetings, question)("nobody"))
+    with pytest.raises(MeetingNotFoundError, match="unknown"):
+        use(lambda meetings: getattr(meetings, question)("unknown"))
 
 
 # --- sessions whose audio has another format than declared -----------------------------

@@ -66,7 +66,7 @@ def test_all_calls_share_one_store(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_errors_are_passed_on_and_the_store_stays_usable(tmp_path: Path) -> None:
     async def work(store: AsyncStore) -> None:
         with pytest.raises(MeetingNotFoundError):
-            await store.run(Store.newest, "nobody")
+            await store.run(Store.newest, "unknown")
         await store.run(Store.create, MeetingRequest("m"), "local")
         assert (await store.run(Store.newest, "m")).backend == "local"
 

@@ -198,8 +198,8 @@ def test_text_that_is_no_unicode_is_refused_without_repeating_it(store: Store) -
 
 
 def test_what_is_not_there_is_not_found(store: Store) -> None:
-    with pytest.raises(MeetingNotFoundError, match="no meeting 'nobody'"):
-        store.newest("nobody")
+    with pytest.raises(MeetingNotFoundError, match="no meeting 'unknown'"):
+        store.newest("unknown")
     for call in (store.get, store.transcript, store.delete, store.begin_attempt):
         with pytest.raises(MeetingNotFoundError, match="no recording 'abc'"):
             call("abc")
