@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ProgramEndingError",
+    "after_fork",
     "call",
     "call_async",
     "portal",
@@ -239,17 +240,25 @@ def _stop() -> None:
 _of_parent: list[object] = []
 
 
-def _start_anew() -> None:
+def after_fork(forget: Callable[[], object]) -> Callable[[], object]:
+    """Call the decorated function in each forked process, in the order of registration.
+
+    The function returns the objects of the parent process, which are kept for ever.
+    """
+    if hasattr(os, "register_at_fork"):  # missing on Windows, which has no fork
+        os.register_at_fork(after_in_child=lambda: _of_parent.append(forget()))
+    return forget
+
+
+@after_fork
+def _start_anew() -> object:
     """Forget the parent's loop, which has no thread in a forked process."""
     global _lock, _thread, _portal, _loop, _ended
-    _of_parent.append((_portal, _loop, _thread, tuple(_tasks)))
+    of_parent = (_portal, _loop, _thread, tuple(_tasks))
     _lock = threading.Lock()
     _thread = _portal = _loop = None
     _ended = False
     _tasks.clear()
     _endings.clear()
     _last_endings.clear()
-
-
-if hasattr(os, "register_at_fork"):  # missing on Windows, which has no fork
-    os.register_at_fork(after_in_child=_start_anew)
+    return of_parent

@@ -6,7 +6,6 @@ store, the backends and their connections.  The last user closes it.
 
 from __future__ import annotations
 
-import os
 import threading
 from functools import partial
 from typing import TYPE_CHECKING
@@ -87,16 +86,10 @@ def _close_all() -> None:
         event_loop.call(service.aclose)
 
 
-# Services of the parent of a forked process; kept, because their finalizers would warn.
-_of_parent: list[MeetingService] = []
-
-
-def _start_anew() -> None:
+@event_loop.after_fork
+def _start_anew() -> object:
     global _lock
     _lock = threading.Lock()
-    _of_parent.extend(service for service, _ in _users)
+    of_parent = tuple(_users)
     _users.clear()
-
-
-if hasattr(os, "register_at_fork"):  # missing on Windows, which has no fork
-    os.register_at_fork(after_in_child=_start_anew)
+    return of_parent

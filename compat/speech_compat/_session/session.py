@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import logging
 import math
-import os
 import threading
 import time
 import uuid
@@ -480,14 +479,10 @@ def _remaining(deadline: float) -> float:
     return max(deadline - time.monotonic(), 0.0)
 
 
-def _forget_all() -> None:
-    for session in tuple(_active):
+@event_loop.after_fork
+def _forget_all() -> object:
+    of_parent = tuple(_active)
+    for session in of_parent:
         session.forget()
-    # Kept, see event_loop: the parent's session must not be released here.
-    _of_parent.update(_active)
     _active.clear()
-
-
-_of_parent: set[TranscriptionSession] = set()
-if hasattr(os, "register_at_fork"):  # missing on Windows, which has no fork
-    os.register_at_fork(after_in_child=_forget_all)
+    return of_parent
