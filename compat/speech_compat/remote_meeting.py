@@ -10,6 +10,7 @@ In C# and Java these classes are a separate package; Python never had them.
 from __future__ import annotations
 
 from speech_compat._remote.client import RemoteClient, RemoteResponse
+from speech_compat._remote.operation import POLL_SECONDS
 from speech_compat._remote.poller import TranscriptionDeletedError, TranscriptionFailedError
 from speech_compat._remote.results import RemoteItem, RemoteOperation, RemoteResult
 from speech_compat.transcription import MeetingTranscriptionResult
@@ -52,7 +53,7 @@ class RemoteMeetingTranscriptionClient(RemoteClient):
     def get_transcription_operation(
         self,
         id: str,  # noqa: A002
-        polling_interval: float = 10.0,
+        polling_interval: float = POLL_SECONDS,
     ) -> RemoteMeetingTranscriptionOperation:
         """Return the operation for one meeting; sends no request yet.
 

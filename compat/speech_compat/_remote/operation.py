@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from speech_adapters.contract import MeetingStatus
     from speech_adapters.transcript import Transcript
 
-__all__ = ["POLL_SECONDS", "Operation"]
+__all__ = ["POLL_SECONDS", "Operation", "deadline_after", "seconds_left"]
 
 ResultT = TypeVar("ResultT")
 
@@ -96,10 +96,7 @@ class Operation(Generic[ResultT]):
         A :class:`.TranscriptionFailedError` or :class:`.TranscriptionDeletedError`, whose
         ``reason`` is for people.
         """
-        with self._lock:
-            if self._state == "Failed":
-                return TranscriptionFailedError(self._reason)
-            return TranscriptionDeletedError() if self._state == "Deleted" else None
+        return self._final_error()
 
     @property
     def value(self) -> ResultT:
@@ -176,7 +173,7 @@ class Operation(Generic[ResultT]):
     ) -> ResultT:
         """Like :meth:`wait_for_completion`, awaited."""
         interval = self._interval if polling_interval is None else _positive(polling_interval)
-        deadline = None if timeout is None else time.monotonic() + timeout
+        deadline = deadline_after(timeout)
         with self._waiting():
             while True:
                 await self.update_status_async()
@@ -210,7 +207,7 @@ class Operation(Generic[ResultT]):
         timeout: float | None,
         on_progress: Callable[[Any], Any] | None = None,
     ) -> None:
-        deadline = None if timeout is None else time.monotonic() + timeout
+        deadline = deadline_after(timeout)
         with self._waiting():
             while not self._request(on_progress).has_completed:
                 self._rest(interval, deadline)
@@ -264,26 +261,35 @@ class Operation(Generic[ResultT]):
             )
 
     def _pause(self, interval: float, deadline: float | None) -> float:
-        left = _left(deadline)
+        left = seconds_left(deadline)
         if left is not None and left <= 0:
             raise TimeoutError(
                 f"Meeting {self._id!r} is not completed yet (state {self._state}): wait again."
             )
         return interval if left is None else min(interval, left)
 
+    def _final_error(self) -> TranscriptionFailedError | TranscriptionDeletedError | None:
+        with self._lock:
+            if self._state == "Failed":
+                return TranscriptionFailedError(self._reason)
+            return TranscriptionDeletedError() if self._state == "Deleted" else None
+
     def _require_completed(self) -> None:
         if self._state == _NOT_POLLED:  # the words of the C# client
             raise RuntimeError("The operation was deleted so no value is available.")
-        if self._state == "Failed":
-            raise TranscriptionFailedError(self._reason)
-        if self._state == "Deleted":
-            raise TranscriptionDeletedError
+        if (error := self._final_error()) is not None:
+            raise error
         if self._state != "Completed":
             raise RuntimeError(f"The operation is not completed yet (state {self._state}).")
 
 
-def _left(deadline: float | None) -> float | None:
-    """Return the seconds until ``deadline``; ``None`` for no limit."""
+def deadline_after(timeout: float | None) -> float | None:
+    """Return the ``time.monotonic()`` in ``timeout`` seconds; ``None`` for no limit."""
+    return None if timeout is None else time.monotonic() + timeout
+
+
+def seconds_left(deadline: float | None) -> float | None:
+    """Return the seconds until ``deadline``, at least 0; ``None`` for no limit."""
     return None if deadline is None else max(deadline - time.monotonic(), 0.0)
 
 

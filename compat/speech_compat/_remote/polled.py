@@ -13,12 +13,16 @@ import base64
 import json
 import logging
 import threading
-import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from speech_compat._remote.client import RemoteClient, RemoteResponse
-from speech_compat._remote.operation import POLL_SECONDS, Operation
+from speech_compat._remote.operation import (
+    POLL_SECONDS,
+    Operation,
+    deadline_after,
+    seconds_left,
+)
 from speech_compat._remote.poller import PollerThread
 
 if TYPE_CHECKING:
@@ -189,10 +193,10 @@ class PolledOperation(Operation[ResultT]):
         timeout: float | None,
         on_progress: Callable[[Any], Any] | None = None,
     ) -> None:
-        deadline = None if timeout is None else time.monotonic() + timeout
+        deadline = deadline_after(timeout)
         super()._complete(interval, timeout, on_progress)
         # So that the callbacks have returned when this does.
-        self._poller.join(None if deadline is None else max(deadline - time.monotonic(), 0.0))
+        self._poller.join(seconds_left(deadline))
 
     def _state_from(self, status: MeetingStatus) -> None:
         super()._state_from(status)
