@@ -14,7 +14,8 @@ class Backlog:
     """The audio that was pushed, and up to where results have come.
 
     The audio thread adds, the event thread notes events, and the threads that end the session
-    read: each attribute has one writer, so no lock is needed.
+    read.  Each amount has one writer, and the clock is only ever set to the present, so no lock
+    is needed.
 
     Attributes:
         active_at: ``time.monotonic()`` of the last event or stop.

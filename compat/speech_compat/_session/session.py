@@ -230,20 +230,18 @@ class TranscriptionSession:
 
     def _enforce_stop(self) -> None:
         """Limit how long a stopped live meeting is waited for, as programs wait for it."""
-        source = self._source
-        if self._plan.mode.stored:
-            # Its results are kept, so it may finish unless the service stalls.
-            limit, consequence = _IDLE_SECONDS, "fetch the rest later by the meeting's id"
-            ended = self._wait_while_active()
-        elif source is not None and source.complete:
-            # The program has sent all of its audio and waits for the results.
-            limit, consequence = _IDLE_SECONDS, "the rest is lost"
-            ended = self._wait_while_active()
+        source, stored = self._source, self._plan.mode.stored
+        # Results that are kept may come unless the service stalls; so may those for which the
+        # program waits after it has sent all of its audio.
+        if stored or (source is not None and source.complete):
+            limit, ended = _IDLE_SECONDS, self._wait_while_active()
         else:
-            limit, consequence = _DRAIN_SECONDS, "the rest is lost"
-            ended = self._done.wait(_DRAIN_SECONDS)
+            limit, ended = _DRAIN_SECONDS, self._done.wait(_DRAIN_SECONDS)
         if not ended:
             reason = f"not all audio was recognized within {limit:g} s"
+            consequence = (
+                "fetch the rest later by the meeting's id" if stored else "the rest is lost"
+            )
             self._log_rest(f"The transcription was stopped, but {reason}", consequence)
             self._close_early()
 
@@ -320,7 +318,7 @@ class TranscriptionSession:
         return end_of_stream_record(result_id, self._rules)
 
     def _report(self, result_id: str, error: SpeechError) -> ResultRecord | None:
-        # Closing a stopped live meeting fails its session; the program asked for that.
+        # Closing a stopped live meeting fails its session; the program requested that.
         if self._state.stopped and not self._plan.mode.stored:
             return None
         _logger.error("The transcription of meeting %r ended: %s", self._plan.meeting_id, error)

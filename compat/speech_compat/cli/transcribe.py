@@ -241,7 +241,7 @@ def _join(documents: list[str], options: argparse.Namespace) -> str:
     if len(options.files) == 1 or options.format != "text":
         return "".join(documents)
     # Without the query of an address, which may be a signature.
-    names = (str(s).split("?")[0] if isinstance(s, str) else str(s) for s in options.files)
+    names = (s.split("?")[0] if isinstance(s, str) else str(s) for s in options.files)
     # After an error there are fewer documents than files.
     return "\n".join(
         f"== {one_line(name)}\n{text}" for name, text in zip(names, documents, strict=False)
