@@ -78,6 +78,27 @@ def on_the_facade(era: str, end: str, monkeypatch: pytest.MonkeyPatch) -> list[d
     return program.run(speech_compat, era, config, early=end == "early")
 
 
+def use_the_real_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Configure the backend ``realtime``, which uses the real package.
+
+    Its corrections of unknown speakers are turned off: the real package has none.
+    """
+    for name, value in {"BACKEND": "realtime", "BACKENDS__REALTIME__BACKFILL_SECONDS": "0"}.items():
+        monkeypatch.setenv(f"SPEECH_COMPAT_{name}", value)
+
+
+def on_the_facade_and_the_real_package(
+    era: str, end: str, monkeypatch: pytest.MonkeyPatch
+) -> list[dict[str, Any]]:
+    use_the_real_package(monkeypatch)
+    # The service's labels today, whatever the era of the program.
+    script = script_of(Scenario(end), LabelStyle.DIARIZATION)
+    with LoopbackService(script).running() as served:
+        endpoint = UNREACHABLE if end == "refused" else served
+        config = speech_compat.SpeechConfig(endpoint=endpoint, subscription="no-key")
+        return program.run(speech_compat, era, config, early=end == "early")
+
+
 def comparable(log: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Replace random ids by the order of their first appearance."""
     seen: dict[str, str] = {}
@@ -186,18 +207,8 @@ def test_the_names_behind_ids_are_the_real_ones() -> None:
 def test_the_logs_are_equal_with_the_real_package_underneath(
     era: str, end: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The facade on the backend ``realtime``, which uses the real package.
-
-    Its corrections of unknown speakers are turned off: the real package has none.
-    """
     real = comparable(on_the_real_package(era, end))
-    for name, value in {"BACKEND": "realtime", "BACKENDS__REALTIME__BACKFILL_SECONDS": "0"}.items():
-        monkeypatch.setenv(f"SPEECH_COMPAT_{name}", value)
-    # The service's labels today, whatever the era of the program.
-    script = script_of(Scenario(end), LabelStyle.DIARIZATION)
-    with LoopbackService(script).running() as served:
-        config = speech_compat.SpeechConfig(endpoint=served, subscription="no-key")
-        ours = program.run(speech_compat, era, config, early=end == "early")
+    ours = on_the_facade_and_the_real_package(era, end, monkeypatch)
     assert comparable(ours) == real
 
 
@@ -207,17 +218,8 @@ def test_errors_have_the_real_packages_codes_with_it_underneath(
     era: str, end: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = comparable(on_the_real_package(era, end))
-    for name, value in {
-        "BACKEND": "realtime",
-        "BACKENDS__REALTIME__BACKFILL_SECONDS": "0",
-        "BACKENDS__REALTIME__ATTEMPTS": "1",
-    }.items():
-        monkeypatch.setenv(f"SPEECH_COMPAT_{name}", value)
-    script = script_of(Scenario(end), LabelStyle.DIARIZATION)
-    with LoopbackService(script).running() as served:
-        endpoint = UNREACHABLE if end == "refused" else served
-        config = speech_compat.SpeechConfig(endpoint=endpoint, subscription="no-key")
-        ours = comparable(program.run(speech_compat, era, config, early=False))
+    monkeypatch.setenv("SPEECH_COMPAT_BACKENDS__REALTIME__ATTEMPTS", "1")
+    ours = comparable(on_the_facade_and_the_real_package(era, end, monkeypatch))
     assert words_removed(ours) == words_removed(real)
     assert ours == real
 
@@ -227,12 +229,7 @@ def test_an_unreadable_answer_is_requested_again_with_the_real_package_underneat
     era: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = [entry["event"] for entry in on_the_real_package(era, "malformed")]
-    for name, value in {"BACKEND": "realtime", "BACKENDS__REALTIME__BACKFILL_SECONDS": "0"}.items():
-        monkeypatch.setenv(f"SPEECH_COMPAT_{name}", value)
-    script = script_of(Scenario("malformed"), LabelStyle.DIARIZATION)
-    with LoopbackService(script).running() as served:
-        config = speech_compat.SpeechConfig(endpoint=served, subscription="no-key")
-        ours = program.run(speech_compat, era, config, early=False)
+    ours = on_the_facade_and_the_real_package(era, "malformed", monkeypatch)
     assert [entry["event"] for entry in ours] == real
     assert ours[-2]["details"]["reason"] == "EndOfStream"
 
@@ -255,6 +252,5 @@ def life(which: str, case: str) -> list[str]:
 def test_unusual_ends_and_restarts_are_those_of_the_real_package(
     case: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, value in {"BACKEND": "realtime", "BACKENDS__REALTIME__BACKFILL_SECONDS": "0"}.items():
-        monkeypatch.setenv(f"SPEECH_COMPAT_{name}", value)
+    use_the_real_package(monkeypatch)
     assert life("facade", case) == life("real", case)
