@@ -51,6 +51,20 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
     return counts
 
 
+@pytest.fixture
+def closed(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """Return an event that is set when a meeting service was closed."""
+    closed = threading.Event()
+    aclose = MeetingService.aclose
+
+    async def noting(service: MeetingService) -> None:
+        await aclose(service)
+        closed.set()
+
+    monkeypatch.setattr(MeetingService, "aclose", noting)
+    return closed
+
+
 def client() -> RemoteMeetingTranscriptionClient:
     return RemoteMeetingTranscriptionClient(SpeechConfig("key", "region"))
 
@@ -94,25 +108,17 @@ def test_a_poll_does_not_wait_for_computing_threads(monkeypatch: pytest.MonkeyPa
 @pytest.mark.usefixtures("played")
 def test_clients_with_equal_settings_share_one_service(counted: dict[str, int]) -> None:
     first, second = client(), client()
-    for asking in (first, second):
-        asking.get_transcription_operation("m").update_status()
+    for each in (first, second):
+        each.get_transcription_operation("m").update_status()
     assert counted == {"store": 1, "settings": 2, "backend": 1}
 
 
 @pytest.mark.usefixtures("played")
-def test_a_client_that_is_gone_closes_the_service(monkeypatch: pytest.MonkeyPatch) -> None:
-    closed = threading.Event()
-    aclose = MeetingService.aclose
-
-    async def noting(service: MeetingService) -> None:
-        await aclose(service)
-        closed.set()
-
-    monkeypatch.setattr(MeetingService, "aclose", noting)
+def test_a_client_that_is_gone_closes_the_service(closed: threading.Event) -> None:
     first, second = client(), client()
-    for asking in (first, second):
-        asking.get_transcription_operation("m").update_status()
-    del asking, first
+    for each in (first, second):
+        each.get_transcription_operation("m").update_status()
+    del each, first
     gc.collect()
     assert not closed.is_set()
     del second
@@ -122,17 +128,9 @@ def test_a_client_that_is_gone_closes_the_service(monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.usefixtures("played")
 def test_a_client_collected_on_the_loop_itself_closes_the_service(
-    monkeypatch: pytest.MonkeyPatch,
+    closed: threading.Event,
 ) -> None:
     """The garbage collector runs in any thread."""
-    closed = threading.Event()
-    aclose = MeetingService.aclose
-
-    async def noting(service: MeetingService) -> None:
-        await aclose(service)
-        closed.set()
-
-    monkeypatch.setattr(MeetingService, "aclose", noting)
     held = [client()]
     held[0].get_transcription_operation("m").update_status()
 
@@ -153,9 +151,9 @@ def test_the_configuration_must_be_a_speech_config() -> None:
 def test_no_service_stays_in_use_after_the_clients_are_gone() -> None:
     gc.collect()
     before = len(services._users)
-    asking = client()
-    asking.get_transcription_operation("m").update_status()
+    only = client()
+    only.get_transcription_operation("m").update_status()
     assert len(services._users) == before + 1
-    del asking
+    del only
     gc.collect()
     assert len(services._users) == before
