@@ -116,8 +116,8 @@ def request(address: str, meeting_id: str = "m") -> MeetingRequest:
     )
 
 
-async def submit(meetings: MeetingService, asked: MeetingRequest) -> None:
-    async with await meetings.open_session(asked) as session:
+async def submit(meetings: MeetingService, request: MeetingRequest) -> None:
+    async with await meetings.open_session(request) as session:
         await session.finish()
 
 
@@ -263,8 +263,7 @@ def test_the_store_forgets_a_signed_address(
     secrets = [signed, secrets_of(signed)[3], KEY]
 
     async def work(meetings: MeetingService) -> None:
-        asked = request(signed)
-        session = await meetings.open_session(asked)
+        session = await meetings.open_session(request(signed))
         assert signed in on_disk(folder)
         await session.finish()
         assert_absent(secrets, on_disk(folder))

@@ -20,7 +20,7 @@ from speech_compat.remote_meeting import (
     RemoteMeetingTranscriptionOperation,
 )
 
-SAID = (
+UTTERANCES = (
     Utterance("a" * 32, "Good morning.", 5, 10, 0),
     Utterance("b" * 32, "Hello.", 20, 4, None),
 )
@@ -34,7 +34,7 @@ def states(*found: JobState, reason: str = "") -> list[MeetingStatus]:
 def played(monkeypatch: pytest.MonkeyPatch) -> Played:
     played = install(monkeypatch, Played(Scenario()))
     played.states = states(JobState.UPLOADING, JobState.PROCESSING, JobState.COMPLETED)
-    played.transcript = Transcript("m", SAID, 30, Provenance("scripted", "1"))
+    played.transcript = Transcript("m", UTTERANCES, 30, Provenance("scripted", "1"))
     return played
 
 
@@ -66,7 +66,7 @@ def test_the_flow_of_the_sample(operation: RemoteMeetingTranscriptionOperation) 
     assert second.user_id == "Unidentified"
 
 
-def test_waiting_gives_the_result(operation: RemoteMeetingTranscriptionOperation) -> None:
+def test_waiting_returns_the_result(operation: RemoteMeetingTranscriptionOperation) -> None:
     assert len(operation.wait_for_completion().meeting_transcription_results) == 2
     assert operation.done()
     assert operation.status() == "Completed"
@@ -81,7 +81,7 @@ def test_no_request_once_completed(
     assert operation.get_raw_response().status_code == 200
 
 
-def test_nothing_unfinished_is_given(
+def test_an_unfinished_operation_returns_no_result(
     operation: RemoteMeetingTranscriptionOperation, played: Played
 ) -> None:
     played.states = states(JobState.PROCESSING)
@@ -143,14 +143,14 @@ def test_the_async_twins(client: RemoteMeetingTranscriptionClient) -> None:
     assert asyncio.run(work()) == 2
 
 
-def test_whoever_asked_is_called_back_once(operation: RemoteMeetingTranscriptionOperation) -> None:
-    told = list[object]()
-    operation.add_done_callback(told.append)
+def test_each_callback_is_called_once(operation: RemoteMeetingTranscriptionOperation) -> None:
+    called = list[object]()
+    operation.add_done_callback(called.append)
     operation.wait()
     operation.update_status()
-    assert told == [operation]
-    operation.add_done_callback(told.append)
-    assert len(told) == 2
+    assert called == [operation]
+    operation.add_done_callback(called.append)
+    assert len(called) == 2
 
 
 def test_an_operation_can_go_on_in_another_process(
@@ -168,7 +168,7 @@ def test_an_operation_can_go_on_in_another_process(
         recreate(None, token)
 
 
-def test_many_threads_may_ask(operation: RemoteMeetingTranscriptionOperation) -> None:
+def test_many_threads_may_wait(operation: RemoteMeetingTranscriptionOperation) -> None:
     results = list[object]()
     threads = [
         threading.Thread(target=lambda: results.append(operation.result(20))) for _ in range(4)
@@ -207,7 +207,7 @@ def test_wrong_arguments(client: RemoteMeetingTranscriptionClient) -> None:
 
 
 @pytest.mark.parametrize("how", ["blocking", "async"])
-def test_a_wait_that_is_abandoned_ends_at_once_and_can_be_taken_up(
+def test_a_wait_that_is_abandoned_ends_at_once_and_can_be_repeated(
     operation: RemoteMeetingTranscriptionOperation, played: Played, how: str
 ) -> None:
     played.states = states(JobState.PROCESSING)
@@ -224,15 +224,15 @@ def test_a_wait_that_is_abandoned_ends_at_once_and_can_be_taken_up(
     assert len(operation.wait_for_completion().meeting_transcription_results) == 2
 
 
-def test_progress_is_told_after_every_request(
+def test_progress_is_reported_after_every_request(
     operation: RemoteMeetingTranscriptionOperation, played: Played
 ) -> None:
     played.states = [
         MeetingStatus("m", JobState.PROCESSING, progress=0.5, step="half way"),
         MeetingStatus("m", JobState.COMPLETED, progress=1.0),
     ]
-    told = []
+    reported = []
     operation.wait_for_completion(
-        on_progress=lambda of: told.append((of.status(), of.progress, of.step))
+        on_progress=lambda of: reported.append((of.status(), of.progress, of.step))
     )
-    assert told == [("Processing", 0.5, "half way"), ("Completed", 1.0, "")]
+    assert reported == [("Processing", 0.5, "half way"), ("Completed", 1.0, "")]

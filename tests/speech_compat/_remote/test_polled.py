@@ -82,8 +82,8 @@ def _set_state(played: Played, state: JobState) -> None:
 def played(monkeypatch: pytest.MonkeyPatch) -> Played:
     played = install(monkeypatch, Played(Scenario()))
     _set_state(played, JobState.PROCESSING)
-    said = (Utterance("a" * 32, TEXT, 5, 10, 0),)
-    played.transcript = Transcript("m", said, 30, Provenance("scripted", "1"))
+    utterances = (Utterance("a" * 32, TEXT, 5, 10, 0),)
+    played.transcript = Transcript("m", utterances, 30, Provenance("scripted", "1"))
     return played
 
 

@@ -113,7 +113,7 @@ def test_leaving_the_block_stops_the_session(
     assert played.open_sessions == 0
 
 
-def test_a_stream_of_events_that_is_closed_listens_no_more(
+def test_a_stream_of_events_that_is_closed_receives_no_more(
     transcriber: MeetingTranscriber, stream: PushAudioInputStream
 ) -> None:
     async def work() -> list[Any]:

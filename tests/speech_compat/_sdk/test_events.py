@@ -46,7 +46,7 @@ def test_a_failing_callback_is_logged_and_the_others_are_called(
     assert "ZeroDivisionError" in caplog.text
 
 
-def test_a_future_works_once_and_only_when_asked() -> None:
+def test_a_future_does_its_work_once_and_not_before_get() -> None:
     calls = list[int]()
 
     def work() -> str:
@@ -69,11 +69,11 @@ def test_a_future_raises_the_same_error_each_time() -> None:
             future.get()
 
 
-def test_a_future_hands_on_its_handle_and_wraps_the_value() -> None:
+def test_a_future_passes_its_handle_and_wraps_the_value() -> None:
     assert ResultFuture("7", int, str).get() == "7"
 
 
-def test_a_future_that_was_interrupted_can_be_asked_again() -> None:
+def test_a_future_that_was_interrupted_can_be_repeated() -> None:
     interruptions = [KeyboardInterrupt()]
 
     def work() -> str:

@@ -23,12 +23,14 @@ from speech_compat._sdk.results import (
 from speech_compat._session.mapping.results import MEETING, utterance_record
 from speech_compat._session.records import EventRecord, ResultRecord
 
-SAID = Utterance("a" * 32, "Good “morning” " * 300, 15, 20, 1)
+UTTERANCE = Utterance("a" * 32, "Good “morning” " * 300, 15, 20, 1)
 
 
 def test_a_result_has_the_whole_text() -> None:
-    result = RecognitionResult(utterance_record(SAID, MEETING, 3, ResultReason.RecognizedSpeech))
-    assert result.text == SAID.text
+    result = RecognitionResult(
+        utterance_record(UTTERANCE, MEETING, 3, ResultReason.RecognizedSpeech)
+    )
+    assert result.text == UTTERANCE.text
     assert len(result.text.encode()) > 2047
     assert (result.offset, result.duration, result.result_id) == (15, 20, "a" * 32)
     assert (result.channel, result.commit_token, result.error_json) == (0, 0, "")
@@ -37,7 +39,7 @@ def test_a_result_has_the_whole_text() -> None:
     assert json.loads(result.json) == {
         "Id": "a" * 32,
         "RecognitionStatus": "Success",
-        "DisplayText": SAID.text,
+        "DisplayText": UTTERANCE.text,
         "Offset": 15,
         "Duration": 20,
         "SpeakerId": "Guest_1",

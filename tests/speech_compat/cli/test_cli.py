@@ -87,7 +87,7 @@ def test_several_files_get_headings_or_files_of_their_own(
     assert json.loads((folder / "talk.json").read_text("utf-8"))["duration"] == 10_000_000
 
 
-def test_what_was_done_before_an_error_is_written(
+def test_transcripts_before_an_error_are_written(
     played: Played, recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["transcribe", str(recording), str(tmp_path / "missing.wav")]) == 1
@@ -96,7 +96,7 @@ def test_what_was_done_before_an_error_is_written(
     assert "missing.wav cannot be read" in output.err
 
 
-def test_a_truncated_file_is_done_and_said(
+def test_a_truncated_file_is_transcribed_and_reported(
     played: Played, recording: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     recording.write_bytes(recording.read_bytes()[:16_044])
@@ -215,7 +215,7 @@ def test_wrong_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -
     assert "usage: speech-compat" in capsys.readouterr().err
 
 
-def test_nothing_stored_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_empty_store_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["list"]) == 0
     output = capsys.readouterr()
     assert (output.out, output.err) == ("", "speech-compat: no meeting is stored.\n")
@@ -238,7 +238,7 @@ def test_a_stored_meeting_is_listed_shown_and_deleted(
     assert main(["delete", MEETING]) == 0
     assert main(["show", MEETING]) == 1
     assert "was deleted" in capsys.readouterr().err
-    assert main(["delete", MEETING, "nobody"]) == 1
+    assert main(["delete", MEETING, "unknown"]) == 1
     assert capsys.readouterr().err.count("\n") == 2
 
 
@@ -292,8 +292,8 @@ def test_output_that_a_terminal_cannot_show_is_no_error(recording: Path, tmp_pat
 
 def result_file(tmp_path: Path) -> Path:
     path = tmp_path / "contenturl_0.json"
-    said = {"offset": "PT1S", "duration": "PT2S", "nBest": [{"display": "Hallo."}], "speaker": 1}
-    path.write_text(json.dumps({"duration": "PT5S", "recognizedPhrases": [said]}))
+    phrase = {"offset": "PT1S", "duration": "PT2S", "nBest": [{"display": "Hallo."}], "speaker": 1}
+    path.write_text(json.dumps({"duration": "PT5S", "recognizedPhrases": [phrase]}))
     return path
 
 

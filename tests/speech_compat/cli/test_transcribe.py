@@ -59,7 +59,7 @@ def kept() -> list[str]:
 
 @pytest.mark.parametrize("backend", ["batch", "fast", "auto"])
 @pytest.mark.parametrize("stored", [False, True])
-def test_a_file_is_transcribed_and_kept_only_where_asked(
+def test_a_file_is_transcribed_and_kept_only_with_a_meeting_id(
     double: ServiceDouble,
     recording: Path,
     capsys: pytest.CaptureFixture[str],

@@ -50,9 +50,9 @@ def test_audio_that_resembles_a_header_is_audio_later() -> None:
     dialogue.receive(context({}))
     dialogue.receive(audio(header()))
     dialogue.receive(audio(b"\0\0"))
-    heard = dialogue.receive(audio(b"RIFF"))
-    assert isinstance(heard, AudioReceived)
-    assert heard.audio == b"RIFF"
+    received = dialogue.receive(audio(b"RIFF"))
+    assert isinstance(received, AudioReceived)
+    assert received.audio == b"RIFF"
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ LINES = (
 )
 
 
-def heard(script: Script, seconds: int = 5, era: str = "") -> tuple[list[Any], LoopbackService]:
+def played(script: Script, seconds: int = 5, era: str = "") -> tuple[list[Any], LoopbackService]:
     service = LoopbackService(script)
     with service.running() as url:
         path = "/speech/recognition/multiaudio" if era else "/stt/speech/universal/v2"
@@ -44,7 +44,7 @@ def finals(log: list[Any]) -> list[tuple[Any, ...]]:
 
 @pytest.mark.parametrize("era", ["", "meeting"])
 def test_the_javascript_sdk_accepts_the_answers(era: str) -> None:
-    log, service = heard(Script(LINES), era=era)
+    log, service = played(Script(LINES), era=era)
     assert [entry["name"] for entry in log] == [
         "session_started",
         "transcribing",
@@ -66,14 +66,14 @@ def test_the_javascript_sdk_accepts_the_answers(era: str) -> None:
 @pytest.mark.parametrize("code", [1000, 1011])
 def test_the_javascript_sdk_continues_after_a_cut(code: int) -> None:
     # Longer than what that client sends at once: what it has sent it does not send again.
-    log, service = heard(Script(LINES, cuts=((2 * SECOND + 1, code),)), seconds=12)
+    log, service = played(Script(LINES, cuts=((2 * SECOND + 1, code),)), seconds=12)
     assert [text for text, _, _ in finals(log)] == ["Good morning.", "Good evening."]
     assert len(service.connections) == 2
 
 
 @pytest.mark.parametrize("status", [401, 403, 429, 503])
 def test_a_refused_handshake_is_an_error_of_the_sdk(status: int) -> None:
-    log, service = heard(Script(LINES, refuse=status))
+    log, service = played(Script(LINES, refuse=status))
     (canceled,) = [entry for entry in log if entry["name"] == "canceled"]
     assert str(status) in canceled["details"]
     assert service.connections == []
