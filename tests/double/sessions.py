@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 
 from speech_adapters.audio import PcmFormat
 from speech_adapters.contract import Mode
@@ -14,7 +15,7 @@ from speech_compat._session.records import EventRecord
 from speech_compat._session.session import TranscriptionSession
 from speech_compat._session.state import State
 
-__all__ = ["ENDED", "Log", "Source", "ended", "soon", "started"]
+__all__ = ["ENDED", "Log", "Source", "begun", "ended", "soon", "started"]
 
 ENDED = 20.0
 
@@ -72,11 +73,16 @@ class Log:
             self.error = event.result.error
 
 
-def started(log: Log, source: Source, mode: Mode) -> TranscriptionSession:
+def begun(log: Log, open_source: Callable[[], Source], mode: Mode) -> TranscriptionSession:
     config = SpeechConfig("key", "region")
     plan = Plan(config, "m", mode, "en-US", True, (), ())
-    session = TranscriptionSession(plan, MEETING, lambda: source, log)
+    session = TranscriptionSession(plan, MEETING, open_source, log)
     session.start()
+    return session
+
+
+def started(log: Log, source: Source, mode: Mode) -> TranscriptionSession:
+    session = begun(log, lambda: source, mode)
     assert source.reading.wait(ENDED)
     assert session._state is State.RUNNING
     return session

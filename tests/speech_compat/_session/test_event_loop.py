@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import socket
-import subprocess
-import sys
 import textwrap
 import threading
 from pathlib import Path
 
 import pytest
 
+from double.program import run_program
 from speech_adapters.contract import JobState
 from speech_adapters.store import Store
 from speech_compat._session import event_loop
@@ -24,16 +23,6 @@ transcriber = speechsdk.transcription.ConversationTranscriber(config, audio)
 transcriber.start_transcribing_async().get()
 stream.write(bytes(32000))
 """
-
-
-def run_program(program: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-W", "error", "-c", program],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
 
 
 def test_starting_something_soon_does_not_wait_for_the_loop() -> None:

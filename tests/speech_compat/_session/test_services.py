@@ -1,12 +1,11 @@
 from __future__ import annotations
 
-import subprocess
-import sys
 import threading
 import time
 
 import pytest
 
+from double.program import run_program
 from speech_adapters.config import load_settings
 from speech_compat._session import event_loop, services
 
@@ -74,11 +73,5 @@ async def noting():
 
 service.aclose = noting
 """
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", program],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = run_program(program)
     assert (done.returncode, done.stdout, done.stderr) == (0, "closed None\n", "")

@@ -9,16 +9,12 @@ from collections.abc import Iterator
 import anyio.to_thread
 import pytest
 
-from double.sessions import ENDED, Log, Source, ended, soon, started
+from double.sessions import ENDED, Log, Source, begun, ended, soon, started
 from oracle.scenario import Scenario
 from oracle.scripted import Played, install
 from speech_adapters.contract import Mode
 from speech_adapters.errors import AudioError
-from speech_compat import SpeechConfig
 from speech_compat._session import session as module
-from speech_compat._session.mapping.requests import Plan
-from speech_compat._session.mapping.results import MEETING
-from speech_compat._session.session import TranscriptionSession
 from speech_compat._session.state import State
 
 
@@ -129,9 +125,7 @@ def test_a_stop_before_the_source_is_open_reaches_it(
         go_on.wait(ENDED)
         return source
 
-    plan = Plan(SpeechConfig("key", "region"), "m", Mode.LIVE, "en-US", True, (), ())
-    session = TranscriptionSession(plan, MEETING, open_slowly, log)
-    session.start()
+    session = begun(log, open_slowly, Mode.LIVE)
     assert opening.wait(ENDED)
     session.stop()
     assert source.stops == 0
@@ -248,9 +242,7 @@ def test_a_source_that_cannot_be_opened_is_a_cancellation(log: Log, played: Play
     def fail() -> Source:
         raise ZeroDivisionError("x")
 
-    plan = Plan(SpeechConfig("key", "region"), "m", Mode.LIVE, "en-US", True, (), ())
-    session = TranscriptionSession(plan, MEETING, fail, log)
-    session.start()
+    session = begun(log, fail, Mode.LIVE)
     assert ended(session)
     assert log.names == ["session_started", "canceled", "session_stopped"]
     assert log.error == "Unexpected ZeroDivisionError: x."

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import os
-import subprocess
 import sys
 import threading
 import time
@@ -16,7 +15,8 @@ import anyio
 import pytest
 
 import speech_compat as speechsdk
-from double.sessions import ENDED, Log, Source, ended, soon, started
+from double.program import run_program
+from double.sessions import ENDED, Log, Source, begun, ended, soon, started
 from oracle import scripted
 from oracle.scenario import PHRASES, Scenario
 from oracle.scripted import Played, install
@@ -25,13 +25,10 @@ from speech_adapters.store import Store
 from speech_compat import SpeechConfig
 from speech_compat._session import event_loop
 from speech_compat._session import session as module
-from speech_compat._session.mapping.requests import Plan
-from speech_compat._session.mapping.results import MEETING
 from speech_compat._session.records import EventRecord
 from speech_compat._session.session import TranscriptionSession
 from speech_compat.transcription import ConversationTranscriber
 
-TESTS = Path(__file__).parents[2]
 # Transcribes on the scripted backend, in a process of its own.
 PROGRAM = """
 import gc, os, sys, threading, warnings
@@ -66,17 +63,6 @@ def lines(name: str) -> list[str]:
     return [*[f"{name} transcribed"] * len(PHRASES), f"{name} EndOfStream", f"{name} stopped"]
 
 
-def run_program(ending: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-W", "error", "-c", PROGRAM + ending],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS), *sys.path[1:]])},
-    )
-
-
 @pytest.fixture
 def played(monkeypatch: pytest.MonkeyPatch) -> Played:
     return install(monkeypatch, Played(Scenario(phrases=())))
@@ -106,9 +92,7 @@ class Opening:
 
 
 def opening(log: Log, source: Source, mode: Mode, delayed: Opening) -> TranscriptionSession:
-    plan = Plan(SpeechConfig("key", "region"), "m", mode, "en-US", True, (), ())
-    session = TranscriptionSession(plan, MEETING, lambda: source, log)
-    session.start()
+    session = begun(log, lambda: source, mode)
     assert delayed.begun.wait(ENDED)
     return session
 
@@ -192,9 +176,10 @@ def test_a_meeting_that_opens_after_its_program_has_ended_is_closed_at_once(
 
 
 def test_a_program_that_ends_while_a_meeting_cannot_be_opened_prints_nothing() -> None:
-    done = run_program("""
+    done = run_program(
+        PROGRAM
+        + """
 import anyio
-from double.sessions import ENDED, Log, Source, ended, soon, started
 from oracle import scripted
 from speech_compat._session import session
 
@@ -213,37 +198,46 @@ transcriber = speechsdk.transcription.ConversationTranscriber(config, audio)
 transcriber.canceled.connect(lambda e: print(e.cancellation_details.reason.name))
 transcriber.start_transcribing_async()
 assert begun.wait(30)
-""")
+"""
+    )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 def test_a_thread_that_outlives_the_main_thread_receives_all_results() -> None:
-    done = run_program("""
+    done = run_program(
+        PROGRAM
+        + """
 def work():
     transcribe("before")
     threading.main_thread().join()
     transcribe("after")
 
 threading.Thread(target=work).start()
-""")
+"""
+    )
     assert done.stderr == ""
     assert done.stdout.splitlines() == [*lines("before"), *lines("after")]
 
 
 def test_a_transcription_may_begin_after_the_main_thread_has_ended() -> None:
-    done = run_program("""
+    done = run_program(
+        PROGRAM
+        + """
 def work():
     threading.main_thread().join()
     transcribe("first")
 
 threading.Thread(target=work).start()
-""")
+"""
+    )
     assert done.stderr == ""
     assert done.stdout.splitlines() == lines("first")
 
 
 def test_host_names_are_found_after_the_main_thread_has_ended() -> None:
-    done = run_program("""
+    done = run_program(
+        PROGRAM
+        + """
 import anyio
 from speech_compat._session import event_loop
 
@@ -256,13 +250,16 @@ def work():
 
 event_loop.portal()
 threading.Thread(target=work).start()
-""")
+"""
+    )
     assert (done.stdout, done.stderr) == ("True\n", "")
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
 def test_a_forked_process_transcribes_anew_and_forgets_what_runs_in_its_parent() -> None:
-    done = run_program("""
+    done = run_program(
+        PROGRAM
+        + """
 warnings.simplefilter("ignore")
 stream = speechsdk.audio.PushAudioInputStream()
 audio = speechsdk.audio.AudioConfig(stream=stream)
@@ -277,7 +274,8 @@ if not child:
 assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 running.stop_transcribing_async().get()
 transcribe("parent")
-""")
+"""
+    )
     assert done.stderr == ""
     assert done.stdout.splitlines() == [*lines("child"), *lines("parent")]
 
