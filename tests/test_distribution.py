@@ -61,6 +61,10 @@ def test_cassettes_hold_no_secrets_and_state_their_origin() -> None:
     for cassette in sorted((ROOT / "cassettes").rglob("*.yaml")):
         text = cassette.read_text(encoding="utf-8")
         assert not secret.search(text), cassette
+        assert set(re.findall(r"sig=([^&\"'\s]+)", text)) <= {"scrubbed"}, cassette
+        assert not re.search(r"subscription-key|authorization|the-key|AccountKey", text, re.I), (
+            cassette
+        )
         assert re.match(r"# (recorded from|synthetic, after) \S", text), cassette
 
 
