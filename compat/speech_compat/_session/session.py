@@ -131,7 +131,7 @@ class TranscriptionSession:
 
     def wait_started(self) -> None:
         """Wait until ``session_started`` was emitted; returns at once in a callback."""
-        if not self._in_callback(self._previous):
+        if not self._in_callback():
             self._started.wait()
 
     def stop(self) -> None:
@@ -154,7 +154,7 @@ class TranscriptionSession:
 
         Returns also, with a warning, when a callback of the program does not return.
         """
-        if self._in_callback(self._previous):
+        if self._in_callback():
             return
         since = time.monotonic()
         while not self._done.wait(_CHECK_SECONDS):
@@ -190,8 +190,9 @@ class TranscriptionSession:
         self._started.set()
         self._done.set()
 
-    def _in_callback(self, previous: TranscriptionSession | None) -> bool:
+    def _in_callback(self) -> bool:
         """Whether the present thread runs our callbacks, or those that ours wait for."""
+        previous = self._previous  # read once: the event thread clears it
         present = threading.current_thread()
         return present is self._event_thread or (
             previous is not None and present is previous._event_thread
