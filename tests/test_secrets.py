@@ -168,7 +168,7 @@ def test_logs_of_an_upload_have_no_secrets(settings: Settings, log: io.StringIO)
             "storage_connection_string": connection,
             "storage_container": container.container_name,
         }
-        options = batch_options(settings).model_copy(update={})
+        options = batch_options(settings)
         options = type(options).model_validate({**options.model_dump(), **changes})
         found = Storage(options, None)
         await found.delete("missing.wav")
