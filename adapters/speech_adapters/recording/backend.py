@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Protocol
+from typing import Final, Protocol
 
+from speech_adapters import threads
 from speech_adapters.capabilities import Capabilities
 from speech_adapters.closeable import AsyncCloseable
 from speech_adapters.config import Settings
@@ -12,9 +13,13 @@ from speech_adapters.contract import Backend, MeetingRequest, MeetingStatus, Ses
 from speech_adapters.errors import MeetingNotFoundError, UnsupportedError
 from speech_adapters.recording.session import RecordingOwner, SpoolSession
 from speech_adapters.store import AsyncStore, Recording
+from speech_adapters.store.files import remove_others
 from speech_adapters.transcript import Provenance, Transcript
 
 __all__ = ["Host", "RecordingBackend"]
+
+# Until the next attempt to remove the files of a deleted recording.
+_DISCARD_SECONDS: Final = 60.0
 
 
 class Host(Protocol):
@@ -119,15 +124,18 @@ class RecordingBackend(AsyncCloseable, ABC):
         """Start to record into the store; ``owner`` ends and processes the recording."""
         return SpoolSession(recording.audio_path, owner)
 
-    async def discard(self, recording: Recording) -> float | None:  # noqa: ARG002
+    async def discard(self, recording: Recording) -> float | None:
         """Remove what a deleted or completed recording left outside of the store.
 
+        By default the files next to the audio, such as a worker's log, which the worker may
+        have created after the deletion.
         For a completed one, only what a planned cleanup is about (``Store.plan_cleanup``).
 
         Returns:
             ``None`` when nothing is left, or the seconds until the next attempt.
         """
-        return None
+        removed = await threads.STORE.run(remove_others, recording.audio_path)
+        return None if removed else _DISCARD_SECONDS
 
     def can_resume(self, recording: Recording) -> bool:
         """Whether a failed recording can be tried again.  Blocks."""

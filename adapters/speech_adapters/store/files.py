@@ -1,4 +1,7 @@
-"""The files of recordings: the audio, and what backends keep next to it under the same id."""
+"""The files of recordings: the audio, and what backends keep next to it under the same id.
+
+A file that another process has open cannot be removed on some systems.
+"""
 
 from __future__ import annotations
 
@@ -6,28 +9,36 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-__all__ = ["recording_ids", "remove_all", "remove_others"]
+__all__ = ["recording_ids", "remove_all", "remove_files", "remove_others"]
 
 
-def remove_others(audio: Path) -> None:
+def remove_others(audio: Path) -> bool:
     """Remove the files next to a recording's audio, such as journal and log, where possible.
 
-    A file that another process has open may stay on some systems; then the cleanup of the
-    recording removes it later.
+    Returns:
+        Whether all of them are removed.
     """
+    removed = True
     for path in audio.parent.glob(f"{audio.stem}.*"):
         if path != audio:
-            with suppress(OSError):
+            try:
                 path.unlink(missing_ok=True)
+            except OSError:
+                removed = False
+    return removed
+
+
+def remove_files(audio: Path) -> None:
+    """Remove a recording's audio and the files next to it, where possible."""
+    with suppress(OSError):
+        audio.unlink(missing_ok=True)
+    remove_others(audio)
 
 
 def remove_all(folder: Path, ids: Iterable[str]) -> None:
     """Remove all files of these recordings from the folder, where possible."""
     for key in ids:
-        audio = folder / f"{key}.pcm"
-        with suppress(OSError):
-            audio.unlink(missing_ok=True)
-        remove_others(audio)
+        remove_files(folder / f"{key}.pcm")
 
 
 def recording_ids(folder: Path) -> set[str]:

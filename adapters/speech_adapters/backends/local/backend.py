@@ -23,7 +23,6 @@ from speech_adapters.transcript import Provenance
 __all__ = ["LocalBackend"]
 
 _AUDIO_FILE: Final = "meeting.pcm"
-_LOG_RETRY_SECONDS: Final = 60.0
 
 
 class LocalBackend(RecordingBackend):
@@ -85,15 +84,6 @@ class LocalBackend(RecordingBackend):
         """
         job = self._stored_job(recording, live=False)
         await threads.COMPUTE.run(spawn_detached, job, log_path(recording))
-
-    async def discard(self, recording: Recording) -> float | None:
-        """Remove the worker's log file."""
-        try:
-            await threads.STORE.run(log_path(recording).unlink, missing_ok=True)
-        except OSError:
-            # Some systems do not remove a file that a worker still writes.
-            return _LOG_RETRY_SECONDS
-        return None
 
     def _stored_job(self, recording: Recording, *, live: bool) -> TranscriptionJob:
         return self._job(

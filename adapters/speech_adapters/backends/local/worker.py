@@ -34,8 +34,9 @@ from speech_adapters.contract import JobState, Progress, SpeechEnded
 from speech_adapters.errors import BackendError, SpeechError, StoreError
 from speech_adapters.recording.slots import worker_slot
 from speech_adapters.recording.spool import SpoolReader
-from speech_adapters.recording.workers import log_path, process_exclusively
+from speech_adapters.recording.workers import process_exclusively
 from speech_adapters.store import Recording, Store, acquire_with_retry
+from speech_adapters.store.files import remove_files, remove_others
 from speech_adapters.store.recovery import close_abandoned
 from speech_adapters.transcript import Transcript, ticks
 
@@ -153,18 +154,15 @@ def _complete(store: Store, recording_id: str, transcript: Transcript) -> None:
     notes = recording.provenance_notes
     noted = attrs.evolve(transcript, provenance=attrs.evolve(transcript.provenance, notes=notes))
     if store.complete(recording_id, noted):
-        with suppress(OSError):  # some systems do not remove a file that is open
-            recording.audio_path.unlink(missing_ok=True)
-            log_path(recording).unlink(missing_ok=True)
+        remove_files(recording.audio_path)
 
 
 def _clean_if_deleted(store: Store, recording_id: str) -> None:
     """Remove the log of a deleted recording, which the service leaves to the lock's holder."""
     recording = store.get(recording_id)
-    if recording.state is JobState.DELETED:
-        with suppress(OSError):  # then the cleanup stays due, and the service retries it
-            log_path(recording).unlink(missing_ok=True)
-            store.cleaned(recording_id)
+    # While a file is left, the cleanup stays due, and the service retries it.
+    if recording.state is JobState.DELETED and remove_others(recording.audio_path):
+        store.cleaned(recording_id)
 
 
 def _transcribe(

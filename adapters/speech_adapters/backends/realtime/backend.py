@@ -12,7 +12,7 @@ from pydantic import SecretStr
 
 from speech_adapters import threads
 from speech_adapters.audio import check_downmix
-from speech_adapters.backends.realtime.completion import complete_async, remove_files
+from speech_adapters.backends.realtime.completion import complete_async
 from speech_adapters.backends.realtime.feeder import Feeder, RecognizerProtocol
 from speech_adapters.backends.realtime.journal import Journal, journal_path
 from speech_adapters.backends.realtime.messages import RecognizerMessage
@@ -40,8 +40,6 @@ from speech_adapters.transcript import Provenance
 __all__ = ["RealtimeBackend"]
 
 _AUDIO_FILE: Final = "meeting.pcm"
-# Until the next attempt to remove the files of a deleted recording.
-_DISCARD_SECONDS: Final = 60.0
 
 
 class RealtimeBackend(RecordingBackend):
@@ -137,12 +135,8 @@ class RealtimeBackend(RecordingBackend):
             await threads.TRANSFER.run(self._spawn, recording)
             return
         # The other backend transcribes all of the audio; what was recognized is of no use.
-        await threads.STORE.run(_discard, recording)
+        await self.discard(recording)
         await self._host.store.run(Store.assign, recording.id, self._options.final)
-
-    async def discard(self, recording: Recording) -> float | None:
-        """Remove the journal and the log of the worker."""
-        return await threads.STORE.run(_discard, recording)
 
     def _normalizer(self, request: MeetingRequest) -> EventNormalizer:
         return EventNormalizer.of(request, self._options.backfill_seconds)
@@ -226,14 +220,6 @@ class _LockedRecording:
         """Unlock the recording first: its owner may have it processed."""
         await threads.STORE.run(self._lock.release)
         await self._owner.release(completed)
-
-
-def _discard(recording: Recording) -> float | None:
-    try:
-        remove_files(recording)
-    except OSError:
-        return _DISCARD_SECONDS
-    return None
 
 
 async def _nothing_left() -> bool:

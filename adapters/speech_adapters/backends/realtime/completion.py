@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from pathlib import Path
 
 import attrs
@@ -12,11 +11,11 @@ from speech_adapters import isolated, threads
 from speech_adapters.backends.realtime.journal import journal_path, read_journal
 from speech_adapters.backends.realtime.options import provenance
 from speech_adapters.isolated import run_isolated
-from speech_adapters.recording.workers import log_path
 from speech_adapters.store import AsyncStore, Recording, Store
+from speech_adapters.store.files import remove_files
 from speech_adapters.transcript import Transcript
 
-__all__ = ["complete", "complete_async", "complete_isolated", "remove_files"]
+__all__ = ["complete", "complete_async", "complete_isolated"]
 
 
 @attrs.frozen
@@ -55,9 +54,7 @@ def complete(store: Store, recording_id: str, emulated: tuple[str, ...]) -> bool
     )
     stored = store.complete(recording_id, transcript)
     if stored:
-        with suppress(OSError):
-            recording.audio_path.unlink(missing_ok=True)
-            remove_files(recording)
+        remove_files(recording.audio_path)
     return stored
 
 
@@ -81,16 +78,6 @@ def complete_isolated(argument: str) -> str:
     task = msgspec.json.decode(argument, type=_Task)
     with Store.open(Path(task.state_dir)) as store:
         return "stored" if complete(store, task.recording_id, task.emulated) else ""
-
-
-def remove_files(recording: Recording) -> None:
-    """Remove what this backend keeps next to the audio: the journal and the worker's log.
-
-    Raises:
-        OSError: a file cannot be removed.
-    """
-    journal_path(recording).unlink(missing_ok=True)
-    log_path(recording).unlink(missing_ok=True)
 
 
 def _size(path: Path) -> int:

@@ -22,7 +22,7 @@ import msgspec
 from pydantic import BaseModel, ConfigDict
 
 from speech_adapters.azure.credentials import default_credential
-from speech_adapters.backends.realtime.completion import complete, remove_files
+from speech_adapters.backends.realtime.completion import complete
 from speech_adapters.backends.realtime.feeder import Feeder
 from speech_adapters.backends.realtime.journal import Journal, journal_path, read_journal
 from speech_adapters.backends.realtime.normalizer import EventNormalizer
@@ -32,6 +32,7 @@ from speech_adapters.errors import SpeechError, StoreError
 from speech_adapters.recording.slots import worker_slot
 from speech_adapters.recording.workers import process_exclusively
 from speech_adapters.store import Recording, Store
+from speech_adapters.store.files import remove_others
 
 __all__ = ["MAX_ATTEMPTS", "RealtimeProgress", "WorkerOrder", "main"]
 
@@ -115,8 +116,7 @@ def _process(order: WorkerOrder, store: Store, recording: Recording) -> None:
             _attempt(order, store, recording)
     if store.get(recording.id).state is JobState.DELETED:
         # The deletion found this process at work, so its files are left to it.
-        with suppress(OSError):
-            remove_files(recording)
+        remove_others(recording.audio_path)
 
 
 def _attempt(order: WorkerOrder, store: Store, recording: Recording) -> None:

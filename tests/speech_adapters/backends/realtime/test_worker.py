@@ -393,7 +393,7 @@ def test_a_worker_creates_no_journal_for_a_deleted_meeting(
             left.append(path.exists())
 
         script.written = delete
-        monkeypatch.setattr(worker, "remove_files", lambda _: None)  # as if it were killed
+        monkeypatch.setattr(worker, "remove_others", lambda _: None)  # as if it were killed
         worker.main(given.model_dump_json())
     assert left
     assert not any(left)
