@@ -31,6 +31,7 @@ from speech_adapters.transcript import (
     LabelStyle,
     Transcript,
     Utterance,
+    replace_surrogates,
     seconds,
 )
 
@@ -39,8 +40,6 @@ __all__ = ["FORMATS", "JSON_VERSION", "SUFFIXES", "format_offset", "one_line", "
 JSON_VERSION: Final = 1
 
 _CONTROLS: Final = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")
-# Half a character: JSON may contain one as an escape, but no encoding can write it.
-_SURROGATES: Final = re.compile(r"[\ud800-\udfff]")
 _UNNAMED: Final = "Unknown"
 
 
@@ -70,7 +69,7 @@ def one_line(text: str) -> str:
 
     Spaces, line breaks and control characters become single spaces.
     """
-    return _SURROGATES.sub("\ufffd", _CONTROLS.sub(" ", text)).strip()
+    return replace_surrogates(_CONTROLS.sub(" ", text)).strip()
 
 
 def format_offset(offset: int) -> str:
@@ -97,7 +96,7 @@ def _json(transcript: Transcript, style: LabelStyle) -> str:
         "utterances": [_utterance_json(utterance, style) for utterance in transcript.utterances],
         "provenance": attrs.asdict(transcript.provenance),
     }
-    return _SURROGATES.sub("\ufffd", json.dumps(document, ensure_ascii=False, indent=2)) + "\n"
+    return replace_surrogates(json.dumps(document, ensure_ascii=False, indent=2)) + "\n"
 
 
 def _utterance_json(utterance: Utterance, style: LabelStyle) -> dict[str, Any]:
@@ -142,7 +141,7 @@ def _srt(transcript: Transcript, style: LabelStyle) -> str:
 
 def _rttm(transcript: Transcript, style: LabelStyle) -> str:
     # Fields are separated by spaces, so a name must not contain any.
-    file = _SURROGATES.sub("_", _CONTROLS.sub("_", transcript.meeting_id))
+    file = replace_surrogates(_CONTROLS.sub("_", transcript.meeting_id), "_")
     return "".join(
         f"SPEAKER {file} {(utterance.channel or 0) + 1} {seconds(utterance.offset):.3f}"
         f" {seconds(utterance.duration):.3f} <NA> <NA>"

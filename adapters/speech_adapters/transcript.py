@@ -22,11 +22,13 @@ __all__ = [
     "Transcript",
     "Utterance",
     "Word",
+    "replace_surrogates",
     "seconds",
     "ticks",
 ]
 
 TICKS_PER_SECOND: Final = 10_000_000
+_SURROGATES: Final = re.compile("[\ud800-\udfff]")
 
 
 def ticks(value: float) -> int:
@@ -37,6 +39,11 @@ def ticks(value: float) -> int:
 def seconds(value: int) -> float:
     """Convert ticks of 100 ns to seconds."""
     return value / TICKS_PER_SECOND
+
+
+def replace_surrogates(text: str, replacement: str = "\N{REPLACEMENT CHARACTER}") -> str:
+    """Replace half characters, which JSON may hold as escapes and no encoding can write."""
+    return _SURROGATES.sub(replacement, text)
 
 
 class LabelStyle(Enum):

@@ -7,7 +7,6 @@ interpreter lock for seconds, and storing it would keep all writers of the store
 from __future__ import annotations
 
 import json
-import re
 import sqlite3
 from collections.abc import Iterator
 from typing import Final
@@ -15,7 +14,7 @@ from typing import Final
 import attrs
 import msgspec
 
-from speech_adapters.transcript import Transcript, Utterance
+from speech_adapters.transcript import Transcript, Utterance, replace_surrogates
 
 __all__ = [
     "CHUNK_UTTERANCES",
@@ -29,7 +28,6 @@ __all__ = [
 CHUNK_UTTERANCES: Final = 500
 _HEADER: Final = msgspec.json.Decoder(Transcript)
 _CHUNK: Final = msgspec.json.Decoder(tuple[Utterance, ...])
-_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
 def encode_chunks(transcript: Transcript) -> Iterator[bytes]:
@@ -89,4 +87,4 @@ def _encode(value: object) -> bytes:
         # Half a character, from an engine that cut a text between its two UTF-16
         # units, must not cost the whole transcript.
         text = json.dumps(msgspec.to_builtins(value), ensure_ascii=False)
-        return _SURROGATE.sub("\N{REPLACEMENT CHARACTER}", text).encode()
+        return replace_surrogates(text).encode()

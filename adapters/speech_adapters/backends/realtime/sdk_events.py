@@ -20,7 +20,7 @@ from speech_adapters.errors import (
     UnreachableError,
 )
 from speech_adapters.masking import mask
-from speech_adapters.transcript import Word
+from speech_adapters.transcript import Word, replace_surrogates
 
 __all__ = ["final_result", "last_message", "partial_result", "shorten"]
 
@@ -106,7 +106,7 @@ def _words(document: dict[str, Any], offset: int) -> list[Word]:
     moved = offset - int(document.get("Offset", offset))
     return [
         Word(
-            _valid(str(word.get("Word", ""))),
+            replace_surrogates(str(word.get("Word", ""))),
             int(word.get("Offset", 0)) + moved,
             int(word.get("Duration", 0)),
             word.get("Confidence"),
@@ -119,8 +119,3 @@ def shorten(text: str) -> str:
     """Return the first line of an error of the SDK, without secrets and its call stack."""
     line = text.strip().split("\n", 1)[0].split("[CALL STACK", 1)[0]
     return " ".join(mask(line).split())
-
-
-def _valid(text: str) -> str:
-    """Replace half surrogate pairs, which JSON may hold and neither file nor store accepts."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
