@@ -9,12 +9,12 @@ from contextlib import suppress
 from pathlib import Path
 
 from speech_adapters.contract import JobState
-from speech_adapters.errors import BackendError
+from speech_adapters.errors import BackendError, StoreError
 from speech_adapters.recording.spool import private_opener
 from speech_adapters.store import Recording, Store
 from speech_adapters.store.locks import acquire_with_retry
 
-__all__ = ["log_path", "process_exclusively", "spawn"]
+__all__ = ["is_wanted", "log_path", "process_exclusively", "spawn"]
 
 # Workers started here, by recording: a worker that has not locked its recording yet must
 # not be started a second time by a status query.
@@ -81,3 +81,11 @@ def process_exclusively(
         found = store.get(recording_id)
         if found.state is JobState.PROCESSING:
             process(found)
+
+
+def is_wanted(store: Store, recording_id: str) -> bool:
+    """Return whether a recording still needs its worker: deletion does not wait for the lock."""
+    # A store that cannot be read just now is no reason to end the work.
+    with suppress(StoreError):
+        return not store.get(recording_id).state.final
+    return True

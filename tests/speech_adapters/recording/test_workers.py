@@ -11,7 +11,7 @@ import pytest
 
 from speech_adapters.contract import JobState, MeetingRequest, Mode
 from speech_adapters.errors import BackendError
-from speech_adapters.recording.workers import log_path, process_exclusively, spawn
+from speech_adapters.recording.workers import is_wanted, log_path, process_exclusively, spawn
 from speech_adapters.store import Recording, Store
 
 # Writes its order to a file, so that a test can wait for it.
@@ -125,3 +125,13 @@ def test_a_recording_in_a_final_state_is_left_alone(
     seen: list[Recording] = []
     process_exclusively(store, recording.id, seen.append)
     assert seen == []
+
+
+def test_work_is_wanted_until_the_meeting_is_deleted_and_while_the_store_cannot_be_read(
+    store: Store, recording: Recording
+) -> None:
+    assert is_wanted(store, recording.id)
+    store.delete(recording.id)
+    assert not is_wanted(store, recording.id)
+    store.close()
+    assert is_wanted(store, recording.id)

@@ -34,7 +34,7 @@ from speech_adapters.contract import JobState, Progress, SpeechEnded
 from speech_adapters.errors import BackendError, SpeechError, StoreError
 from speech_adapters.recording.slots import worker_slot
 from speech_adapters.recording.spool import SpoolReader
-from speech_adapters.recording.workers import process_exclusively
+from speech_adapters.recording.workers import is_wanted, process_exclusively
 from speech_adapters.store import Recording, Store, acquire_with_retry
 from speech_adapters.store.files import remove_files, remove_others
 from speech_adapters.store.recovery import close_abandoned
@@ -141,11 +141,9 @@ def _transcribe_stored(job: TranscriptionJob, store: Store, recording: Recording
 
 
 def _check_wanted(store: Store, recording_id: str, _seconds: float = 0.0) -> None:
-    """Raise AbandonedError if the meeting was deleted: deletion does not wait for the lock."""
-    # A store that cannot be read just now is no reason to give the work up.
-    with suppress(StoreError):
-        if store.get(recording_id).state.final:
-            raise AbandonedError
+    """Raise AbandonedError if the meeting was deleted."""
+    if not is_wanted(store, recording_id):
+        raise AbandonedError
 
 
 def _complete(store: Store, recording_id: str, transcript: Transcript) -> None:

@@ -12,7 +12,6 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -30,7 +29,7 @@ from speech_adapters.backends.realtime.options import NAME, Access, RealtimeOpti
 from speech_adapters.contract import JobState, Recognized, SessionEvent
 from speech_adapters.errors import SpeechError, StoreError
 from speech_adapters.recording.slots import worker_slot
-from speech_adapters.recording.workers import process_exclusively
+from speech_adapters.recording.workers import is_wanted, process_exclusively
 from speech_adapters.store import Recording, Store
 from speech_adapters.store.files import remove_others
 
@@ -182,7 +181,7 @@ def _recognize(order: WorkerOrder, store: Store, recording: Recording) -> None:
 def _progress_reporter(store: Store, recording: Recording) -> Callable[[int], bool]:
     """Return a function that stores the position reached, in ticks, every few seconds.
 
-    It returns whether the work still has a purpose: the meeting may have been deleted.
+    It returns whether the work is still wanted: the meeting may have been deleted.
     """
     length = max(recording.request.audio.ticks(recording.audio_bytes or 0), 1)
     reported = -_REPORT_SECONDS
@@ -194,9 +193,7 @@ def _progress_reporter(store: Store, recording: Recording) -> Callable[[int], bo
             return True
         reported = time.monotonic()
         store.report(recording.id, progress=reached / length)
-        with suppress(StoreError):
-            return not store.get(recording.id).state.final
-        return True  # a store that cannot be read just now is no reason to end the work
+        return is_wanted(store, recording.id)
 
     return report
 
