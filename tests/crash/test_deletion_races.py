@@ -20,9 +20,9 @@ from typing import Any
 import anyio
 import attrs
 import pytest
-from azure.storage.blob import BlobServiceClient
 from pydantic import SecretStr
 
+from double.batch_parts import blob_names
 from double.engine import ENGINE_MODULE, engine_module
 from double.recognition import FakeRecognizer, RecognizerScript, audio
 from double.service import KEY, ServiceDouble
@@ -170,14 +170,6 @@ def assert_nothing_is_left(settings: Settings, deletion: _Deletion, folder: Path
     assert list(folder.iterdir()) == []
 
 
-def blobs(connection: str) -> list[str]:
-    with BlobServiceClient.from_connection_string(connection) as service:
-        container = service.get_container_client("speech-compat")
-        if not container.exists():
-            return []
-        return [blob.name for blob in container.list_blobs(include=["uncommittedblobs"])]
-
-
 @pytest.mark.parametrize("backend", ["batch", "fast", "auto", "local", "realtime"])
 def test_no_step_of_a_backend_brings_a_deleted_meeting_back(
     make: Callable[[str], Settings],
@@ -194,7 +186,7 @@ def test_no_step_of_a_backend_brings_a_deleted_meeting_back(
     monkeypatch.setattr("speech_adapters.recording.workers.spawn", spawn)
     monkeypatch.setattr("speech_adapters.backends.realtime.backend.spawn", spawn)
     settings = make(backend)
-    others = set(blobs(storage))  # of other tests
+    others = set(blob_names(storage, "speech-compat"))  # of other tests
 
     async def work() -> None:
         async with MeetingService(settings) as meetings:
@@ -216,7 +208,7 @@ def test_no_step_of_a_backend_brings_a_deleted_meeting_back(
             job.status = "Succeeded"  # a service deletes no job that is running
         assert_nothing_is_left(settings, deletion, folder)
         assert double.jobs == {}, at
-        assert set(blobs(storage)) <= others, at
+        assert set(blob_names(storage, "speech-compat")) <= others, at
     assert at > {"batch": 20, "auto": 10, "fast": 10}.get(backend, 4)
 
 

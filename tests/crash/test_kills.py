@@ -23,8 +23,8 @@ from typing import Any
 import anyio
 import attrs
 import pytest
-from azure.storage.blob import BlobServiceClient
 
+from double.batch_parts import blob_names
 from double.recognition import audio, lines
 from double.service import KEY, ServiceDouble, running
 from oracle.test_oracle import why_not
@@ -293,8 +293,4 @@ def _blobs(settings: Settings) -> list[str]:
     connection = options.get("storage_connection_string", "")
     if not connection:
         return []
-    with BlobServiceClient.from_connection_string(str(connection)) as service:
-        container = service.get_container_client(str(options["storage_container"]))
-        if not container.exists():
-            return []
-        return [blob.name for blob in container.list_blobs(include=["uncommittedblobs"])]
+    return blob_names(str(connection), str(options["storage_container"]))

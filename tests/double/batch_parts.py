@@ -24,7 +24,7 @@ from speech_adapters.backends.batch.upload import Uploader
 from speech_adapters.store import AsyncStore, Recording, Store
 from speech_adapters.transcript import Provenance
 
-__all__ = ["ORIGIN", "Parts", "connected", "requests_for"]
+__all__ = ["ORIGIN", "Parts", "blob_names", "connected", "requests_for"]
 
 ORIGIN = Provenance("batch", "test")
 
@@ -99,3 +99,12 @@ async def connected(
 def requests_for(double: ServiceDouble, pattern: str) -> int:
     """Return how many requests matched ``pattern``."""
     return sum(bool(re.search(pattern, line)) for line in double.requests)
+
+
+def blob_names(connection: str, container: str) -> list[str]:
+    """Return the names of a container's blobs, those with nothing but staged blocks too."""
+    with BlobServiceClient.from_connection_string(connection) as service:
+        found = service.get_container_client(container)
+        if not found.exists():
+            return []
+        return [blob.name for blob in found.list_blobs(include=["uncommittedblobs"])]
