@@ -1,4 +1,4 @@
-"""What a backend inherits: nothing live, nothing at a service, nothing to remove."""
+"""What a backend inherits: nothing live, and nothing at a service."""
 
 from __future__ import annotations
 
@@ -84,7 +84,22 @@ def test_it_records_and_can_resume_while_the_audio_exists(tmp_path: Path) -> Non
     use(tmp_path, work)
 
 
-def test_a_backend_must_say_how_it_processes() -> None:
+def test_files_next_to_the_audio_are_discarded_now_or_later(tmp_path: Path) -> None:
+    async def work(backend: Plain, host: PlainHost) -> None:
+        recording = await host.store.run(Store.create, MeetingRequest("m"), "plain")
+        recording.audio_path.write_bytes(bytes(2))
+        log = recording.audio_path.with_suffix(".log")
+        log.mkdir()  # a folder cannot be removed as a file
+        assert await backend.discard(recording) == 60
+        log.rmdir()
+        log.write_text("trouble")
+        assert await backend.discard(recording) is None
+        assert list(log.parent.iterdir()) == [recording.audio_path]
+
+    use(tmp_path, work)
+
+
+def test_a_backend_must_define_how_it_processes() -> None:
     class Incomplete(RecordingBackend):
         @property
         def capabilities(self) -> Capabilities:
