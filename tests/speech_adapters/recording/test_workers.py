@@ -4,12 +4,11 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from speech_adapters.contract import JobState, MeetingRequest, Mode
+from speech_adapters.contract import JobState
 from speech_adapters.errors import BackendError
 from speech_adapters.recording.workers import is_wanted, log_path, process_exclusively, spawn
 from speech_adapters.store import Recording, Store
@@ -25,19 +24,6 @@ print("trouble", file=sys.stderr)
 while Path(sys.argv[2]).exists():
     time.sleep(0.01)
 """
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    with Store.open(tmp_path / "state") as store:
-        yield store
-
-
-@pytest.fixture
-def recording(store: Store) -> Recording:
-    recording = store.create(MeetingRequest("m", mode=Mode.STORED), "local")
-    store.close_audio(recording.id, 3_200)
-    return store.get(recording.id)
 
 
 def wait_for(text: str, path: Path) -> None:

@@ -1,8 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from speech_adapters.audio import PcmFormat
@@ -18,12 +15,6 @@ from speech_adapters.store.recovery import (
 )
 
 STEREO = MeetingRequest("standup", PcmFormat(16_000, 2), Mode.STORED)
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    with Store.open(tmp_path) as store:
-        yield store
 
 
 def test_audio_is_closed_with_its_size_and_notes(store: Store) -> None:
