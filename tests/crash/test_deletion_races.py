@@ -155,7 +155,7 @@ def assert_nothing_is_left(settings: Settings, deletion: _Deletion, folder: Path
     deletion.thread.join()
     assert deletion.errors == []
 
-    async def look() -> None:
+    async def check() -> None:
         async with MeetingService(settings) as meetings:
             (found, *_) = await meetings.recordings()
             assert (found.id, found.state) == (deletion.recording, JobState.DELETED)
@@ -165,7 +165,7 @@ def assert_nothing_is_left(settings: Settings, deletion: _Deletion, folder: Path
             assert found.backend_state == ""
             assert await meetings.store.run(Store.due_cleanups, 1e12) == []
 
-    anyio.run(look)
+    anyio.run(check)
     assert list((settings.state_dir / "audio").iterdir()) == []
     assert list(folder.iterdir()) == []
 
@@ -251,10 +251,10 @@ def run_local(settings: Settings, recording: Recording, monkeypatch: pytest.Monk
 
 
 def run_realtime(settings: Settings, recording: Recording, monkeypatch: pytest.MonkeyPatch) -> None:
-    def say(recognizer: FakeRecognizer) -> None:
+    def send_result(recognizer: FakeRecognizer) -> None:
         recognizer.result("private")
 
-    script = RecognizerScript(written=say)
+    script = RecognizerScript(written=send_result)
     monkeypatch.setattr(
         "speech_adapters.backends.realtime.recognizer.connect",
         lambda *arguments: script.connect(arguments[-1]),

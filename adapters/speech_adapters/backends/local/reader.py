@@ -39,7 +39,7 @@ class BlockReader:
         self._pcm = pcm
         self._downmix = downmix
         self._wait_for_audio = wait_for_audio
-        # At least one frame: the rate is what a stored recording says, and from a block of no
+        # At least one frame: the rate comes from a stored recording, and from a block of no
         # bytes the loop below would never come to the end.
         self._block = max(int(_BLOCK_SECONDS * pcm.sample_rate), 1) * pcm.frame_bytes
         self.size = 0

@@ -193,7 +193,7 @@ class LocalSession(AsyncCloseable):
 
     async def _send(self, command: str) -> None:
         if self._worker is not None and self._worker.stdin is not None:
-            # The reader of the events notices that a worker has died, and says why.
+            # The reader of the events notices that a worker has died, and raises.
             with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
                 await self._worker.stdin.send(command.encode())
 
@@ -214,7 +214,7 @@ class LocalSession(AsyncCloseable):
         if worker is None:
             return
         # After its last message a worker exits by itself.  Others are stopped before their
-        # input is closed, which they would take for the death of the program.
+        # input is closed, which to them means that the program died.
         if not (completed and await _exited(worker)):
             with suppress(ProcessLookupError):
                 worker.terminate()

@@ -84,7 +84,7 @@ class SpeakerBackfill:
             return
         waiting, self._unknown = self._unknown, deque(maxlen=_REMEMBERED)
         if waiting and utterance.offset - waiting[-1].end > self._window:
-            # After a pause it may be anyone; a wrong name is worse than none.
+            # After a pause it may be any speaker; a wrong name is worse than none.
             waiting = deque()
         if utterance.speaker is None:
             self._unknown.extend((*waiting, utterance))

@@ -50,11 +50,11 @@ def test_a_token_that_is_not_renewed_ends_the_meeting_and_loses_nothing(
         )
     )
     given = configure(url, key="")
-    told: list[str] = []
+    received: list[str] = []
 
     async def listen(events: Any) -> None:
         async for event in events:
-            told.extend(texts([event]))
+            received.extend(texts([event]))
 
     async def record(meetings: MeetingService) -> None:
         session = await meetings.open_session(MeetingRequest("m", mode=Mode.BOTH))
@@ -78,7 +78,7 @@ def test_a_token_that_is_not_renewed_ends_the_meeting_and_loses_nothing(
         return given.model_copy(update={"service": service})
 
     run(with_token("first"), record)
-    assert 2 <= len(told) < 6
+    assert 2 <= len(received) < 6
     with Store.open(given.state_dir) as store:
         deadline = time.monotonic() + 60
         while (recording := store.newest("m")).state is not JobState.FAILED:
@@ -108,20 +108,20 @@ def test_a_meeting_that_was_cut_off_is_completed_by_the_backend_final(
             session = await meetings.open_session(MeetingRequest("m", mode=Mode.BOTH))
             await session.push(audio(0, 4))
             events = session.events()
-            told = [await anext(events) for _ in range(4)]
+            received = [await anext(events) for _ in range(4)]
             await session.push(audio(4, 4))
             await session.aclose()
-            return texts(told)
+            return texts(received)
 
-        told = run(settings, cut_off)
-        assert told[0] == "line 0"
+        received = run(settings, cut_off)
+        assert received[0] == "line 0"
 
         transcript = run(settings, fetch)
     assert transcript.provenance.backend == final
     if final == "realtime":
         assert [u.text for u in transcript.utterances] == [f"line {n}" for n in range(8)]
         assert [u.offset for u in transcript.utterances] == [n * SECOND for n in range(8)]
-        assert service.turn_starts[-1] > 0, "what was told before is not heard again"
+        assert service.turn_starts[-1] > 0, "what was recognized before is not sent again"
     else:
         assert [u.text for u in transcript.utterances] == ["A double heard 8.000 seconds."]
         assert double.transcribed_seconds == 8.0

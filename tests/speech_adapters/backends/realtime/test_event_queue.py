@@ -84,6 +84,6 @@ def test_a_loop_that_is_closed_is_no_error_in_the_thread_that_fills() -> None:
         return EventQueue(), LoopEvent()
 
     queue, event = anyio.run(work)
-    queue.put("nobody reads it")
+    queue.put("no task reads it")
     event.set()
     assert len(queue) == 1

@@ -69,7 +69,7 @@ def test_a_silent_service_is_replaced_by_a_new_connection(play: Play, configure:
     assert texts(events) == [f"line {n}" for n in range(20)]
     assert len({found.connection_id for found in service.connections}) == 2
     speakers = {e.utterance.speaker for e in events if isinstance(e, Recognized)}
-    assert speakers == {0, 1}, "a new connection knows no voice of before"
+    assert speakers == {0, 1}, "a new connection has no voices of the one before"
 
 
 def test_audio_without_results_is_sent_in_real_time(play: Play, configure: Configure) -> None:

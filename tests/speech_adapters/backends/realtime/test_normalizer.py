@@ -20,13 +20,13 @@ def final(text: str, at: float, label: str = "Guest-1", seconds: float = 0.5) ->
     return FinalResult(text, round(at * SECOND), round(seconds * SECOND), label)
 
 
-def told(
-    normalizer: EventNormalizer, *said: FinalResult | PartialResult | SpeechBoundary
+def events_of(
+    normalizer: EventNormalizer, *messages: FinalResult | PartialResult | SpeechBoundary
 ) -> list[SessionEvent]:
     return [
         event
-        for one in said
-        for event in normalizer.process(one)
+        for message in messages
+        for event in normalizer.process(message)
         if not isinstance(event, Progress)
     ]
 
@@ -44,7 +44,7 @@ def create(backfill: float = 2.0, *, separate: bool = True) -> EventNormalizer:
 
 
 def test_hypotheses_and_the_final_share_an_id_and_the_next_has_another() -> None:
-    first, second, third = told(
+    first, second, third = events_of(
         create(),
         PartialResult("a", 0, 5, "Guest-2"),
         final("ab", 0, "Guest-2"),
@@ -59,7 +59,7 @@ def test_hypotheses_and_the_final_share_an_id_and_the_next_has_another() -> None
 
 
 def test_unknown_speakers_are_the_new_one_right_after_them() -> None:
-    events = told(
+    events = events_of(
         create(), final("a", 0, "Unknown"), final("b", 1, "Unknown"), final("c", 2, "Guest-1")
     )
     assert lines(events) == [
@@ -74,31 +74,33 @@ def test_unknown_speakers_are_the_new_one_right_after_them() -> None:
 
 
 def test_a_speaker_identified_before_is_not_assigned_to_an_unknown_one() -> None:
-    events = told(
+    events = events_of(
         create(), final("a", 0, "Guest-1"), final("b", 1, "Unknown"), final("c", 2, "Guest-1")
     )
     assert not [line for line in lines(events) if line[2]]
 
 
 def test_after_a_pause_no_speaker_is_assigned() -> None:
-    events = told(create(), final("a", 0, "Unknown"), final("b", 4, "Guest-1"))
+    events = events_of(create(), final("a", 0, "Unknown"), final("b", 4, "Guest-1"))
     assert lines(events) == [("a", None, False), ("b", 0, False)]
 
 
 def test_no_speaker_is_assigned_if_that_is_switched_off() -> None:
-    events = told(create(0), final("a", 0, "Unknown"), final("b", 0.6, "Guest-1"))
+    events = events_of(create(0), final("a", 0, "Unknown"), final("b", 0.6, "Guest-1"))
     assert len(lines(events)) == 2
 
 
 def test_speakers_are_not_separated_unless_requested() -> None:
-    assert lines(told(create(separate=False), final("a", 0, "Guest-3"))) == [("a", None, False)]
+    assert lines(events_of(create(separate=False), final("a", 0, "Guest-3"))) == [
+        ("a", None, False)
+    ]
 
 
 def test_estimates_are_listed() -> None:
     normalizer = create()
     normalizer.begin(0)
     assert not normalizer.emulated
-    told(normalizer, final("a", 0, "Unknown"), final("b", 1))
+    events_of(normalizer, final("a", 0, "Unknown"), final("b", 1))
     normalizer.begin(5)
     filled, anew = normalizer.emulated
     assert "did not know who spoke 1 time(s)" in filled
@@ -106,17 +108,19 @@ def test_estimates_are_listed() -> None:
 
 
 def test_a_label_of_another_form_is_numbered_by_its_appearance() -> None:
-    events = told(create(), final("a", 0, "Anna"), final("b", 1, "Bert"), final("c", 2, "Anna"))
+    events = events_of(
+        create(), final("a", 0, "Anna"), final("b", 1, "Bert"), final("c", 2, "Anna")
+    )
     assert [speaker for _, speaker, _ in lines(events)] == [0, 1, 0]
 
 
 def test_another_recognizer_has_its_own_offsets_and_speakers() -> None:
     normalizer = create()
     normalizer.begin(0)
-    told(normalizer, final("a", 0, "Guest-1"), final("b", 1, "Guest-2"))
+    events_of(normalizer, final("a", 0, "Guest-1"), final("b", 1, "Guest-2"))
     normalizer.begin(2 * SECOND)
     word = FinalResult("c", SECOND, 5, "Guest-1", words=(Word("c", SECOND, 5),))
-    (event,) = told(normalizer, word)
+    (event,) = events_of(normalizer, word)
     assert isinstance(event, Recognized)
     assert (event.utterance.offset, event.utterance.speaker) == (3 * SECOND, 2)
     assert event.utterance.words[0].offset == 3 * SECOND
@@ -125,20 +129,20 @@ def test_another_recognizer_has_its_own_offsets_and_speakers() -> None:
 
 def test_a_repeated_result_is_dropped_but_crosstalk_is_not() -> None:
     normalizer = create()
-    assert len(told(normalizer, final("a", 1), final("a", 1))) == 1
-    assert len(told(normalizer, final("b", 0.5, "Guest-2", 2))) == 1
+    assert len(events_of(normalizer, final("a", 1), final("a", 1))) == 1
+    assert len(events_of(normalizer, final("b", 0.5, "Guest-2", 2))) == 1
 
 
 def test_audio_that_is_not_understood_counts_as_recognized() -> None:
     normalizer = create()
-    assert told(normalizer, FinalResult("", 0, 7 * SECOND)) == []
+    assert events_of(normalizer, FinalResult("", 0, 7 * SECOND)) == []
     assert normalizer.reached == 7 * SECOND
 
 
 def test_a_boundary_of_speech_is_reported_once() -> None:
     normalizer = create()
     normalizer.begin(0)
-    events = told(normalizer, SpeechBoundary(True, 5), SpeechBoundary(True, 9), final("a", 0))
+    events = events_of(normalizer, SpeechBoundary(True, 5), SpeechBoundary(True, 9), final("a", 0))
     assert [type(event) for event in events] == [SpeechStarted, Recognized]
     assert list(normalizer.finish()) == [SpeechEnded(normalizer.reached)]
     assert list(normalizer.finish()) == []
@@ -147,9 +151,9 @@ def test_a_boundary_of_speech_is_reported_once() -> None:
 def test_an_equal_result_of_another_recognizer_is_another_utterance() -> None:
     normalizer = create()
     normalizer.begin(0)
-    told(normalizer, final("yes", 0))
+    events_of(normalizer, final("yes", 0))
     normalizer.begin(5 * SECOND)
-    (event,) = told(normalizer, final("yes", 0))
+    (event,) = events_of(normalizer, final("yes", 0))
     assert isinstance(event, Recognized)
     assert event.utterance.offset == 5 * SECOND
 
@@ -162,14 +166,14 @@ def test_progress_is_the_end_of_the_latest_result() -> None:
 
 
 def test_a_hypothesis_without_a_text_is_no_event() -> None:
-    assert told(create(), PartialResult("", 0, 5)) == []
+    assert events_of(create(), PartialResult("", 0, 5)) == []
 
 
 def test_speech_that_ends_and_starts_again_is_reported_each_time() -> None:
     normalizer = create()
     normalizer.begin(SECOND)
     boundaries = [SpeechBoundary(False, 1), SpeechBoundary(True, 2), SpeechBoundary(False, 3)]
-    events = told(normalizer, *boundaries, SpeechBoundary(True, 4))
+    events = events_of(normalizer, *boundaries, SpeechBoundary(True, 4))
     assert events == [
         SpeechStarted(SECOND + 2),
         SpeechEnded(SECOND + 3),
@@ -182,7 +186,7 @@ def test_it_continues_after_the_utterances_of_another_process() -> None:
     normalizer = EventNormalizer("m", "en-US", known=known)
     assert normalizer.reached == SECOND
     normalizer.begin(SECOND)
-    (event,) = told(normalizer, final("b", 0, "Guest-1"))
+    (event,) = events_of(normalizer, final("b", 0, "Guest-1"))
     assert isinstance(event, Recognized)
     assert (event.utterance.offset, event.utterance.speaker) == (SECOND, 2)
 

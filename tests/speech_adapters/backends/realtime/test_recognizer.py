@@ -110,8 +110,8 @@ def test_the_request_reaches_the_service(play: Play, configure: Configure) -> No
     assert context["phraseDetection"]["speakerDiarization"]["diarizeIntermediates"] == "True"
     assert "Contoso" in str(context["dgi"])
     assert "700" in str(context)
-    (said,) = [e.utterance for e in events if isinstance(e, Recognized)]
-    assert [(w.text, w.offset, w.duration) for w in said.words] == [("hi", SECOND + 5, 7)]
+    (utterance,) = [e.utterance for e in events if isinstance(e, Recognized)]
+    assert [(w.text, w.offset, w.duration) for w in utterance.words] == [("hi", SECOND + 5, 7)]
 
 
 def test_several_languages_are_detected(play: Play, configure: Configure) -> None:
@@ -120,8 +120,8 @@ def test_several_languages_are_detected(play: Play, configure: Configure) -> Non
     asked = (("en-US", ""), ("de-DE", "my-model"))
     events = run(configure(url), lambda meetings: transcribe(meetings, 2, languages=asked))
     assert service.contexts[0]["languageId"]["languages"] == ["en-US", "de-DE"]
-    (said,) = [e.utterance for e in events if isinstance(e, Recognized)]
-    assert said.language == "de-DE"
+    (utterance,) = [e.utterance for e in events if isinstance(e, Recognized)]
+    assert utterance.language == "de-DE"
 
 
 class Credential:
