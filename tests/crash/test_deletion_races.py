@@ -31,6 +31,7 @@ from speech_adapters.azure.http import ServiceClient
 from speech_adapters.backends.local import worker as local_worker
 from speech_adapters.backends.local.job import TranscriptionJob
 from speech_adapters.backends.local.options import LocalOptions
+from speech_adapters.backends.realtime import backend as realtime_backend
 from speech_adapters.backends.realtime import worker as realtime_worker
 from speech_adapters.backends.realtime.options import realtime_options
 from speech_adapters.backends.realtime.worker import WorkerOrder
@@ -38,6 +39,7 @@ from speech_adapters.config import Settings, load_settings
 from speech_adapters.contract import JobState, MeetingRequest, Mode
 from speech_adapters.errors import MeetingNotFoundError
 from speech_adapters.meetings import MeetingService
+from speech_adapters.recording import workers
 from speech_adapters.recording.workers import log_path
 from speech_adapters.store import Recording, Store
 from speech_adapters.store.database import Database
@@ -183,8 +185,10 @@ def test_no_step_of_a_backend_brings_a_deleted_meeting_back(
     def spawn(*arguments: Any) -> None:
         log_path(recording).write_text("the log of a worker")
 
-    monkeypatch.setattr("speech_adapters.recording.workers.spawn", spawn)
-    monkeypatch.setattr("speech_adapters.backends.realtime.backend.spawn", spawn)
+    # Both modules are imported before: one that is imported between the two lines would bind
+    # the replacement for good, and the workers of later tests would never start.
+    monkeypatch.setattr(workers, "spawn", spawn)
+    monkeypatch.setattr(realtime_backend, "spawn", spawn)
     settings = make(backend)
     others = set(blob_names(storage, "speech-compat"))  # of other tests
 
