@@ -1,171 +1,190 @@
-"""Accuracy of the local backend: words, and who spoke them.
+"""Accuracy, speed and memory of the local backend, side by side with other engines.
 
 ::
 
-    pip install --group measure
-    python tests/benchmarks/accuracy.py RECORDINGS_FOLDER
+    make accuracy RECORDINGS=FOLDER
 
-The folder holds ``azure/katiesteve.wav`` and ``azure/katiesteve_mono.wav`` (from
-Azure-Samples/cognitive-services-speech-sdk, MIT) and ``ami/dev00.wav``, ``ami/dev01.wav``
-with ``ami/debug.development.rttm`` (AMI corpus, CC BY 4.0); missing files are skipped.
+For the recordings that the folder should hold, see :mod:`benchmarks.recordings`, and for the
+error rates :mod:`benchmarks.scores`.  Three systems are measured in one run:
 
-* WER, word error rate, without punctuation and case; cpWER, the same with each word
-  at the right speaker (both by meeteval).
-* DER, diarization error rate: missed, false and wrongly attributed speech by the time
-  spoken, in frames of 10 ms, without a collar, overlaps counted.  Computed here, because
-  meeteval's own implementation needs a download at run time.
+* ``local``: the backend with its defaults;
+* ``moonshine``: the backend with ``diarizer = "moonshine"``, the engine of version 0.1;
+* ``local words, moonshine speakers``: the words of the first at the speakers of the second.
+
+Each transcribes every recording by ``speech-compat transcribe`` in a process of its own.
+Speed is given as seconds of audio per CPU second and per second that passed: the first is
+comparable on a busy machine, the second only on an idle one.  Memory is the peak of the
+largest process.
 """
 
 from __future__ import annotations
 
-import re
+import argparse
+import json
+import os
+import resource
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable
-from importlib import import_module
-from itertools import permutations
+import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import attrs
 
-__all__ = ["Turn", "diarization_error", "main", "parse_rttm"]
+from benchmarks.recordings import Recording, Turn, find_recordings, parse_rttm
+from benchmarks.scores import diarization_error, word_errors
+from speech_adapters.audio import WavFile
+from speech_adapters.transcript import seconds
 
-_FRAME_SECONDS: Final = 0.01
-_FIELDS: Final = 8
-_TALKS: Final = {
-    "azure/katiesteve.wav": (
-        ("katie", "Good morning, Steve."),
-        ("steve", "Good morning. Katie."),
-        (
-            "katie",
-            "Have you tried the latest real time diarization in Microsoft Speech Service which"
-            " can tell you who said what in real time?",
-        ),
-        (
-            "steve",
-            "Not yet. I've been using the batch transcription with diarization functionality,"
-            " but it produces diarization results after the whole audio is processed.",
-        ),
-        ("steve", "Is the new feature able to diarize in real time?"),
-        ("katie", "Absolutely."),
-        ("steve", "That's exciting. Let me try it right now."),
-    ),
-    "azure/katiesteve_mono.wav": (
-        ("katie", "Good morning, Steve."),
-        ("steve", "Good morning, Katie."),
-        ("katie", "Have you heard about the new conversation transcription capability?"),
-        ("steve", "No, tell me more."),
-        (
-            "katie",
-            "It's the new feature that transcribes our discussion and lets us know who said what.",
-        ),
-        ("steve", "That sounds interesting. I'm going to give this a try."),
-    ),
+__all__ = ["Result", "main"]
+
+_COLLARS: Final = (0.0, 0.25)
+_SYSTEMS: Final[Mapping[str, Mapping[str, str]]] = {
+    "local": {},
+    "moonshine": {"SPEECH_COMPAT_BACKENDS__LOCAL__DIARIZER": "moonshine"},
 }
-_RTTM: Final = "ami/debug.development.rttm"
+_MIXED: Final = "local words, moonshine speakers"
+_MEBIBYTE: Final = 1024
 
 
 @attrs.frozen
-class Turn:
-    """One speaker from ``start`` to ``end``, in seconds."""
+class Result:
+    """What a system made of a recording.
 
-    speaker: str
-    start: float
-    end: float
+    Attributes:
+        words: speaker and text, word by word or utterance by utterance.
+        spans: start and end of each entry of ``words``, in seconds.
+        turns: the turns of its RTTM document.
+        cpu: CPU seconds of all its processes; ``None`` if not measured.
+        passed: seconds that passed.
+        memory: peak of its largest process in MiB.
+    """
 
-
-def parse_rttm(text: str, file: str | None = None) -> list[Turn]:
-    """Read the turns of one file, or of all."""
-    rows = (line.split() for line in text.splitlines())
-    return [
-        Turn(row[7], float(row[3]), float(row[3]) + float(row[4]))
-        for row in rows
-        if len(row) >= _FIELDS and row[0] == "SPEAKER" and file in (None, row[1])
-    ]
-
-
-def diarization_error(reference: list[Turn], hypothesis: list[Turn]) -> float:
-    """Return the error as a share of the time spoken, for the best match of the speakers."""
-    true, found = _frames(reference), _frames(hypothesis)
-    spoken = sum(len(frame) for frame in true.values())
-    return min(_errors(true, found, names) for names in _matches(reference, hypothesis)) / spoken
+    words: tuple[tuple[str, str], ...]
+    spans: tuple[tuple[float, float], ...]
+    turns: tuple[Turn, ...]
+    cpu: float | None = None
+    passed: float = 0.0
+    memory: float = 0.0
 
 
-def _frames(turns: list[Turn]) -> dict[int, set[str]]:
-    frames: dict[int, set[str]] = {}
-    for turn in turns:
-        for at in range(round(turn.start / _FRAME_SECONDS), round(turn.end / _FRAME_SECONDS)):
-            frames.setdefault(at, set()).add(turn.speaker)
-    return frames
+def main() -> int:
+    """Print a table of all recordings and systems."""
+    parser = argparse.ArgumentParser(description="Measure the local backend.")
+    parser.add_argument("folder", type=Path, help="the folder of recordings")
+    parser.add_argument("--only", default="", help="measure only files whose name contains this")
+    options = parser.parse_args()
+    print("| recording | system | WER | cpWER | DER 0 / 0.25 s | speakers | audio s per CPU s | times real time | peak MiB |")  # fmt: skip  # noqa: E501
+    print("|---|---|---|---|---|---|---|---|---|")
+    for recording in find_recordings(options.folder):
+        if options.only in recording.path.name:
+            for system, result in _results(recording.path):
+                print(_row(recording, system, result), flush=True)
+    return 0
 
 
-def _errors(true: dict[int, set[str]], found: dict[int, set[str]], names: dict[str, str]) -> int:
-    errors = 0
-    for at in true.keys() | found.keys():
-        wanted = true.get(at, set())
-        got = {names.get(speaker, speaker) for speaker in found.get(at, set())}
-        errors += max(len(wanted), len(got)) - len(wanted & got)
-    return errors
+def _results(path: Path) -> Iterator[tuple[str, Result]]:
+    found = {}
+    for system, environment in _SYSTEMS.items():
+        found[system] = _transcribe(path, environment)
+        yield system, found[system]
+    yield _MIXED, _mix(found["local"], found["moonshine"])
 
 
-def _matches(reference: list[Turn], hypothesis: list[Turn]) -> Iterable[dict[str, str]]:
-    true = sorted({turn.speaker for turn in reference})
-    found = sorted({turn.speaker for turn in hypothesis})
-    spare = [f"unmatched {number}" for number in range(len(found))]
-    for order in permutations(true + spare, len(found)):
-        yield dict(zip(found, order, strict=True))
+def _transcribe(path: Path, environment: Mapping[str, str]) -> Result:
+    with tempfile.TemporaryDirectory() as folder:
+        own = {"SPEECH_COMPAT_STATE_DIR": folder, "SPEECH_COMPAT_BACKEND": "local"}
+        run = _Run({**os.environ, **own, **environment}, Path(folder) / "output")
+        started = time.monotonic()
+        transcript = run("transcribe", str(path), "--meeting-id", "m", "--format", "json")
+        passed = time.monotonic() - started
+        used = run.used
+        turns = parse_rttm(run("show", "m", "--format", "rttm"))
+    entries = list(_entries(json.loads(transcript)["utterances"]))
+    return Result(
+        words=tuple((speaker, text) for speaker, text, _ in entries),
+        spans=tuple(span for _, _, span in entries),
+        turns=tuple(turns),
+        cpu=used.ru_utime + used.ru_stime,
+        passed=passed,
+        memory=used.ru_maxrss / _MEBIBYTE,
+    )
 
 
-def _transcribe(path: Path, form: str) -> str:
-    with tempfile.NamedTemporaryFile() as output:
-        program = [sys.executable, "-m", "speech_compat", "transcribe", str(path)]
-        subprocess.run([*program, "--format", form, "-o", output.name], check=True)
-        return Path(output.name).read_text(encoding="utf-8")
+class _Run:
+    """Runs commands of ``speech-compat`` and returns their output.
+
+    Attributes:
+        used: the resources of the last command and of all processes that it waited for.
+    """
+
+    def __init__(self, environment: Mapping[str, str], output: Path) -> None:
+        self._environment = environment
+        self._output = output
+        self.used: resource.struct_rusage
+
+    def __call__(self, *arguments: str) -> str:
+        program = [sys.executable, "-m", "speech_compat", *arguments, "-o", str(self._output)]
+        process = subprocess.Popen(program, env=self._environment)
+        _, status, self.used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            raise SystemExit(f"{' '.join(arguments)} failed with code {process.returncode}.")
+        return self._output.read_text(encoding="utf-8")
 
 
-def _words(text: str) -> str:
-    return " ".join(re.sub(r"[^\w' ]", " ", text.lower().replace("-", " ")).split())
+def _entries(utterances: list[dict[str, Any]]) -> Iterator[tuple[str, str, tuple[float, float]]]:
+    """Yield speaker, text and span of each word, or of each utterance without words."""
+    for utterance in utterances:
+        for part in utterance["words"] or [utterance]:
+            start, end = part["offset"], part["offset"] + part["duration"]
+            yield utterance["speaker"], part["text"], (seconds(start), seconds(end))
 
 
-def _by_speaker(turns: Iterable[tuple[str, str]]) -> dict[str, str]:
-    spoken: dict[str, str] = {}
-    for speaker, text in turns:
-        spoken[speaker] = f"{spoken.get(speaker, '')} {_words(text)}".strip()
-    return spoken
+def _mix(words: Result, turns: Result) -> Result:
+    """Return the words of one result at the speakers of another, by their common time."""
+    mixed = tuple(
+        (_speaker(span, turns.turns), text)
+        for (_, text), span in zip(words.words, words.spans, strict=True)
+    )
+    return Result(mixed, words.spans, turns.turns)
 
 
-def _score_talk(path: Path, talk: tuple[tuple[str, str], ...]) -> str:
-    meeteval = import_module("meeteval.wer").wer  # typed for its own documents only
-    lines = [line.split(" ", 1)[1] for line in _transcribe(path, "text").splitlines()]
-    found = [(speaker, text) for speaker, _, text in (line.partition(": ") for line in lines)]
-    plain = [_words(" ".join(text for _, text in turns)) for turns in (talk, found)]
-    word_error = meeteval.siso.siso_word_error_rate(*plain).error_rate
-    cp_error = meeteval.cp.cp_word_error_rate(_by_speaker(talk), _by_speaker(found)).error_rate
-    speakers = f"{len({s for s, _ in found})} of {len({s for s, _ in talk})}"
-    return f"| {path.name} | {word_error:.1%} | {cp_error:.1%} | | {speakers} |"
+def _speaker(span: tuple[float, float], turns: tuple[Turn, ...]) -> str:
+    """Return the speaker of the turn that a span overlaps most, or to which it is nearest."""
+    start, end = span
+
+    def common(turn: Turn) -> float:
+        return min(end, turn.end) - max(start, turn.start)
+
+    return max(turns, key=common).speaker if turns else ""
 
 
-def _score_turns(path: Path, rttm: Path) -> str:
-    reference = parse_rttm(rttm.read_text(), path.stem)
-    found = parse_rttm(_transcribe(path, "rttm"))
-    error = diarization_error(reference, found)
-    speakers = f"{len({t.speaker for t in found})} of {len({t.speaker for t in reference})}"
-    return f"| {path.name} | | | {error:.1%} | {speakers} |"
+def _row(recording: Recording, system: str, result: Result) -> str:
+    with WavFile(recording.path) as file:
+        length = seconds(file.duration or 0)
+    cells = [recording.path.name, system, "", "", "", _speakers(recording, result), "", "", ""]
+    if recording.texts:
+        cells[2:4] = [f"{rate:.1%}" for rate in word_errors(recording.texts, result.words)]
+    if recording.turns:
+        errors = [
+            diarization_error(recording.turns, result.turns, length, collar) for collar in _COLLARS
+        ]
+        cells[4] = " / ".join(f"{error:.1%}" for error in errors)
+    if result.cpu:
+        cells[6:] = [
+            f"{length / result.cpu:.1f}",
+            f"{length / result.passed:.1f}",
+            f"{result.memory:.0f}",
+        ]
+    return "| " + " | ".join(cells) + " |"
 
 
-def main(folder: Path) -> None:
-    """Print a table of the scores."""
-    print("| recording | WER | cpWER | DER | speakers found |")
-    print("|---|---|---|---|---|")
-    for name, talk in _TALKS.items():
-        if (folder / name).is_file():
-            print(_score_talk(folder / name, talk), flush=True)
-    for name in ("ami/dev00.wav", "ami/dev01.wav"):
-        if (folder / name).is_file():
-            print(_score_turns(folder / name, folder / _RTTM), flush=True)
+def _speakers(recording: Recording, result: Result) -> str:
+    return f"{len({speaker for speaker, _ in result.words})} of {recording.speakers}"
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    sys.exit(main())
