@@ -13,8 +13,13 @@ import wave
 
 import speech_compat as speechsdk
 
+TICKS_PER_SECOND = 10_000_000
 
-def transcribe_meeting(path: str) -> None:
+# Offset and duration in ticks, speaker, text.
+Line = tuple[int, int, str, str]
+
+
+def transcribe_meeting(path: str) -> list[Line]:
     speech_config = speechsdk.SpeechConfig(
         subscription="not-needed-offline",
         region="centralus",
@@ -36,11 +41,17 @@ def transcribe_meeting(path: str) -> None:
     meeting = speechsdk.transcription.Meeting(speech_config, str(uuid.uuid4()))
     transcriber = speechsdk.transcription.MeetingTranscriber(audio_config)
     done = threading.Event()
-    conversation = {}
+    conversation: dict[int, Line] = {}
 
     def transcribed(evt: speechsdk.transcription.MeetingTranscriptionEventArgs) -> None:
         # An utterance is sent again when its speaker is corrected.
-        conversation[evt.result.offset] = (evt.result.user_id, evt.result.text)
+        result = evt.result
+        conversation[result.offset] = (
+            result.offset,
+            result.duration,
+            result.user_id,
+            result.text,
+        )
 
     def canceled(evt: speechsdk.transcription.MeetingTranscriptionCanceledEventArgs) -> None:
         if evt.cancellation_details.reason == speechsdk.CancellationReason.Error:
@@ -60,8 +71,10 @@ def transcribe_meeting(path: str) -> None:
     done.wait()
     transcriber.stop_transcribing_async()
 
-    for _, (user_id, text) in sorted(conversation.items()):
-        print(f"{user_id}: {text}")
+    lines = sorted(conversation.values())
+    for offset, _, user_id, text in lines:
+        print(f"{offset / TICKS_PER_SECOND:6.1f} s  {user_id}: {text}")
+    return lines
 
 
 if __name__ == "__main__":

@@ -179,7 +179,7 @@ def _resume(options: argparse.Namespace) -> int:
 
 
 def _demo(_: argparse.Namespace) -> int:
-    from speech_compat.cli.meetings import demo
+    from speech_compat.cli.demo import demo
 
     return demo()
 

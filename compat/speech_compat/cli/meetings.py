@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import importlib.resources
 import json
-import os
-import runpy
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import TypeVar
 
 import anyio
 
-from speech_adapters import threads
 from speech_adapters.config import Settings, load_settings
 from speech_adapters.contract import MeetingStatus
-from speech_adapters.errors import ConfigurationError, SpeechError
+from speech_adapters.errors import SpeechError
 from speech_adapters.export import one_line, render
 from speech_adapters.meetings import MeetingService
 from speech_adapters.store import Recording
@@ -24,11 +20,9 @@ from speech_adapters.transcript import Provenance, Transcript, seconds
 from speech_compat._session.mapping.results import remote_document
 from speech_compat.cli.output import format_status, report, write
 
-__all__ = ["convert", "delete", "demo", "list_meetings", "resume", "show"]
+__all__ = ["convert", "delete", "list_meetings", "resume", "show"]
 
 T = TypeVar("T")
-
-_DEMO_RECORDING: Final = "endgame_nagg_nell.wav"
 
 
 def _with_service(
@@ -115,33 +109,3 @@ def delete(meeting_ids: list[str]) -> int:
         return code
 
     return _with_service(work)
-
-
-def demo() -> int:
-    """Run the legacy program on the recording that the engine's package ships."""
-
-    async def check(meetings: MeetingService) -> None:
-        await threads.COMPUTE.run(meetings.backend)
-
-    # Raises before anything is printed when the engine is not installed.
-    _with_service(check, load_settings({"backend": "local"}))
-    recording = importlib.resources.files("moonshine_voice") / "assets" / _DEMO_RECORDING
-    with importlib.resources.as_file(recording) as path:
-        program = _demo_program()
-        sys.stderr.write(
-            f"Running {program.name}, a program for the retired service with only its import"
-            " changed, on a recording of half a minute ...\n"
-        )
-        os.environ["SPEECH_COMPAT_BACKEND"] = "local"
-        runpy.run_path(str(program))["transcribe_meeting"](str(path))
-    return 0
-
-
-def _demo_program() -> Path:
-    """Return the path of the program: installed beside this module, or in the repository."""
-    here = Path(__file__).resolve().parents[1]
-    places = (here / "_demo", here.parents[1] / "docs" / "examples")
-    for folder in places:
-        if (folder / "legacy_meeting.py").is_file():
-            return folder / "legacy_meeting.py"
-    raise ConfigurationError("The demo's program is missing: install speech-compat again.")

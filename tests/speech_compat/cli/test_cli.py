@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import struct
 import subprocess
 import sys
@@ -251,9 +252,11 @@ def test_the_demo_prints_a_conversation_of_two() -> None:
         timeout=200,
         check=True,
     )
-    speakers = {line.split(":")[0] for line in done.stdout.splitlines()}
-    assert {"Guest_0", "Guest_1"} <= speakers
-    assert "ditch" in done.stdout
+    lines = re.findall(r"^ +\d+\.\d s  (Guest_\d): (.+)$", done.stdout, re.M)
+    assert {speaker for speaker, _ in lines} == {"Guest_0", "Guest_1"}
+    assert "ditch" in lines[-1][1] or "ditch" in lines[-2][1]
+    rows = re.findall(r"^(Guest_\d)  ([#.]{60})$", done.stdout, re.M)
+    assert [speaker for speaker, _ in rows] == ["Guest_0", "Guest_1"]
 
 
 def test_an_interrupt_is_one_line(
