@@ -130,11 +130,11 @@ class BatchBackend(RecordingBackend):
         progress = load_progress(recording)
         if not (progress.chunks or has_job(recording, progress)):
             return None  # so neither a connection nor a credential is needed
-        runner = (await self._connect()).runner
+        cleanup = (await self._connect()).runner.cleanup
         if recording.state is JobState.COMPLETED:
-            await runner.discard_audio(recording)
+            await cleanup.discard_audio(recording)
             return None
-        discarded = await runner.discard(recording)
+        discarded = await cleanup.discard(recording)
         return None if discarded else self._options.poll_seconds
 
     def can_resume(self, recording: Recording) -> bool:

@@ -24,6 +24,7 @@ __all__ = [
     "dump_progress",
     "has_job",
     "load_progress",
+    "save_failure",
     "save_progress",
 ]
 
@@ -96,6 +97,18 @@ class BatchProgress:
             attempt=self.attempt + 1,
         ).restarted_clock()
 
+    def without_job(self) -> BatchProgress:
+        """Return the progress for another job, because this one has failed or is gone."""
+        # With a new attempt the job gets another tag, so that a resumed recording does not
+        # find the failed job.  The blobs are uploaded again: they may be the reason.
+        left = (*self.undeleted, *self.earlier)
+        return BatchProgress(
+            chunks=self.chunks,
+            attempt=self.attempt + 1,
+            undeleted=left,
+            job_until=self.job_until if left else 0.0,
+        )
+
     def restarted_clock(self) -> BatchProgress:
         """Return the progress with the whole time until the deadline again."""
         return attrs.evolve(self, begun_at=0.0, submitted_at=0.0)
@@ -149,3 +162,8 @@ def save_progress(
     if signed and not progress.addresses:
         store.forget()
     return store.get(recording_id).state is JobState.PROCESSING
+
+
+def save_failure(store: Store, recording_id: str, progress: BatchProgress, reason: str) -> None:
+    """Fail a recording, with the progress from which a resumed one continues.  Blocks."""
+    store.fail(recording_id, reason, backend_state=dump_progress(progress))

@@ -72,7 +72,7 @@ def test_blobs_are_deleted_even_if_the_job_cannot_be(
         await record(meetings)
         backend = meetings.backend()
         recording = await meetings.store.run(Store.newest, "m")
-        uploader = (await backend._connect()).runner._uploader  # type: ignore[attr-defined]
+        uploader = (await backend._connect()).runner.cleanup._uploader  # type: ignore[attr-defined]
         remove = uploader._storage.delete
 
         async def noted(name: str) -> None:

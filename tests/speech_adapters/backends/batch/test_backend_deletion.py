@@ -15,7 +15,7 @@ from azure.storage.blob import BlobClient, BlobServiceClient
 from double.meetings import SOUND, Properties, fetch, record, use, whole
 from double.service import ServiceDouble
 from speech_adapters import JobState, MeetingRequest, Mode
-from speech_adapters.backends.batch.job_runner import JobRunner
+from speech_adapters.backends.batch.cleanup import Cleanup
 from speech_adapters.backends.batch.options import batch_options
 from speech_adapters.backends.batch.storage import Storage
 from speech_adapters.errors import (
@@ -149,7 +149,7 @@ def test_a_process_that_dies_after_the_completion_leaves_no_blob(
     async def fetch_and_die(meetings: MeetingService) -> None:
         await record(meetings)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(JobRunner, "discard_audio", die)
+            patch.setattr(Cleanup, "discard_audio", die)
             with pytest.raises(KilledError):
                 await fetch(meetings)
 

@@ -10,7 +10,7 @@ import pytest
 from double.meetings import Properties, fetch, record, use
 from double.service import ServiceDouble
 from speech_adapters import JobState, Transcript
-from speech_adapters.backends.batch import job_runner, polling
+from speech_adapters.backends.batch import job_runner, polling, submit
 from speech_adapters.errors import (
     MeetingFailedError,
 )
@@ -104,7 +104,7 @@ def queries(double: ServiceDouble) -> int:
 def set_clock(monkeypatch: pytest.MonkeyPatch, ahead: float) -> None:
     """Set the clock of the day; the monotonic one is not affected, as in reality."""
     clock = SimpleNamespace(time=lambda: time.time() + ahead, monotonic=time.monotonic)
-    for module in (job_runner, polling):
+    for module in (job_runner, polling, submit):
         monkeypatch.setattr(module, "time", clock)
 
 

@@ -95,7 +95,7 @@ def test_a_missing_part_is_noted_and_only_its_audio_is_kept(
         assert not (await parts.get(recording)).audio_path.exists()
         assert parts.blobs(recording) == [f"{recording}{SECOND}"]
         await parts.store.run(Store.delete, recording)
-        assert await parts.runner.discard(await parts.get(recording))
+        assert await parts.runner.cleanup.discard(await parts.get(recording))
         assert parts.blobs(recording) == []
 
     run(work)

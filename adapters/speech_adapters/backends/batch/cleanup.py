@@ -1,0 +1,106 @@
+"""Deleting what completed and deleted recordings left at the service and in the container."""
+
+from __future__ import annotations
+
+import attrs
+
+from speech_adapters.backends.batch.client import BatchClient
+from speech_adapters.backends.batch.options import BatchOptions
+from speech_adapters.backends.batch.progress import (
+    BatchProgress,
+    BatchStage,
+    has_job,
+    load_progress,
+    save_progress,
+)
+from speech_adapters.backends.batch.submit import Submitter
+from speech_adapters.backends.batch.upload import Uploader
+from speech_adapters.contract import JobState
+from speech_adapters.store import AsyncStore, Recording, Store
+
+__all__ = ["Cleanup"]
+
+
+class Cleanup:
+    """Deletes blobs and jobs of recordings.
+
+    All calls may raise the errors of service, storage and store.
+
+    Args:
+        store: the meeting store.
+        client: the service.
+        uploader: the container for audio.
+        submitter: finds jobs whose address was never stored.
+        options: the backend's options.
+    """
+
+    def __init__(
+        self,
+        store: AsyncStore,
+        client: BatchClient,
+        uploader: Uploader,
+        submitter: Submitter,
+        options: BatchOptions,
+    ) -> None:
+        self._store = store
+        self._client = client
+        self._uploader = uploader
+        self._submitter = submitter
+        self._options = options
+
+    async def discard(self, recording: Recording) -> bool:
+        """Delete blobs and jobs of a deleted recording.
+
+        Returns:
+            Whether all are deleted: the service does not delete a job that is running.
+        """
+        progress = load_progress(recording)
+        try:
+            await self._uploader.delete(recording, progress)
+        finally:
+            # Even if the blobs cannot be deleted: the two are kept by different services.
+            deleted = await self._delete_jobs(recording, progress)
+        return deleted
+
+    async def discard_audio(self, recording: Recording) -> None:
+        """Delete the blobs of a completed recording, unless the options keep them."""
+        progress = load_progress(recording)
+        after = attrs.evolve(progress, repeats=0, pending=())
+        if not self._options.keep_audio:
+            await self._uploader.delete(recording, progress)
+            # The deletion of the meeting then needs no storage account.
+            after = attrs.evolve(after, chunks=())
+        await self._store.run(save_progress, recording.id, after)
+
+    async def complete(
+        self, recording: Recording, progress: BatchProgress, failed: tuple[int, ...]
+    ) -> None:
+        """Delete the blobs that a recording does not need once its transcript is stored.
+
+        Those of the ``failed`` chunks are kept: a resumed meeting needs them.
+        """
+        if not failed:
+            await self.discard_audio(recording)
+            await self._store.run(Store.cleaned, recording.id, JobState.COMPLETED)
+            return
+        # Before the blobs are deleted, which may fail: it says which parts can be resumed.
+        after = attrs.evolve(progress.next_attempt(failed), repeats=0, pending=failed)
+        await self._store.run(save_progress, recording.id, after)
+        if not self._options.keep_audio:
+            done = tuple(c for n, c in enumerate(progress.chunks) if n not in failed)
+            await self._uploader.delete(recording, attrs.evolve(progress, chunks=done))
+
+    async def _delete_jobs(self, recording: Recording, progress: BatchProgress) -> bool:
+        """Delete the jobs of a deleted recording; return whether all of them are gone.
+
+        The client refuses addresses at another resource than the configured one.
+        """
+        if not has_job(recording, progress):
+            return True
+        urls = {*progress.undeleted, *progress.earlier, progress.job_url} - {""}
+        if progress.stage is BatchStage.SUBMITTING:
+            job = await self._submitter.find_job(recording, progress)
+            urls |= {job.url} if job is not None else set()
+        # A list, so that all are tried even if one is still running.
+        deleted = [await self._client.delete(url) for url in urls]
+        return all(deleted)

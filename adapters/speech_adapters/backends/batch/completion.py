@@ -1,0 +1,152 @@
+"""The end of a final job: its transcript is stored, or its recording is repeated or fails.
+
+Chunks that failed for a transient reason return to the stage UPLOADED and are submitted
+again, alone; the transcript is merged from all jobs.  What fails for good is missing in it,
+and is submitted again if the meeting is resumed.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import attrs
+
+from speech_adapters import threads
+from speech_adapters.azure.speakers import speaker_limit
+from speech_adapters.backends.batch.api import Job
+from speech_adapters.backends.batch.chunks import audio_name
+from speech_adapters.backends.batch.cleanup import Cleanup
+from speech_adapters.backends.batch.client import BatchClient
+from speech_adapters.backends.batch.options import BatchOptions
+from speech_adapters.backends.batch.progress import BatchProgress, save_failure, save_progress
+from speech_adapters.backends.batch.results import (
+    JobFailedError,
+    JobOutcome,
+    read_outcome,
+    store_job,
+)
+from speech_adapters.backends.batch.upload import blob_names, diarizes
+from speech_adapters.errors import AuthenticationError, BackendError
+from speech_adapters.store import AsyncStore, Recording, Store
+from speech_adapters.transcript import Provenance
+
+__all__ = ["Completion"]
+
+# A result may be incomplete for some moments after its job has ended
+# (docs/protocol/batch-and-fast-rest.md, 2.6); each attempt follows a poll.
+_READ_ATTEMPTS: Final = 5
+# How often chunks are submitted again because of a transient error.
+_REPEATS: Final = 2
+
+
+class Completion:
+    """Completes recordings whose job is final.
+
+    Args:
+        store: the meeting store.
+        client: the service.
+        cleanup: deletes what a completed recording does not need any more.
+        options: the backend's options.
+        provenance: the origin of its transcripts.
+    """
+
+    def __init__(
+        self,
+        store: AsyncStore,
+        client: BatchClient,
+        cleanup: Cleanup,
+        options: BatchOptions,
+        provenance: Provenance,
+    ) -> None:
+        self._store = store
+        self._client = client
+        self._cleanup = cleanup
+        self._options = options
+        self._provenance = provenance
+
+    async def finish(self, recording: Recording, progress: BatchProgress, job: Job) -> None:
+        """Store the transcript of a final job, submit chunks again, or fail the recording.
+
+        Raises:
+            BackendError: the result cannot be read now.
+            StoreError: the transcript cannot be stored.
+        """
+        try:
+            outcome = await read_outcome(self._client, job)
+            failed = _failed_chunks(recording, progress, outcome)
+            if failed and outcome.transient and progress.repeats < _REPEATS:
+                again = attrs.evolve(progress.next_attempt(failed), repeats=progress.repeats + 1)
+                step = "to be transcribed again, as the service failed"
+                await self._store.run(save_progress, recording.id, again, step)
+                return
+            if progress.chunks and not failed and not self._options.keep_audio:
+                # Before the completion: afterwards no status query asks about this recording.
+                await self._store.run(Store.plan_cleanup, recording.id)
+            provenance = self._provenance_of(recording)
+            outcomes = [outcome, *await self._earlier_outcomes(progress)]
+            completed = await store_job(
+                self._store, recording.id, self._client, outcomes, recording.meeting_id, provenance
+            )
+        except JobFailedError as error:
+            await self._store.run(save_failure, recording.id, progress.without_job(), str(error))
+            return
+        except BackendError as error:
+            if await self._may_read_again(recording, progress, error):
+                raise
+            return
+        if completed:
+            await threads.STORE.run(recording.audio_path.unlink, missing_ok=True)
+            await self._cleanup.complete(recording, progress, failed)
+
+    async def _earlier_outcomes(self, progress: BatchProgress) -> list[JobOutcome]:
+        """Return the jobs with the results of the other chunks, the newest first.
+
+        Raises:
+            JobFailedError: one of them no longer exists.
+        """
+        found = [(await self._client.get(url))[0] for url in reversed(progress.earlier)]
+        if None in found:
+            raise JobFailedError(
+                "The results of the other parts no longer exist at the service (ttl_hours):"
+                " transcribe the audio again."
+            )
+        return [await read_outcome(self._client, job) for job in found if job is not None]
+
+    def _provenance_of(self, recording: Recording) -> Provenance:
+        request, emulated = recording.request, tuple[str, ...]()
+        if diarizes(request, self._options):
+            emulated = speaker_limit(request, self._options.max_speakers).emulated
+        notes = recording.provenance_notes
+        return attrs.evolve(self._provenance, emulated=emulated, notes=notes)
+
+    async def _may_read_again(
+        self, recording: Recording, progress: BatchProgress, error: BackendError
+    ) -> bool:
+        """Count a result that cannot be read; fail the recording at the last attempt."""
+        # Not what passes by itself, nor what another key repairs: the deadline limits both.
+        if error.retryable or isinstance(error, AuthenticationError):
+            return True
+        progress = attrs.evolve(progress, unreadable=progress.unreadable + 1)
+        if progress.unreadable < _READ_ATTEMPTS:
+            await self._store.run(save_progress, recording.id, progress)
+            return True
+        reason = (
+            f"The result of the finished job could not be read in {_READ_ATTEMPTS} attempts:"
+            f" {error} The job is left at the service: resume the meeting to read it again."
+        )
+        # The job is kept, because another one would be billed again.
+        again = attrs.evolve(progress, unreadable=0).restarted_clock()
+        await self._store.run(save_failure, recording.id, again, reason)
+        return False
+
+
+def _failed_chunks(
+    recording: Recording, progress: BatchProgress, outcome: JobOutcome
+) -> tuple[int, ...]:
+    """Return the indexes of the chunks that a final job did not transcribe."""
+    names = blob_names(recording, progress)
+    sent = progress.pending or range(len(names))
+    if outcome.job.status == "Failed" and not outcome.report.details:
+        return tuple(sent)
+    failed = {audio_name(found.source) for found in outcome.report.failed}
+    return tuple(index for index in sent if names[index] in failed)
