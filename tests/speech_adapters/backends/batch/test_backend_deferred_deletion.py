@@ -98,7 +98,7 @@ def test_a_job_is_deleted_even_if_its_blobs_cannot_be(
         recording = await meetings.store.run(Store.newest, "m")
         double.finish(double.submitted[0])
         await meetings.store.run(Store.delete, recording.id)
-        await meetings._clean_safely(recording.id)
+        await meetings._deleter.clean_up(recording.id)
         assert await pending(meetings) == 1, "the blob is still to be deleted"
 
     use(properties(), record)
@@ -156,7 +156,7 @@ def test_a_deletion_that_is_over_needs_no_connection(
 
     async def clean(meetings: MeetingService) -> int:
         (recording,) = await meetings.store.run(Store.due_cleanups, time.time() + 10 * HOUR)
-        await meetings._clean_safely(recording.id)
+        await meetings._deleter.clean_up(recording.id)
         return await pending(meetings)
 
     use(properties(), delete)

@@ -1,4 +1,4 @@
-"""The meeting service: deletion of meetings, and the cleanup at their services."""
+"""The deletion of meetings, and the cleanup at their services."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from double.recorder import Recorder, record, stored, use
-from speech_adapters import meetings as module
+from speech_adapters import deletion as module
 from speech_adapters.config import load_settings
 from speech_adapters.contract import JobState
 from speech_adapters.errors import (
@@ -229,7 +229,8 @@ def test_a_deletion_waits_for_the_process_that_works_on_the_meeting(
             await started.wait()
             async with MeetingService(meetings.settings) as other:
                 with pytest.MonkeyPatch.context() as patch:
-                    patch.setattr(module, "create_backend", lambda *_: meetings.backend("ours"))
+                    ours = meetings.backend("ours")
+                    patch.setattr(f"{MeetingService.__module__}.create_backend", lambda *_: ours)
                     await other.delete("m")
                     deleted.append(True)
         assert [found.backend_state for found in recorders["ours"].discarded][:1] == [
