@@ -168,7 +168,7 @@ def test_a_stop_ends_although_the_service_stalls(
     """The rest of a stored meeting is recognized without live results."""
     import speech_compat as speechsdk
 
-    monkeypatch.setattr("speech_compat._session.session._IDLE_SECONDS", 1.0)
+    monkeypatch.setattr("speech_compat._session.backlog.IDLE_SECONDS", 1.0)
     monkeypatch.setattr("speech_compat._session.session._DRAIN_SECONDS", 1.0)
     for mode in ("RealTimeAndAsync", "RealTime"):
         service.script = Script(LINES, stall=0)

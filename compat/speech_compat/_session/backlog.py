@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import math
+import threading
 import time
+from typing import Final
 
 from speech_adapters.contract import Progress, Recognized, SessionEvent
 from speech_adapters.transcript import TICKS_PER_SECOND
 
-__all__ = ["Backlog"]
+__all__ = ["IDLE_SECONDS", "Backlog"]
+
+# A backend that sends no event for so long has stalled.
+IDLE_SECONDS: Final = 30.0
+_CHECK_SECONDS: Final = 0.5
 
 
 class Backlog:
@@ -39,6 +46,14 @@ class Backlog:
     def restart_clock(self) -> None:
         """Count the time without an event from now on."""
         self.active_at = time.monotonic()
+
+    def wait_while_active(self, done: threading.Event, deadline: float = math.inf) -> bool:
+        """Wait for ``done`` while events arrive, until ``deadline``; return whether it is set."""
+        while not done.wait(_CHECK_SECONDS):
+            now = time.monotonic()
+            if now > deadline or now - self.active_at > IDLE_SECONDS:
+                return False
+        return True
 
     def note(self, event: SessionEvent) -> None:
         """Note an event, and up to where it shows that audio is recognized."""

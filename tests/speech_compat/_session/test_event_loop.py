@@ -94,9 +94,9 @@ def test_a_program_that_ends_during_an_upload_has_stored_its_meeting(tmp_path: P
 import time
 import speech_compat as speechsdk
 from speech_adapters.store import Store
-from speech_compat._session import event_loop, session
+from speech_compat._session import active, event_loop, session
 
-session._EXIT_SECONDS, session._CLOSE_SECONDS = 0.5, 30
+active._EXIT_SECONDS, session._CLOSE_SECONDS = 0.5, 30
 config = speechsdk.SpeechConfig("key", "region")
 for name, value in {{
     "backend": "fast",
@@ -117,7 +117,7 @@ transcriber.join_meeting_async(meeting).get()
 transcriber.start_transcribing_async().get()
 stream.write(bytes(32000))
 stream.close()
-while not any(running._finishing for running in session._active):
+while not any(running._audio._finishing for running in active._active):
     time.sleep(0.01)
 """
         done = run_program(program)

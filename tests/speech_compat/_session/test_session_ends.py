@@ -14,6 +14,7 @@ from oracle.scenario import Scenario
 from oracle.scripted import Played, install
 from speech_adapters.contract import Mode
 from speech_adapters.errors import AudioError
+from speech_compat._session import active, backlog
 from speech_compat._session import session as module
 from speech_compat._session.state import State
 
@@ -57,8 +58,8 @@ def test_a_stored_meeting_that_stalls_is_dropped_and_can_be_fetched(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(module, "_IDLE_SECONDS", 0.1)
-    monkeypatch.setattr(module, "_CHECK_SECONDS", 0.02)
+    monkeypatch.setattr(backlog, "IDLE_SECONDS", 0.1)
+    monkeypatch.setattr(backlog, "_CHECK_SECONDS", 0.02)
     session = started(log, source, Mode.BOTH)
     session.stop()
     assert ended(session)
@@ -72,7 +73,7 @@ def test_the_time_to_drain_counts_from_the_stop(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(module, "_CHECK_SECONDS", 0.01)
+    monkeypatch.setattr(backlog, "_CHECK_SECONDS", 0.01)
     session = started(log, source, Mode.BOTH)
     session.stop()
     threading.Timer(0.2, source.released.set).start()
@@ -83,18 +84,18 @@ def test_the_time_to_drain_counts_from_the_stop(
 def test_audio_that_fails_because_the_session_was_dropped_is_no_error(
     log: Log, source: Source, played: Played, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_IDLE_SECONDS", 0.1)
-    monkeypatch.setattr(module, "_CHECK_SECONDS", 0.02)
+    monkeypatch.setattr(backlog, "IDLE_SECONDS", 0.1)
+    monkeypatch.setattr(backlog, "_CHECK_SECONDS", 0.02)
     session = started(log, source, Mode.BOTH)
     source.failure = AudioError("The stream is closed.")
-    close = session._session.aclose  # type: ignore[union-attr]
+    close = session._connection._session.aclose  # type: ignore[union-attr]
 
     async def close_after_the_audio_failed() -> None:
         source.released.set()
-        await anyio.to_thread.run_sync(session._audio_pushed.wait, 1)
+        await anyio.to_thread.run_sync(session._audio.finished.wait, 1)
         await close()
 
-    monkeypatch.setattr(session._session, "aclose", close_after_the_audio_failed)
+    monkeypatch.setattr(session._connection._session, "aclose", close_after_the_audio_failed)
     session.stop()
     assert ended(session)
     assert log.names == ["session_started", "session_stopped"]
@@ -260,6 +261,6 @@ def test_defects_of_the_audio_are_logged(
 
 def test_the_exit_of_the_program_ends_every_session(log: Log, source: Source) -> None:
     session = started(log, source, Mode.LIVE)
-    module._end_all()
+    active._end_all()
     assert ended(session)
-    assert session not in module._active
+    assert session not in active._active

@@ -23,7 +23,7 @@ from oracle.scripted import Played, install
 from speech_adapters.contract import JobState, MeetingRequest, Mode, Session
 from speech_adapters.store import Store
 from speech_compat import SpeechConfig
-from speech_compat._session import event_loop
+from speech_compat._session import active, backlog, event_loop
 from speech_compat._session import session as module
 from speech_compat._session.records import EventRecord
 from speech_compat._session.session import TranscriptionSession
@@ -181,7 +181,7 @@ def test_a_program_that_ends_while_a_meeting_cannot_be_opened_prints_nothing() -
         + """
 import anyio
 from oracle import scripted
-from speech_compat._session import session
+from speech_compat._session import active, session
 
 begun = threading.Event()
 
@@ -190,7 +190,7 @@ async def hang(*_):
     await anyio.sleep_forever()
 
 scripted._ScriptedBackend.open_session = hang
-session._EXIT_SECONDS = session._CLOSE_SECONDS = 0.2
+active._EXIT_SECONDS = session._CLOSE_SECONDS = 0.2
 stream = speechsdk.audio.PushAudioInputStream()
 audio = speechsdk.audio.AudioConfig(stream=stream)
 config = speechsdk.SpeechConfig("key", "region")
@@ -290,6 +290,21 @@ def _stop(transcriber: ConversationTranscriber, _: object) -> None:
     transcriber.stop_transcribing_async()
 
 
+def test_a_session_whose_thread_cannot_start_does_not_delay_the_exit(
+    log: Log, played: Played, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    event_loop.portal()
+
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(RuntimeError):
+            begun(log, Source, Mode.LIVE)
+    assert not active._active
+
+
 def test_a_transcriber_that_is_dropped_leaves_nothing_running(played: Played) -> None:
     streams = []
     for _ in range(3):
@@ -302,7 +317,7 @@ def test_a_transcriber_that_is_dropped_leaves_nothing_running(played: Played) ->
         del transcriber
     gc.collect()
     deadline = time.monotonic() + ENDED
-    while played.open_sessions or module._active:
+    while played.open_sessions or active._active:
         assert time.monotonic() < deadline
         time.sleep(0.01)
 
@@ -395,8 +410,8 @@ def test_audio_that_the_program_has_ended_drains_as_long_as_there_is_progress(
 def test_a_rest_that_is_lost_is_logged_in_seconds(
     log: Log, played: Played, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(module, "_IDLE_SECONDS", 0.1)
-    monkeypatch.setattr(module, "_CHECK_SECONDS", 0.02)
+    monkeypatch.setattr(backlog, "IDLE_SECONDS", 0.1)
+    monkeypatch.setattr(backlog, "_CHECK_SECONDS", 0.02)
     source = Source()
     source.complete = True
     session = started(log, source, Mode.LIVE)
@@ -414,7 +429,7 @@ def test_the_exit_of_the_program_waits_for_audio_that_it_has_ended(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(module, "_CHECK_SECONDS", 0.02)
+    monkeypatch.setattr(backlog, "_CHECK_SECONDS", 0.02)
     source = Source()
     source.complete = True
     session = started(log, source, Mode.LIVE)

@@ -1,0 +1,104 @@
+"""The meeting of a transcription at its service, used from the threads of the program."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator
+from typing import TYPE_CHECKING, Any
+
+from speech_adapters.contract import Session, SessionEvent
+from speech_compat._session import event_loop, services
+from speech_compat._session.mapping.requests import log_gaps
+
+if TYPE_CHECKING:
+    from speech_adapters.config import Settings
+    from speech_adapters.contract import MeetingRequest
+    from speech_adapters.meetings import MeetingService
+
+__all__ = ["MeetingConnection"]
+
+_logger = logging.getLogger("speech_compat")
+
+
+class MeetingConnection:
+    """Opens, replaces and closes the session of one meeting: one thread opens, any closes."""
+
+    def __init__(self) -> None:
+        # The service that owns the meeting; None until it was acquired.
+        self._service: MeetingService | None = None
+        # The meeting's session; None until it was opened, and from its closing on.  It changes
+        # only on the loop, so a session that replaces another one is never overlooked.
+        self._session: Session | None = None
+        # Serializes closing: a second caller returns only when the session is closed.
+        self._closing = threading.Lock()
+
+    def open(self, settings: Settings, request: MeetingRequest) -> Session:
+        """Open the meeting's session; what will be lost is logged.
+
+        Raises:
+            SpeechError: as ``MeetingService.choose`` and ``open_session``.
+        """
+        self._service = service = services.acquire(settings)
+        self._check(service, request)
+        for note in request.notes:
+            _logger.warning("Meeting %r: %s", request.meeting_id, note)
+        return self._keep(service.open_session, request)
+
+    def reopen(self, session: Session, request: MeetingRequest) -> Session:
+        """Replace the session, which has received no audio, by one for another format.
+
+        Raises:
+            SpeechError: as :meth:`open`.
+        """
+        service = self._service
+        assert service is not None
+        self._check(service, request)
+        return self._keep(service.reopen_session, session, request)
+
+    def events(self, session: Session) -> Generator[SessionEvent]:
+        """Yield the events of a session to their end; to be closed."""
+        events = session.events()
+        try:
+            while (event := event_loop.call(anext, events, None)) is not None:
+                yield event
+        finally:
+            event_loop.call(_close_events, events)
+
+    def close(self) -> None:
+        """Close the session.  Idempotent."""
+        with self._closing:
+            # Once: at the end of the program there may be no loop any more for a second call.
+            if self._session is not None:
+                event_loop.call(self._close_session)
+
+    def release(self) -> None:
+        """Close the session, and end the use of its service."""
+        if self._service is not None:
+            try:
+                self.close()
+            finally:
+                services.release(self._service)
+
+    def _check(self, service: MeetingService, request: MeetingRequest) -> None:
+        backend, gaps = event_loop.call(service.choose, request)
+        log_gaps(backend.name, gaps)
+
+    def _keep(self, open_session: Callable[..., Awaitable[Session]], *args: Any) -> Session:
+        async def keep() -> Session:
+            # On the loop, so that no end of the program comes between.
+            self._session = session = await open_session(*args)
+            return session
+
+        return event_loop.call(keep)
+
+    async def _close_session(self) -> None:
+        session, self._session = self._session, None
+        if session is not None:
+            await session.aclose()
+
+
+async def _close_events(events: AsyncIterator[SessionEvent]) -> None:
+    # The contract promises an iterator; only generators hold something to release.
+    if isinstance(events, AsyncGenerator):
+        await events.aclose()
