@@ -24,7 +24,8 @@ import attrs
 from pydantic import SecretStr
 
 from speech_adapters.config import Service, missing_option
-from speech_adapters.errors import AuthenticationError, MissingExtraError
+from speech_adapters.errors import AuthenticationError
+from speech_adapters.extras import need_packages
 from speech_adapters.masking import masked_cause
 
 __all__ = [
@@ -151,15 +152,10 @@ def default_credential(backend: str) -> Any:
     Raises:
         MissingExtraError: azure-identity is not installed; the message names the extra.
     """
-    try:
-        # Imported only here: it takes long, and most programs use a key.
-        from azure.identity import DefaultAzureCredential
-    except ImportError as error:
-        extra = "realtime" if backend == "realtime" else "batch"
-        raise MissingExtraError(
-            "Azure's services need the package azure-identity, which is not installed:"
-            f' pip install "speech-compat[{extra}]"'
-        ) from error
+    need_packages("realtime" if backend == "realtime" else "batch", "azure.identity")
+    # Imported only here: it takes long, and most programs use a key.
+    from azure.identity import DefaultAzureCredential
+
     return DefaultAzureCredential()
 
 

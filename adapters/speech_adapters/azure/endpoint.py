@@ -1,8 +1,7 @@
-"""Options that the backends on Azure's REST services share: endpoint, speakers, packages."""
+"""Options that the backends on Azure's REST services share: endpoint and speakers."""
 
 from __future__ import annotations
 
-import importlib.util
 from typing import TYPE_CHECKING, Final, Literal, TypeVar
 
 from pydantic import Field, SecretStr
@@ -10,7 +9,6 @@ from pydantic import Field, SecretStr
 from speech_adapters.azure.credentials import Credentials, TokenProvider, check_credentials
 from speech_adapters.azure.speakers import MOST_SPEAKERS
 from speech_adapters.config import Options, Service, Settings, missing_option, parse_options
-from speech_adapters.errors import MissingExtraError
 
 if TYPE_CHECKING:
     from anyio import CapacityLimiter
@@ -20,8 +18,6 @@ if TYPE_CHECKING:
 __all__ = [
     "ServiceOptions",
     "address",
-    "is_installed",
-    "need_packages",
     "service_client",
     "service_options",
 ]
@@ -98,7 +94,7 @@ def service_client(
         credentials: what every request is signed in with.
         limiter: limits the worker threads in which tokens are requested.
     """
-    # Not imported before it is needed: httpx may be missing (see need_packages).
+    # Not imported before it is needed: httpx may be missing.
     from speech_adapters.azure.http import KeyAuth, RetryPolicy, ServiceClient, TokenAuth
     from speech_adapters.azure.limits import AnswerLimits
 
@@ -114,28 +110,6 @@ def service_client(
     return ServiceClient(
         address(options), auth, RetryPolicy(first=options.retry_seconds), limits=limits
     )
-
-
-def need_packages(*names: str) -> None:
-    """Check that packages of the extra ``batch`` are installed.
-
-    Raises:
-        MissingExtraError: a package is not installed; the message names the extra.
-    """
-    for name in names:
-        if not is_installed(name):
-            raise MissingExtraError(
-                f"Azure's services need the package {name}, which is not installed:"
-                ' pip install "speech-compat[batch]"'
-            )
-
-
-def is_installed(name: str) -> bool:
-    """Return whether a package is installed; it is not imported."""
-    try:
-        return importlib.util.find_spec(name) is not None
-    except ModuleNotFoundError:  # a package above it is missing
-        return False
 
 
 def _from_program(options: ServiceOptions, service: Service) -> dict[str, str]:

@@ -1,19 +1,15 @@
 from __future__ import annotations
 
-import importlib.util
-from typing import Any
-
 import pytest
 
 from speech_adapters.azure.credentials import choose_credentials
 from speech_adapters.azure.endpoint import (
     ServiceOptions,
     address,
-    need_packages,
     service_options,
 )
 from speech_adapters.config import load_settings
-from speech_adapters.errors import ConfigurationError, MissingExtraError
+from speech_adapters.errors import ConfigurationError
 
 
 @pytest.mark.parametrize(
@@ -68,17 +64,3 @@ def test_keys_stay_out_of_what_is_printed() -> None:
     settings = load_settings({"service.key": "SECRET", "backends.batch.key": "SECRET2"})
     assert "SECRET" not in repr(settings.service)
     assert "SECRET" not in repr(options_of(**{"service.key": "SECRET", "service.region": "r"}))
-
-
-def test_a_package_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    need_packages("httpx", "azure.storage.blob")
-    with pytest.raises(MissingExtraError, match=r"no_such_package.*speech-compat\[batch\]"):
-        need_packages("no_such_package.inside")
-    real = importlib.util.find_spec
-
-    def find(name: str, *more: Any) -> Any:
-        return None if name == "httpx" else real(name, *more)
-
-    monkeypatch.setattr(importlib.util, "find_spec", find)
-    with pytest.raises(MissingExtraError, match="httpx"):
-        need_packages("httpx")

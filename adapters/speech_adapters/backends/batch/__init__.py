@@ -21,9 +21,9 @@ def create(settings: Settings, host: Host) -> Backend:  # noqa: ARG001
         MissingExtraError: a package of the extra ``batch`` is not installed.
         ConfigurationError: an option is wrong or missing.
     """
-    from speech_adapters.azure.endpoint import need_packages
+    from speech_adapters.extras import need_packages
 
-    need_packages("httpx", "tenacity", "azure.storage.blob")
+    need_packages("batch", "httpx", "tenacity", "azure.storage.blob")
     # Imported only here, after the check: it imports these packages.
     from speech_adapters.backends.batch.backend import BatchBackend
 

@@ -14,9 +14,9 @@ from speech_adapters.azure.credentials import (
     TokenProvider,
     choose_credentials,
 )
-from speech_adapters.azure.endpoint import is_installed
 from speech_adapters.config import Options, Settings, missing_option, parse_options
-from speech_adapters.errors import ConfigurationError, MissingExtraError
+from speech_adapters.errors import ConfigurationError
+from speech_adapters.extras import need_packages
 from speech_adapters.masking import masked_repr
 from speech_adapters.transcript import Provenance
 
@@ -97,11 +97,7 @@ def need_sdk() -> None:
     Raises:
         MissingExtraError: the SDK is not installed.
     """
-    if not is_installed("azure.cognitiveservices.speech"):
-        raise MissingExtraError(
-            "The realtime backend needs the package azure-cognitiveservices-speech, which is not"
-            ' installed: pip install "speech-compat[realtime]"'
-        )
+    need_packages("realtime", "azure.cognitiveservices.speech")
 
 
 def realtime_options(settings: Settings) -> RealtimeOptions:

@@ -1,0 +1,35 @@
+"""Optional packages, which the extras of the distribution install."""
+
+from __future__ import annotations
+
+import importlib.util
+
+from speech_adapters.errors import MissingExtraError
+
+__all__ = ["need_packages"]
+
+
+def need_packages(extra: str, *modules: str) -> None:
+    """Check that the packages of an extra are installed; they are not imported.
+
+    Args:
+        extra: the extra that installs them.
+        modules: the module of each, such as ``azure.storage.blob``.
+
+    Raises:
+        MissingExtraError: one is not installed; the message has the command.
+    """
+    for module in modules:
+        if not _is_installed(module):
+            package = module.replace(".", "-")
+            raise MissingExtraError(
+                f"The package {package} is needed, but not installed:"
+                f' pip install "speech-compat[{extra}]"'
+            )
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:  # a package above it is missing
+        return False
