@@ -141,16 +141,18 @@ class MeetingService(AsyncCloseable):
     async def status(self, meeting_id: str) -> MeetingStatus:
         """Return the status of the newest recording of a meeting.
 
-        Processing continues where it was interrupted.  A finished meeting needs no
-        backend, no key and no network.
+        Processing continues where it was interrupted, unless the store can only be read.  A
+        finished meeting needs no backend, no key and no network.
 
         Raises:
             MeetingNotFoundError: no meeting has that id.
             SpeechError: its backend cannot be created, or a processing step failed.
         """
         recordings = await self._recordings(meeting_id)
-        if recordings and recordings[0].state in (JobState.COMPLETED, JobState.FAILED):
-            return recordings[0].status()
+        if recordings:
+            finished = recordings[0].state in (JobState.COMPLETED, JobState.FAILED)
+            if finished or await self.store.run(lambda store: store.read_only):
+                return recordings[0].status()
         await self._deleter.clean_up_due()
         if not recordings:
             return await (await self._backend()).status(meeting_id)

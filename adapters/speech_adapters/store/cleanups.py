@@ -29,8 +29,11 @@ class Cleanups:
     def due_cleanups(self, now: float) -> list[Recording]:
         """Return the recordings whose cleanup is due at the Unix time ``now``.
 
-        They are deleted, or completed with a cleanup that was planned.
+        They are deleted, or completed with a cleanup that was planned.  None if the store can
+        only be read.
         """
+        if self._database.read_only:
+            return []
         return self._select(
             "WHERE cleanup_after <= ? AND state IN ('Deleted', 'Completed') ORDER BY cleanup_after",
             now,

@@ -39,7 +39,8 @@ _Identity = tuple[int, int]
 class Database:
     """One connection to one file, for all threads of this process.
 
-    An existing file in a folder that cannot be written is only read.
+    Attributes:
+        read_only: whether the file is only read, because its folder cannot be written.
 
     Raises:
         StoreError: the file cannot be used, or a newer version wrote it.
@@ -53,10 +54,10 @@ class Database:
         self._connection: sqlite3.Connection | None = None
         self._identity: _Identity | None = None
         # Not even a lock can be created next to the file then.
-        self._read_only = path.is_file() and not os.access(path.parent, os.W_OK)
+        self.read_only = path.is_file() and not os.access(path.parent, os.W_OK)
         try:
             with self._errors():
-                if self._read_only:
+                if self.read_only:
                     self._open_to_read()
                 else:
                     with self._alone():
@@ -141,7 +142,7 @@ class Database:
                 f"The meeting store {self.path} was moved or deleted while in use:"
                 " restart the program."
             )
-        if self._read_only:
+        if self.read_only:
             # Anew for each call: a writer elsewhere may have started or ended since.
             self._connection.close()
             self._connection = _connect_to_read(self.path)

@@ -101,6 +101,11 @@ class Store(Cleanups, Closeable):
         """Whether further calls can succeed: it is open, and its file is where it was."""
         return self._database.usable
 
+    @property
+    def read_only(self) -> bool:
+        """Whether it can only be read, because its folder cannot be written."""
+        return self._database.read_only
+
     def close(self) -> None:
         """Close the store.  Idempotent."""
         self._database.close()

@@ -91,6 +91,27 @@ def test_a_store_that_cannot_be_written_can_be_read(folder: Path, log: str) -> N
     assert "cannot be taken: Permission denied. Check its disk and permissions" in lines[3]
 
 
+def test_the_status_of_a_meeting_in_a_store_that_cannot_be_written_is_its_state(
+    folder: Path,
+) -> None:
+    with Store.open(folder) as store:
+        fill(store)
+        gone = store.create(MeetingRequest("gone", mode=Mode.STORED), "local").id
+        store.delete(gone)  # its cleanup is due
+    close_to_writers(folder)
+    code = """
+import anyio
+from speech_adapters.config import load_settings
+from speech_adapters.meetings import MeetingService
+async def work():
+    async with MeetingService(load_settings({"state_dir": str(folder)})) as meetings:
+        print(*[found.meeting_id for found in await meetings.recordings()])
+        print(*[(await meetings.status(name)).state.value for name in ("done", "open", "gone")])
+anyio.run(work)
+"""
+    assert run(code, folder).splitlines() == ["gone open done", "Completed Processing Deleted"]
+
+
 def test_what_others_write_meanwhile_is_read(folder: Path) -> None:
     with Store.open(folder) as store:
         fill(store)
