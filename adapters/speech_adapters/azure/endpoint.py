@@ -45,6 +45,8 @@ class ServiceOptions(Options):
         retry_seconds: upper limit of the first pause after a failed request.
         result_minutes: longest time of a request that has audio or a result, in minutes.
         result_megabytes: largest result after decompression, in millions of bytes.
+        deadline_hours: a meeting that takes longer, to be sent or to be transcribed, fails,
+            and can be resumed; 0 for no deadline.
     """
 
     region: str = ""
@@ -55,6 +57,7 @@ class ServiceOptions(Options):
     retry_seconds: float = Field(default=1.0, ge=0.0)
     result_minutes: float = Field(default=60.0, gt=0.0)
     result_megabytes: float = Field(default=2048.0, gt=0.0)
+    deadline_hours: float = Field(default=48.0, ge=0.0)
 
 
 OptionsT = TypeVar("OptionsT", bound=ServiceOptions)

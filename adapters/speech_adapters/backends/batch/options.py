@@ -45,8 +45,6 @@ class BatchOptions(ServiceOptions):
         model: address of a custom model of the Speech resource, for the request's language.
         punctuation: where punctuation comes from; empty for the service's default, or
             dictated and automatic if the program switches dictation on.
-        deadline_hours: a meeting that takes longer, to be submitted or to be transcribed,
-            fails, and can be resumed; 0 for no deadline.
     """
 
     api_version: Literal["2025-10-15", "2024-11-15", "v3.2"] = "2025-10-15"
@@ -62,7 +60,6 @@ class BatchOptions(ServiceOptions):
     warn_hours: float = Field(default=6.0, gt=0.0)
     model: str = ""
     punctuation: Literal["", "None", "Dictated", "Automatic", "DictatedAndAutomatic"] = ""
-    deadline_hours: float = Field(default=48.0, ge=0.0)
 
 
 def batch_options(settings: Settings) -> BatchOptions:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from pathlib import Path
 from typing import Any, Final
 
@@ -32,9 +33,10 @@ from speech_adapters.azure.speakers import MOST_SPEAKERS, speaker_limit
 from speech_adapters.azure.text_options import candidate_locales, profanity_mode
 from speech_adapters.backends.fast.audio import MonoWav, mono_size
 from speech_adapters.backends.fast.options import NAME, fast_options
+from speech_adapters.backends.fast.progress import FastProgress, dump_progress, load_progress
 from speech_adapters.capabilities import Capabilities
 from speech_adapters.contract import MeetingRequest
-from speech_adapters.errors import AuthenticationError, BackendError, TimedOutError
+from speech_adapters.errors import AuthenticationError, BackendError, SpeechError, TimedOutError
 from speech_adapters.recording.backend import Host, RecordingBackend
 from speech_adapters.store import Recording, Store
 from speech_adapters.transcript import Provenance, Transcript
@@ -94,25 +96,53 @@ class FastBackend(RecordingBackend):
         A recording that the service refuses as too large is assigned to its fallback
         backend if it has one.  Any other refusal would be repeated, so it is final, and so
         is an answer that is no result: it was billed, and another one would be too.  An
-        answer that is lost is awaited again, but not for ever.
+        answer that is lost is awaited again, but not for ever.  What may pass is repeated
+        until the deadline.
         """
+        progress = await self._begin(recording)
+        try:
+            await self._process(recording)
+        except SpeechError as error:
+            if not progress.is_overdue(self._options.deadline_hours):
+                raise
+            reason = (
+                f"It could not be transcribed in {self._options.deadline_hours:g} hours"
+                " (deadline_hours). Its audio is kept: resume the meeting to try again."
+                f" The last error: {error}"
+            )
+            await self._fail(recording, reason)
+
+    async def _begin(self, recording: Recording) -> FastProgress:
+        """Return the progress, with the time from which the deadline counts."""
+        progress = load_progress(recording)
+        if progress is None:
+            progress = FastProgress(begun_at=time.time())
+            state = dump_progress(progress)
+            await self._host.store.run(Store.update, recording.id, backend_state=state)
+        return progress
+
+    async def _process(self, recording: Recording) -> None:
         try:
             completed = await self._transcribe(recording)
         except (InterruptedAnswerError, TimedOutError) as error:
             if await self._host.store.run(Store.begin_attempt, recording.id) < _LOST_ANSWERS:
                 raise
             reason = f"{_LOST_ANSWERS} answers were lost, and may have been billed. {error}"
-            await self._host.store.run(Store.fail, recording.id, reason)
+            await self._fail(recording, reason)
         except BackendError as error:
             if recording.fallback and _is_too_large(error):
                 await self._host.store.run(Store.assign, recording.id, recording.fallback)
             elif error.retryable or _is_wrong_key(error):
                 raise
             else:
-                await self._host.store.run(Store.fail, recording.id, str(error))
+                await self._fail(recording, str(error))
         else:
             if completed:
                 await threads.STORE.run(recording.audio_path.unlink, missing_ok=True)
+
+    async def _fail(self, recording: Recording, reason: str) -> None:
+        # Without the progress, so that a resumed meeting has the whole time again.
+        await self._host.store.run(Store.fail, recording.id, reason, backend_state="")
 
     async def aclose(self) -> None:
         """Close the connections."""

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -222,6 +223,31 @@ def test_a_service_that_cannot_be_reached_never_fails_a_meeting(
 
     double.url = "http://127.0.0.1:9"
     use(work)
+
+
+def test_the_deadline_ends_attempts_to_send_and_a_resumed_meeting_has_the_whole_time(
+    use: Callable[..., Any], double: ServiceDouble, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    double.faults = [Fault(SEND, PlainTextResponse("busy", 503), times=1_000)]
+    start = time.time()
+
+    async def work(meetings: MeetingService) -> MeetingStatus:
+        await record(meetings)
+        monkeypatch.setattr(time, "time", lambda: start + 1.9 * 3600)
+        with pytest.raises(UnavailableError):
+            await meetings.status("m")
+        monkeypatch.setattr(time, "time", lambda: start + 2.1 * 3600)
+        status = await meetings.status("m")
+        with pytest.raises(UnavailableError):
+            await meetings.resume("m")
+        double.faults.clear()
+        assert (await meetings.status("m")).state is JobState.COMPLETED
+        return status
+
+    status = use(work, deadline_hours="2")
+    assert status.state is JobState.FAILED
+    assert "in 2 hours (deadline_hours)" in status.reason
+    assert "503" in status.reason
 
 
 def test_a_refusal_for_size_without_a_fallback_is_final(
