@@ -34,12 +34,14 @@ class ResultFiles:
         provenance: the origin of the transcript.
         names: the file's name at the service, by the path where it was downloaded to.
         partial: whether the results are those of a part of the meeting only.
+        speakers: whether the meeting requested speakers; otherwise no channel counts as one.
     """
 
     meeting_id: str
     provenance: Provenance
     names: dict[str, str]
     partial: bool = False
+    speakers: bool = True
 
     def size(self) -> int:
         """Return the size of all files in bytes.  Blocks."""

@@ -84,9 +84,7 @@ class Completion:
                 await self._store.run(Store.plan_cleanup, recording.id)
             provenance = self._provenance_of(recording)
             outcomes = [outcome, *await self._earlier_outcomes(progress)]
-            completed = await store_job(
-                self._store, recording.id, self._client, outcomes, recording.meeting_id, provenance
-            )
+            completed = await store_job(self._store, recording, self._client, outcomes, provenance)
         except JobFailedError as error:
             await self._store.run(save_failure, recording.id, progress.without_job(), str(error))
             return

@@ -15,7 +15,7 @@ from speech_adapters.azure.result_files import (
     store_transcript,
     temporary_folder,
 )
-from speech_adapters.azure.results import read_result, read_source
+from speech_adapters.azure.results import CHANNEL_IS_SPEAKER, read_result, read_source
 from speech_adapters.backends.batch.api import Job, Report, ResultFile
 from speech_adapters.backends.batch.chunks import (
     ChunkTranscript,
@@ -27,7 +27,7 @@ from speech_adapters.backends.batch.chunks import (
 from speech_adapters.backends.batch.client import BatchClient
 from speech_adapters.errors import BackendError
 from speech_adapters.masking import mask
-from speech_adapters.store import AsyncStore
+from speech_adapters.store import AsyncStore, Recording
 from speech_adapters.transcript import Provenance, Transcript
 
 __all__ = [
@@ -136,10 +136,9 @@ async def fetch_transcript(
 
 async def store_job(
     store: AsyncStore,
-    recording_id: str,
+    recording: Recording,
     client: BatchClient,
     outcomes: Sequence[JobOutcome],
-    meeting_id: str,
     provenance: Provenance,
 ) -> bool:
     """Complete a recording with the transcript of its final jobs; return whether it was stored.
@@ -148,10 +147,9 @@ async def store_job(
 
     Args:
         store: the meeting store.
-        recording_id: which recording.
+        recording: which recording.
         client: the service.
         outcomes: the recording's jobs, the newest first.
-        meeting_id: the meeting's id.
         provenance: the origin of the transcript.
 
     Raises:
@@ -160,8 +158,9 @@ async def store_job(
         StoreError: the transcript cannot be stored.
     """
     async with temporary_folder() as folder:
-        files = await _download(client, outcomes, folder, meeting_id, provenance)
-        return await store_transcript(store, recording_id, files, read_transcript, store_isolated)
+        files = await _download(client, outcomes, folder, recording.meeting_id, provenance)
+        files = attrs.evolve(files, speakers=recording.request.differentiate_speakers)
+        return await store_transcript(store, recording.id, files, read_transcript, store_isolated)
 
 
 def store_isolated(argument: str) -> str:
@@ -175,6 +174,19 @@ def read_transcript(files: ResultFiles) -> Transcript:
     Raises:
         BackendError: a file is no result.
     """
+    transcript = _read(files)
+    return transcript if files.speakers else _without_speakers(transcript)
+
+
+def _without_speakers(transcript: Transcript) -> Transcript:
+    """Return the transcript of a meeting that requested no speakers; its channels are none."""
+    utterances = tuple(attrs.evolve(found, speaker=None) for found in transcript.utterances)
+    notes = tuple(n for n in transcript.provenance.emulated if n != CHANNEL_IS_SPEAKER)
+    provenance = attrs.evolve(transcript.provenance, emulated=notes)
+    return attrs.evolve(transcript, utterances=utterances, provenance=provenance)
+
+
+def _read(files: ResultFiles) -> Transcript:
     meeting_id, provenance = files.meeting_id, files.provenance
     # The usual case, without merging: the source then needs no second pass over the file.
     if len(files.names) == 1 and not files.partial:

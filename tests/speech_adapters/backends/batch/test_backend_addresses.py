@@ -139,6 +139,14 @@ def test_both_channels_of_stereo_audio_are_transcribed_without_diarization(
     assert [u.channel for u in transcript.utterances] == [0, 1]
 
 
+def test_a_channel_is_no_speaker_if_none_were_requested(
+    run: Callable[..., Any], stereo: str
+) -> None:
+    transcript = run(partial(transcribe_address, stereo, apart=False))
+    assert [u.speaker for u in transcript.utterances] == [None, None]
+    assert transcript.provenance.emulated == ()
+
+
 @pytest.mark.parametrize("version", ["2025-10-15", "v3.2"])
 def test_the_error_for_stereo_audio_names_the_likely_cause_and_the_remedy(
     run: Callable[..., Any], stereo: str, version: str
