@@ -294,6 +294,7 @@ def test_a_session_whose_thread_cannot_start_does_not_delay_the_exit(
     log: Log, played: Played, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     event_loop.portal()
+    before = set(active._active)  # sessions of other tests may still be ending
 
     def refuse(_: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
@@ -302,7 +303,7 @@ def test_a_session_whose_thread_cannot_start_does_not_delay_the_exit(
         patch.setattr(threading.Thread, "start", refuse)
         with pytest.raises(RuntimeError):
             begun(log, Source, Mode.LIVE)
-    assert not active._active
+    assert active._active <= before
 
 
 def test_a_transcriber_that_is_dropped_leaves_nothing_running(played: Played) -> None:
