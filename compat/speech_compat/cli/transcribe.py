@@ -79,20 +79,20 @@ def _transcribe_source(
 ) -> tuple[Transcript, int]:
     """Transcribe a file or the audio at an address; returns transcript and exit code."""
     if isinstance(source, str):
-        return anyio.run(_with_service, settings, options, None, source), 0
+        return anyio.run(_transcribe_with_backend, settings, options, None, source), 0
     with WavFile(source) as file:
         if file.duration == 0:
             raise AudioError(
                 f"{file.path} has no audio (0 seconds): there is nothing to transcribe."
             )
-        transcript = anyio.run(_with_service, settings, options, file, "")
+        transcript = anyio.run(_transcribe_with_backend, settings, options, file, "")
         # After the transcription: truncation is known only at the end of the file.
         for note in file.notes:
             report(f"{file.path}: {note}")
         return transcript, _TRUNCATED if file.truncated else 0
 
 
-async def _with_service(
+async def _transcribe_with_backend(
     settings: Settings, options: argparse.Namespace, file: WavFile | None, address: str
 ) -> Transcript:
     """Transcribe a file or the audio at an address in the way that the backend allows."""
