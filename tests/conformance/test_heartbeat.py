@@ -8,6 +8,7 @@ interpreter lock; a wait for a disk does not.  The best of several attempts coun
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -44,12 +45,16 @@ class Heart:
 
     @asynccontextmanager
     async def beating(self) -> AsyncIterator[None]:
+        # A collection of garbage would walk the objects of all the other tests as well.
+        gc.collect()
+        gc.freeze()
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._beat)
             try:
                 yield
             finally:
                 tasks.cancel_scope.cancel()
+                gc.unfreeze()
 
     async def _beat(self) -> None:
         while True:
