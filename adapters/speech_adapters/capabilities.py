@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import attrs
 
-from speech_adapters.request import SETTINGS, MeetingRequest
+from speech_adapters.request import SETTINGS, Attendee, MeetingRequest
+from speech_adapters.signatures import refusal
 
-__all__ = ["Capabilities", "Gap", "gaps"]
+__all__ = ["Capabilities", "Gap", "gaps", "with_usable_signatures"]
 
 
 @attrs.frozen
@@ -22,6 +23,7 @@ class Capabilities:
         stored: keeps a transcript that is fetched by meeting id.
         diarization: separates speakers.
         identification: names speakers by their voice signatures.
+        signature_model: the model id of the signatures it can use; empty for any.
         max_speakers_hint: uses the announced number of speakers.
         word_timestamps: returns word timings.
         phrases: uses a phrase list.
@@ -37,6 +39,7 @@ class Capabilities:
     stored: bool
     diarization: bool = True
     identification: bool = False
+    signature_model: str = ""
     max_speakers_hint: bool = False
     word_timestamps: bool = False
     phrases: bool = False
@@ -84,6 +87,20 @@ def gaps(request: MeetingRequest, capabilities: Capabilities) -> tuple[Gap, ...]
     return tuple(gap for missing, gap in checks if missing)
 
 
+def with_usable_signatures(request: MeetingRequest, capabilities: Capabilities) -> MeetingRequest:
+    """Return a request without the voice signatures that a backend cannot use.
+
+    They are biometric data, so none is stored or passed on without a use.
+    """
+    attendees = tuple(
+        attendee
+        if capabilities.identification and not _refusals((attendee,), capabilities)
+        else attrs.evolve(attendee, voice_signature="")
+        for attendee in request.attendees
+    )
+    return attrs.evolve(request, attendees=attendees)
+
+
 _Check = tuple[bool, Gap]
 
 
@@ -119,11 +136,32 @@ def _blocking_gaps(request: MeetingRequest, capabilities: Capabilities) -> list[
 
 def _speaker_gaps(request: MeetingRequest, capabilities: Capabilities) -> list[_Check]:
     signed = any(attendee.has_voice_signature for attendee in request.attendees)
+    identifies = capabilities.identification
+    refused = _refusals(request.attendees, capabilities) if identifies else []
     return [
         (request.differentiate_speakers and not capabilities.diarization, _NO_DIARIZATION),
-        (signed and not capabilities.identification, _NO_IDENTIFICATION),
+        (signed and not identifies, _NO_IDENTIFICATION),
+        (bool(refused), _refused_signatures(refused)),
         (request.max_speakers is not None and not capabilities.max_speakers_hint, _NO_HINT),
     ]
+
+
+def _refusals(attendees: tuple[Attendee, ...], capabilities: Capabilities) -> list[str]:
+    """Return why signatures cannot be used, one reason for each of those."""
+    model = capabilities.signature_model
+    reasons = (refusal(a.voice_signature, model) for a in attendees if a.has_voice_signature)
+    return [reason for reason in reasons if reason]
+
+
+def _refused_signatures(reasons: list[str]) -> Gap:
+    # The reason once, however many participants it concerns; their ids are no matter for logs.
+    listed = "; ".join(f"it {reason}" for reason in dict.fromkeys(reasons))
+    return Gap(
+        "voice-signature",
+        f"{len(reasons)} of the voice signatures cannot be used, so the speakers get numbers"
+        f" instead of the participants' ids ({listed})",
+        "create a signature from a recording of the person: speech-compat enroll",
+    )
 
 
 def _detail_gaps(request: MeetingRequest, capabilities: Capabilities) -> list[_Check]:
@@ -193,7 +231,7 @@ _NO_HINT = Gap(
 _NO_WORDS = Gap(
     "word-timestamps",
     "word timings are not available",
-    "choose another backend or, for the local one, another model",
+    "choose another backend",
 )
 _NO_DETECTION = Gap(
     "language-detection",

@@ -8,6 +8,7 @@
     │   └── MissingExtraError     an optional package is not installed
     ├── UnsupportedError          strict mode: a requested feature would be lost
     ├── AudioError                the audio cannot be used as it is
+    ├── VoiceSignatureError       a voice signature cannot be used, for the reason in the message
     ├── MeetingNotFoundError      no meeting has the id
     ├── MeetingFailedError        the meeting failed, for the reason in the message
     ├── MeetingBusyError          another process is recording the meeting    (retryable)
@@ -53,6 +54,7 @@ __all__ = [
     "UnavailableError",
     "UnreachableError",
     "UnsupportedError",
+    "VoiceSignatureError",
 ]
 
 
@@ -100,6 +102,18 @@ class UnsupportedError(SpeechError):
 
 class AudioError(SpeechError):
     """The audio cannot be used as it is."""
+
+
+class VoiceSignatureError(SpeechError):
+    """A voice signature cannot be used; the message does not quote it.
+
+    Attributes:
+        reason: why, as the rest of a sentence that begins with "it".
+    """
+
+    def __init__(self, message: str = "", reason: str = "") -> None:
+        self.reason = reason
+        super().__init__(message)
 
 
 class MeetingNotFoundError(SpeechError):

@@ -10,7 +10,8 @@
 ``srt``
     SubRip; the speaker begins the line, since the format has no field for one.
 ``rttm``
-    Rich Transcription Time Marked (NIST RT-09): speaker turns without words.
+    Rich Transcription Time Marked (NIST RT-09): speaker turns without words.  An utterance
+    with word timings is one turn for each of its parts between pauses.
 
 All formats but JSON consist of lines, so line breaks and control characters
 inside a text become spaces.
@@ -21,6 +22,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from typing import Any, Final
 
 import attrs
@@ -41,6 +43,8 @@ JSON_VERSION: Final = 1
 
 _CONTROLS: Final = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")
 _UNNAMED: Final = "Unknown"
+# A pause between words that ends a turn.  The timings of words are not more exact than that.
+_PAUSE: Final = TICKS_PER_SECOND // 2
 
 
 def render(
@@ -92,18 +96,25 @@ def _json(transcript: Transcript, style: LabelStyle) -> str:
         "meeting_id": transcript.meeting_id,
         "ticks_per_second": TICKS_PER_SECOND,
         "duration": transcript.duration,
-        "speakers": [style.label(speaker) for speaker in transcript.speakers],
+        "speakers": _labels(transcript, style),
         "utterances": [_utterance_json(utterance, style) for utterance in transcript.utterances],
         "provenance": attrs.asdict(transcript.provenance),
     }
     return replace_surrogates(json.dumps(document, ensure_ascii=False, indent=2)) + "\n"
 
 
+def _labels(transcript: Transcript, style: LabelStyle) -> list[str]:
+    """Return the label of each speaker, in the order of their numbers."""
+    labels = {u.speaker: style.label_of(u) for u in transcript.utterances}
+    return [labels[speaker] for speaker in transcript.speakers]
+
+
 def _utterance_json(utterance: Utterance, style: LabelStyle) -> dict[str, Any]:
     return {
         "id": utterance.id,
-        "speaker": style.label(utterance.speaker),
+        "speaker": style.label_of(utterance),
         "speaker_number": utterance.speaker,
+        "participant": utterance.participant,
         "offset": utterance.offset,
         "duration": utterance.duration,
         "text": utterance.text,
@@ -124,7 +135,7 @@ def _vtt(transcript: Transcript, style: LabelStyle) -> str:
 
 
 def _voice_tag(label: str) -> str:
-    return f"<v {label}>" if label else ""
+    return f"<v {_escaped(label)}>" if label else ""
 
 
 def _escaped(text: str) -> str:
@@ -140,15 +151,31 @@ def _srt(transcript: Transcript, style: LabelStyle) -> str:
 
 
 def _rttm(transcript: Transcript, style: LabelStyle) -> str:
-    # Fields are separated by spaces, so a name must not contain any.
-    file = replace_surrogates(_CONTROLS.sub("_", transcript.meeting_id), "_")
+    file = _field(transcript.meeting_id)
     return "".join(
-        f"SPEAKER {file} {(utterance.channel or 0) + 1} {seconds(utterance.offset):.3f}"
-        f" {seconds(utterance.duration):.3f} <NA> <NA>"
-        f" {style.label(utterance.speaker) or _UNNAMED} <NA> <NA>\n"
+        f"SPEAKER {file} {(utterance.channel or 0) + 1} {seconds(start):.3f}"
+        f" {seconds(end - start):.3f} <NA> <NA>"
+        f" {_field(style.label_of(utterance)) or _UNNAMED} <NA> <NA>\n"
         for utterance in transcript.utterances
-        if _milliseconds(utterance.duration) > 0  # the format has no empty turn
+        for start, end in _spans(utterance)
+        if _milliseconds(end - start) > 0  # the format has no empty turn
     )
+
+
+def _field(text: str) -> str:
+    """Return a text as one field of RTTM, which contains no space."""
+    return replace_surrogates(_CONTROLS.sub("_", text), "_")
+
+
+def _spans(utterance: Utterance) -> Iterator[tuple[int, int]]:
+    """Yield start and end of the speech between pauses, in ticks."""
+    start = utterance.offset
+    for word, following in pairwise(utterance.words):
+        end = word.offset + word.duration
+        if following.offset - end >= _PAUSE:
+            yield start, end
+            start = following.offset
+    yield start, utterance.end
 
 
 def _texts(transcript: Transcript, style: LabelStyle) -> Iterator[tuple[Utterance, str, str]]:
@@ -156,7 +183,7 @@ def _texts(transcript: Transcript, style: LabelStyle) -> Iterator[tuple[Utteranc
     for utterance in transcript.utterances:
         text = one_line(utterance.text)
         if text:
-            yield utterance, style.label(utterance.speaker), text
+            yield utterance, one_line(style.label_of(utterance)), text
 
 
 def _with_speaker(label: str, text: str) -> str:

@@ -19,7 +19,7 @@ from contextlib import AsyncExitStack
 import anyio
 
 from speech_adapters import threads
-from speech_adapters.capabilities import Gap
+from speech_adapters.capabilities import Gap, with_usable_signatures
 from speech_adapters.closeable import AsyncCloseable
 from speech_adapters.config import Settings
 from speech_adapters.contract import Backend, JobState, MeetingRequest, MeetingStatus, Session
@@ -116,7 +116,8 @@ class MeetingService(AsyncCloseable):
                 await self._processor.process_all(
                     [old for old in earlier if old.backend == backend.name]
                 )
-            recording = await self.store.run(Store.create, request, backend.name)
+            stored = with_usable_signatures(request, backend.capabilities)
+            recording = await self.store.run(Store.create, stored, backend.name)
             owner = StoredRecording(self.store, recording, lock, self._hand_over)
             return await backend.open_recording(request, recording, owner)
         except BaseException:
@@ -137,6 +138,21 @@ class MeetingService(AsyncCloseable):
         if found:
             await self._forget_empty(found[0])
         return replacement
+
+    async def replace_attendees(self, request: MeetingRequest) -> None:
+        """Replace the attendees of a stored meeting that is still being recorded.
+
+        Only their voice signatures matter, and only where the backend uses them after the
+        end of the audio.
+
+        Args:
+            request: the request of the session, with the present attendees.
+        """
+        recordings = await self._recordings(request.meeting_id)
+        if recordings:
+            backend = await self._backend(recordings[0].backend)
+            attendees = with_usable_signatures(request, backend.capabilities).attendees
+            await self.store.run(Store.replace_attendees, recordings[0].id, attendees)
 
     async def status(self, meeting_id: str) -> MeetingStatus:
         """Return the status of the newest recording of a meeting.

@@ -34,11 +34,23 @@ class Mode(Enum):
 
 @attrs.frozen
 class Attendee:
-    """An announced participant; ``id`` is personal data and stays out of logs."""
+    """An announced participant; all but the language is personal data and stays out of logs.
+
+    Attributes:
+        id: the id that names the participant in results.
+        language: BCP-47 tag of the preferred language, or an empty text.
+        voice_signature: the text of a signature, which may be of any origin (see
+            :mod:`speech_adapters.signatures`), or an empty text.  It is biometric data.
+    """
 
     id: str = attrs.field(repr=False)
     language: str = ""
-    has_voice_signature: bool = False
+    voice_signature: str = attrs.field(default="", repr=False)
+
+    @property
+    def has_voice_signature(self) -> bool:
+        """Whether there is a signature, usable or not."""
+        return bool(self.voice_signature)
 
 
 @attrs.frozen
@@ -53,6 +65,8 @@ class MeetingRequest:
         differentiate_speakers: separate speakers; otherwise ``speaker`` is ``None``.
         max_speakers: the largest possible number of speakers, if known.
         attendees: the announced participants.
+        immediate: whether events are wanted while the audio flows.  Otherwise they may come at
+            its end, if the backend transcribes a whole recording better.
         participants: how many they are; kept with the recording, unlike their names.
         phrases: words the recognizer should expect.
         word_timestamps: whether word timings are wanted.
@@ -80,6 +94,7 @@ class MeetingRequest:
     addresses: tuple[str, ...] = attrs.field(default=(), repr=masked_repr)
     languages: tuple[tuple[str, str], ...] = ()
     settings: Mapping[str, str] = attrs.field(factory=dict, repr=masked_repr)
+    immediate: bool = True
     participants: int = attrs.field(
         default=attrs.Factory(lambda self: len(self.attendees), takes_self=True)
     )

@@ -64,6 +64,10 @@ class LabelStyle(Enum):
         prefix, first, unknown = self.value
         return unknown if speaker is None else f"{prefix}{speaker + first}"
 
+    def label_of(self, utterance: Utterance) -> str:
+        """Return the participant of an utterance, or else the label of its speaker."""
+        return utterance.participant or self.label(utterance.speaker)
+
     def speaker(self, label: str) -> int | None:
         """Return the speaker of a label; ``None`` unless it is a numbered label of this style."""
         prefix, first, _ = self.value
@@ -104,6 +108,8 @@ class Utterance:
         channel: 0-based audio channel, or ``None`` after a downmix.
         language: BCP-47 tag, or ``None`` if the backend does not report it.
         words: word timings, empty if the backend has none.
+        participant: id of the participant whose voice signature matched the speaker, or
+            ``None``.  It is often a name, so it stays out of logs.
     """
 
     id: str
@@ -114,6 +120,7 @@ class Utterance:
     channel: int | None = None
     language: str | None = None
     words: tuple[Word, ...] = ()
+    participant: str | None = attrs.field(default=None, repr=False)
 
     @property
     def end(self) -> int:

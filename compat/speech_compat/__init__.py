@@ -10,6 +10,7 @@ from __future__ import annotations
 from speech_adapters.masking import mask_logger
 from speech_compat import audio, enums, languageconfig, properties, speech, transcription
 from speech_compat._sdk.unsupported import unsupported_getattr
+from speech_compat.enrollment import create_voice_signature
 from speech_compat.enums import AudioStreamContainerFormat, AudioStreamWaveFormat
 from speech_compat.remote_conversation import (
     RemoteConversationTranscriptionClient,
@@ -89,6 +90,7 @@ __all__ = [
     "SpeechRecognitionEventArgs",
     "SpeechRecognitionResult",
     "audio",
+    "create_voice_signature",
     "enums",
     "languageconfig",
     "properties",

@@ -11,12 +11,13 @@ from typing import Any, Final
 import attrs
 
 from speech_adapters.audio import PcmFormat
-from speech_adapters.contract import JobState, MeetingRequest, MeetingStatus, Mode
+from speech_adapters.contract import Attendee, JobState, MeetingRequest, MeetingStatus, Mode
 from speech_adapters.errors import MeetingNotFoundError, SpeechError, StoreError
 from speech_adapters.masking import masked_repr
 
 __all__ = [
     "SELECT",
+    "WITHOUT_ATTENDEES",
     "Recording",
     "dump_request",
     "find",
@@ -29,6 +30,12 @@ __all__ = [
 SELECT: Final = (
     "SELECT id, meeting_id, backend, state, reason, notes, created, updated, request,"
     " audio_bytes, attempts, progress, step, backend_state, next_poll, fallback FROM recordings"
+)
+# Part of each statement that ends the processing, which alone needs the voice signatures.  A
+# request that is damaged cannot be searched for them, and nothing can read it any more.
+WITHOUT_ATTENDEES: Final = (
+    "request = CASE WHEN json_valid(request)"
+    " THEN json_set(request, '$.attendees', json('[]')) ELSE '' END"
 )
 
 
@@ -45,7 +52,8 @@ class Recording:
         notes: irregularities of the recording, one sentence each.
         created: when it began, in UTC.
         updated: when its record last changed, in UTC.
-        request: what the program requested, without the attendees.
+        request: what the program requested; of the attendees only those with a voice
+            signature, until the state is final.
         audio_path: where its audio is, or was.
         audio_bytes: size of the audio; ``None`` while it is uploading.
         attempts: how often processing was begun.
@@ -197,9 +205,14 @@ def unknown(recording_id: str) -> MeetingNotFoundError:
 
 
 def dump_request(request: MeetingRequest) -> str:
-    """Write a request without its attendees, addresses and proxy: private, not needed later."""
+    """Write a request without what is private and not needed later.
+
+    That is addresses, the proxy, and attendees without a voice signature.
+    """
     settings = {name: value for name, value in request.settings.items() if name != "proxy"}
-    data = attrs.asdict(attrs.evolve(request, attendees=(), addresses=(), settings=settings))
+    attendees = tuple(a for a in request.attendees if a.has_voice_signature)
+    kept = attrs.evolve(request, attendees=attendees, addresses=(), settings=settings)
+    data = attrs.asdict(kept)
     return json.dumps({**data, "mode": request.mode.value})
 
 
@@ -208,7 +221,7 @@ def _load_request(text: str) -> MeetingRequest:
     typed = {
         "audio": PcmFormat(**data["audio"]),
         "mode": Mode(data["mode"]),
-        "attendees": (),
+        "attendees": tuple(Attendee(**attendee) for attendee in data["attendees"]),
         "phrases": tuple(data["phrases"]),
         "notes": tuple(data["notes"]),
         "addresses": (),

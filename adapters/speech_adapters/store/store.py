@@ -25,7 +25,7 @@ from typing import Any, Final
 import attrs
 
 from speech_adapters.closeable import Closeable
-from speech_adapters.contract import JobState, MeetingRequest
+from speech_adapters.contract import Attendee, JobState, MeetingRequest
 from speech_adapters.errors import (
     MeetingBusyError,
     MeetingFailedError,
@@ -39,6 +39,7 @@ from speech_adapters.store.database import Database
 from speech_adapters.store.files import remove_others
 from speech_adapters.store.locks import Lock
 from speech_adapters.store.records import (
+    WITHOUT_ATTENDEES,
     Recording,
     dump_request,
     find,
@@ -57,6 +58,9 @@ _FILE: Final = "meetings.sqlite3"
 _FINAL_WAIT_SECONDS: Final = 300.0
 # Progress that comes too late is worth nothing.
 _REPORT_WAIT_SECONDS: Final = 0.2
+_NO_NAMES: Final = (
+    "No participants are named: their voice signatures were deleted when the processing failed."
+)
 
 
 class Store(Cleanups, Closeable):
@@ -275,7 +279,7 @@ class Store(Cleanups, Closeable):
         Other threads and processes proceed while a long transcript is written.  Waits up to
         five minutes while another process keeps the store locked, as :meth:`fail` does.
         Speakers are numbered by first appearance, whatever the numbers of the live results
-        were.
+        were.  Voice signatures are removed, from the disk too.
 
         Returns:
             Whether it was stored: a recording already completed or deleted stays
@@ -285,10 +289,17 @@ class Store(Cleanups, Closeable):
             MeetingNotFoundError: there is no such recording.
         """
         numbered, wait = transcript.numbered(), _FINAL_WAIT_SECONDS
-        return transcripts.write(self._database, recording_id, numbered, timestamp(), wait)
+        signed = self._has_signatures(recording_id)
+        stored = transcripts.write(self._database, recording_id, numbered, timestamp(), wait)
+        if signed:
+            self.forget()
+        return stored
 
     def fail(self, recording_id: str, reason: str, *, backend_state: str | None = None) -> None:
         """Change the state to Failed, for ``reason``; ignored once the state is final.
+
+        Voice signatures are removed, from the disk too: a retry names no participants, which a
+        note states.
 
         Args:
             recording_id: which recording.
@@ -298,15 +309,34 @@ class Store(Cleanups, Closeable):
         Raises:
             MeetingNotFoundError: there is no such recording.
         """
+        signed = self._has_signatures(recording_id)
         with self._database.transaction(_FINAL_WAIT_SECONDS) as connection:
             if not state_of(connection, recording_id).final:
                 connection.execute(
-                    "UPDATE recordings SET state = 'Failed', reason = ?, step = '',"
-                    " backend_state = coalesce(?, backend_state), updated = ? WHERE id = ?",
-                    (reason, backend_state, timestamp(), recording_id),
+                    f"UPDATE recordings SET state = 'Failed', reason = ?, step = '',"  # noqa: S608
+                    f" backend_state = coalesce(?, backend_state), updated = ?,"
+                    f" {WITHOUT_ATTENDEES}, notes = CASE WHEN ? AND json_valid(notes)"
+                    " THEN json_insert(notes, '$[#]', ?) ELSE notes END WHERE id = ?",
+                    (reason, backend_state, timestamp(), signed, _NO_NAMES, recording_id),
                 )
-        if backend_state is not None:
+        if signed or backend_state is not None:
             self.forget()  # the state before may hold signed addresses
+
+    def replace_attendees(self, recording_id: str, attendees: tuple[Attendee, ...]) -> None:
+        """Replace the attendees of a recording, of which only those with signatures are kept.
+
+        Ignored unless it is Uploading: later the processing may have begun.
+
+        Raises:
+            MeetingNotFoundError: there is no such recording.
+            StoreError: its record is damaged.
+        """
+        with self._database.transaction() as connection:
+            recording = self._recording(find(connection, recording_id))
+            if recording.state is JobState.UPLOADING:
+                request = attrs.evolve(recording.request, attendees=attendees)
+                _set(connection, recording_id, {"request": dump_request(request)})
+        self.forget()  # the signature of a participant who was removed
 
     def resume(self, recording_id: str, *, incomplete: bool = False) -> None:
         """Change Failed to Processing; a recording in another state is not changed.
@@ -366,7 +396,7 @@ class Store(Cleanups, Closeable):
         with self._database.transaction() as connection:
             recording = salvage(find(connection, recording_id), self.directory / "audio")
             transcripts.remove(connection, recording_id)
-            request = dump_request(attrs.evolve(recording.request, phrases=()))
+            request = dump_request(attrs.evolve(recording.request, phrases=(), attendees=()))
             # "created" too: after this, a damaged record can be read.
             connection.execute(
                 "UPDATE recordings SET state = 'Deleted', reason = '', notes = '[]', step = '',"
@@ -409,6 +439,15 @@ class Store(Cleanups, Closeable):
         """
         busy = f"Recording {recording_id} is being processed already: ask again later."
         return Lock(self.directory / "locks", f"recording:{recording_id}", busy)
+
+    def _has_signatures(self, recording_id: str) -> bool:
+        # Removing text from the log waits for the disk, so it is done only where it is needed.
+        found = self._database.rows(
+            "SELECT json_extract(request, '$.attendees[0]') IS NOT NULL FROM recordings"
+            " WHERE id = ? AND json_valid(request)",
+            recording_id,
+        )
+        return any(present for (present,) in found)
 
     def _recording(self, row: tuple[Any, ...]) -> Recording:
         return from_row(row, self.directory / "audio")

@@ -20,7 +20,7 @@ import attrs
 from speech_adapters.contract import JobState
 from speech_adapters.errors import StoreError
 from speech_adapters.store.database import Database
-from speech_adapters.store.records import state_of
+from speech_adapters.store.records import WITHOUT_ATTENDEES, state_of
 from speech_adapters.store.transcript_rows import (
     decode_chunk,
     decode_header,
@@ -70,8 +70,8 @@ def write(
             connection.execute("DELETE FROM transcripts WHERE recording_id = ?", (recording_id,))
             insert_header(connection, recording_id, document, chunks, transcript)
             connection.execute(
-                "UPDATE recordings SET state = 'Completed', reason = '', progress = 1.0,"
-                " step = '', updated = ? WHERE id = ?",
+                "UPDATE recordings SET state = 'Completed', reason = '', progress = 1.0,"  # noqa: S608
+                f" step = '', updated = ?, {WITHOUT_ATTENDEES} WHERE id = ?",
                 (now, recording_id),
             )
             return True

@@ -23,8 +23,9 @@ _UNSUPPORTED_CODE = "0x2b (SPXERR_UNSUPPORTED_API_ERROR)"
 class Participant:
     """A participant of a meeting or conversation.
 
-    ``voice_signature`` is kept but not used, because no backend identifies people by their
-    voices.  A warning is logged when such a meeting starts.
+    ``voice_signature`` is the text that :func:`speech_compat.create_voice_signature` returns.
+    Results then have the ``user_id`` of the participant who speaks.  A signature of the
+    retired service is accepted but cannot be used; a warning is logged when the meeting starts.
 
     Raises:
         RuntimeError: the user id is empty, or the signature is not a JSON object.
@@ -268,7 +269,7 @@ class Conversation(MeetingBase):
 def _checked_signature(text: str) -> str:
     try:
         valid = not text or isinstance(json.loads(text), dict)
-    except ValueError:
+    except (ValueError, RecursionError):
         valid = False
     if not valid:
         # Unlike the real package, without the text: it is biometric data.

@@ -214,6 +214,7 @@ class Transcriber(Recognizer):
             languages=self._languages,
             custom_model=self._custom_model,
             token=self._token,
+            present_attendees=lambda: attendees(meeting),
         )
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from speech_adapters.contract import Session
     from speech_compat._session.backlog import Backlog
     from speech_compat._session.connection import MeetingConnection
+    from speech_compat._session.mapping.requests import Plan
     from speech_compat._session.sources import AudioSource
 
 __all__ = ["AudioThread", "unexpected_error"]
@@ -27,7 +28,7 @@ class AudioThread:
     """Reads audio and pushes it until it ends.
 
     Args:
-        meeting_id: for messages.
+        plan: what the program requested.
         is_closed: whether the session was closed early, so that an error of a push is expected.
         connection: closed when the audio fails, which ends the events too.
         backlog: counts the audio that is pushed.
@@ -39,14 +40,14 @@ class AudioThread:
 
     def __init__(
         self,
-        meeting_id: str,
+        plan: Plan,
         is_closed: Callable[[], bool],
         connection: MeetingConnection,
         backlog: Backlog,
     ) -> None:
         self.failure: SpeechError | None = None
         self.finished = threading.Event()
-        self._meeting_id = meeting_id
+        self._plan = plan
         self._is_closed = is_closed
         self._connection = connection
         self._backlog = backlog
@@ -74,6 +75,7 @@ class AudioThread:
                 event_loop.call(session.push, block)
                 self._backlog.add(len(block) / source.pcm.bytes_per_second)
                 block = source.read()
+            self._update_attendees(source)
             self._finishing = event_loop.submit(session.finish)
             self._finishing.result()
         except SpeechError as error:
@@ -83,10 +85,15 @@ class AudioThread:
         except Exception as error:
             # An upload under way is canceled when the session is closed early: no defect.
             if not self._is_closed():
-                _logger.exception("The audio of meeting %r cannot be read.", self._meeting_id)
+                _logger.exception("The audio of meeting %r cannot be read.", self._plan.meeting_id)
             self._fail(unexpected_error(error))
         finally:
             self.finished.set()
+
+    def _update_attendees(self, source: AudioSource) -> None:
+        plan = self._plan.with_present_attendees() if self._plan.mode.stored else None
+        if plan is not None:
+            self._connection.replace_attendees(plan.request(source.pcm))
 
     def _fail(self, error: SpeechError) -> None:
         if self._is_closed():
@@ -99,7 +106,7 @@ class AudioThread:
             # The same cause again, like a full disk: one report of it is enough.
             _logger.warning(
                 "The recording of meeting %r stays open until its next status query: %s",
-                self._meeting_id,
+                self._plan.meeting_id,
                 second,
             )
 

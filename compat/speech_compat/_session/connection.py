@@ -56,6 +56,15 @@ class MeetingConnection:
         self._check(service, request)
         return self._keep(service.reopen_session, session, request)
 
+    def replace_attendees(self, request: MeetingRequest) -> None:
+        """Store participants who were added or removed while the meeting was recorded.
+
+        Raises:
+            StoreError: they cannot be stored.
+        """
+        if self._service is not None:
+            event_loop.call(self._service.replace_attendees, request)
+
     def events(self, session: Session) -> Generator[SessionEvent]:
         """Yield the events of a session to their end; to be closed."""
         events = session.events()

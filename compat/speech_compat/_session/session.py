@@ -89,9 +89,7 @@ class TranscriptionSession:
         # The audio that is not recognized yet; detects a service that stalls.
         self._backlog = Backlog()
         # Pushes the program's audio.
-        self._audio = AudioThread(
-            plan.meeting_id, lambda: self._state.closed, self._connection, self._backlog
-        )
+        self._audio = AudioThread(plan, lambda: self._state.closed, self._connection, self._backlog)
         # Set once opening the meeting has succeeded or failed.
         self._opened = threading.Event()
         # Set once session_started was emitted.

@@ -58,6 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_transcribe(commands)
     _add_show(commands)
     _add_convert(commands)
+    _add_enroll(commands)
     listing = commands.add_parser("list", help="list stored meetings, newest first")
     listing.set_defaults(run=_list)
     delete = commands.add_parser("delete", help="delete stored meetings: audio and transcripts")
@@ -85,7 +86,23 @@ def _add_transcribe(commands: argparse._SubParsersAction[argparse.ArgumentParser
     command.add_argument(
         "--speakers", type=_positive, metavar="N", help="maximum number of speakers"
     )
+    command.add_argument(
+        "--jobs",
+        type=_positive,
+        metavar="N",
+        help="files transcribed at a time (default: the number of processors with the backend"
+        " local, otherwise 1)",
+    )
     command.add_argument("--language", default="en-US", help="BCP-47 tag (default: %(default)s)")
+    command.add_argument(
+        "--participant",
+        dest="participants",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="NAME.json",
+        help="voice signature of a participant, who is then called NAME; repeat it for others",
+    )
     command.add_argument(
         "--meeting-id", help="also store the transcript under this id (one file only)"
     )
@@ -109,6 +126,30 @@ def _add_convert(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     command.set_defaults(run=_convert)
 
 
+def _add_enroll(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = commands.add_parser(
+        "enroll", help="create a voice signature, by which a participant is named in results"
+    )
+    command.add_argument(
+        "name", type=_file_name, metavar="NAME", help="the participant; writes NAME.json"
+    )
+    command.add_argument(
+        "files",
+        nargs="+",
+        type=Path,
+        metavar="FILE",
+        help="WAV file in which only this person speaks, half a minute or more",
+    )
+    command.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="write to this file or folder instead; - for standard output",
+    )
+    command.set_defaults(run=_enroll)
+
+
 def _add_output(command: argparse.ArgumentParser, formats: tuple[str, ...] = FORMATS) -> None:
     command.add_argument("--format", choices=formats, default="text", help="(default: text)")
     command.add_argument(
@@ -122,6 +163,13 @@ def _add_output(command: argparse.ArgumentParser, formats: tuple[str, ...] = FOR
 
 def _source(text: str) -> Path | str:
     return text if text.startswith(("https://", "http://")) else Path(text)
+
+
+def _file_name(text: str) -> str:
+    # Only the name of a file: an id such as "../x" must not choose another folder.
+    if text in ("", "..") or Path(text).name != text:
+        raise argparse.ArgumentTypeError("must not be empty or contain a slash; use -o for a path")
+    return text
 
 
 def _positive(text: str) -> int:
@@ -158,6 +206,12 @@ def _convert(options: argparse.Namespace) -> int:
     from speech_compat.cli.meetings import convert
 
     return convert(options.result, options.format, options.output)
+
+
+def _enroll(options: argparse.Namespace) -> int:
+    from speech_compat.cli.enroll import enroll
+
+    return enroll(options.name, options.files, options.output)
 
 
 def _list(_: argparse.Namespace) -> int:

@@ -19,8 +19,13 @@ def report(message: str) -> None:
     sys.stderr.write(f"speech-compat: {mask(message)}\n")
 
 
-def write(text: str, output: Path | None) -> None:
+def write(text: str, output: Path | None, *, private: bool = False) -> None:
     """Write to standard output, or replace a file as a whole.
+
+    Args:
+        text: what to write.
+        output: the file; ``None`` for standard output.
+        private: whether only the owner may read the file.
 
     Raises:
         OSError: the file cannot be written; it is unchanged then.
@@ -40,7 +45,8 @@ def write(text: str, output: Path | None) -> None:
     try:
         with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
             file.write(text)
-        Path(name).chmod(0o644)  # mkstemp creates files that only the owner may read
+        if not private:
+            Path(name).chmod(0o644)  # mkstemp creates files that only the owner may read
         Path(name).replace(output)
     except BaseException:
         with suppress(OSError):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shlex
 import sys
 import uuid
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 import anyio
@@ -20,18 +21,23 @@ from speech_adapters import threads
 from speech_adapters.audio import WavFile
 from speech_adapters.config import Settings, load_settings
 from speech_adapters.contract import (
+    Attendee,
     MeetingRequest,
     Mode,
     Progress,
     Recognized,
     Session,
 )
-from speech_adapters.errors import AudioError, SpeechError
+from speech_adapters.errors import AudioError, SpeechError, VoiceSignatureError
 from speech_adapters.export import SUFFIXES, one_line, render
 from speech_adapters.meetings import MeetingService
+from speech_adapters.signatures import parse_signature
 from speech_adapters.transcript import Transcript, Utterance
 from speech_compat._session.mapping.requests import log_gaps
 from speech_compat.cli.output import format_status, report, write
+
+if TYPE_CHECKING:
+    from speech_compat.cli.progress import ProgressDisplay
 
 __all__ = ["transcribe"]
 
@@ -43,69 +49,121 @@ _FIRST_PAUSE: Final = 0.2
 _LONGEST_PAUSE: Final = 5.0
 
 
+@attrs.define
+class _Outcome:
+    """What became of one file or address.
+
+    Attributes:
+        document: the transcript in the requested format; ``None`` if it was written already,
+            or there is none.
+        notes: what the user has to know about the file.
+        code: its exit code.
+        error: why there is no transcript.
+    """
+
+    document: str | None = None
+    notes: tuple[str, ...] = ()
+    code: int = 0
+    error: SpeechError | OSError | None = None
+
+
 def transcribe(options: argparse.Namespace) -> int:
-    """Transcribe files; transcripts completed before an error are written.
+    """Transcribe files, several at a time; transcripts completed before an error are written.
 
     Returns:
-        The exit code: 0, or 3 if a file was truncated.
+        The exit code: 0, 1 if one of several files failed, or 3 if a file was truncated.
 
     Raises:
-        SpeechError: a file could not be transcribed.
+        SpeechError: the only file could not be transcribed, or none can be.
         OSError: an output file could not be written.
     """
     properties = {} if options.backend is None else {"backend": options.backend}
     settings = load_settings(properties)
-    folder = options.output if options.output is not None and options.output.is_dir() else None
-    documents: list[str] = []
-    code = 0
+    outcomes = [_Outcome() for _ in options.files]
     try:
-        for source in options.files:
-            transcript, found = _transcribe_source(source, options, settings)
-            code = max(code, found)
-            document = render(transcript, options.format)
-            if folder is not None:
-                name = _stem(source) or transcript.meeting_id
-                write(document, folder / f"{name}.{SUFFIXES[options.format]}")
-            else:
-                documents.append(document)
+        anyio.run(_transcribe_all, options, settings, outcomes)
     finally:
-        if documents:
-            write(_join(documents, options), options.output)
-    return code
+        # In the order of the files; also after an interrupt.
+        _write_documents(options, outcomes)
+    for source, outcome in zip(options.files, outcomes, strict=True):
+        for note in outcome.notes:
+            report(f"{source}: {note}")
+        if outcome.error is not None:
+            if len(outcomes) == 1:
+                raise outcome.error
+            report(f"{_name(source)}: {_reason(outcome.error)}")
+    failed = any(outcome.error is not None for outcome in outcomes)
+    return 1 if failed else max(outcome.code for outcome in outcomes)
 
 
-def _transcribe_source(
-    source: Path | str, options: argparse.Namespace, settings: Settings
-) -> tuple[Transcript, int]:
-    """Transcribe a file or the audio at an address; returns transcript and exit code."""
+async def _transcribe_all(
+    options: argparse.Namespace, settings: Settings, outcomes: list[_Outcome]
+) -> None:
+    async with MeetingService(settings) as meetings:
+        backend = await threads.COMPUTE.run(meetings.backend)
+        # A service may limit the requests at a time, and charges for them.
+        cores = (os.cpu_count() or 1) if getattr(backend, "offline", False) else 1
+        limiter = anyio.CapacityLimiter(options.jobs or cores)
+        with _display() as display:
+            async with anyio.create_task_group() as tasks:
+                for source, outcome in zip(options.files, outcomes, strict=True):
+                    tasks.start_soon(
+                        _transcribe_one, meetings, source, options, display, limiter, outcome
+                    )
+
+
+async def _transcribe_one(
+    meetings: MeetingService,
+    source: Path | str,
+    options: argparse.Namespace,
+    display: ProgressDisplay | None,
+    limiter: anyio.CapacityLimiter,
+    outcome: _Outcome,
+) -> None:
+    """Transcribe a file or address; an error of it is none of the others."""
+    async with limiter:
+        try:
+            transcript = await _transcribe_source(meetings, source, options, display, outcome)
+            document = render(transcript, options.format)
+            if options.output is not None and options.output.is_dir():
+                name = _stem(source) or transcript.meeting_id
+                write(document, options.output / f"{name}.{SUFFIXES[options.format]}")
+            else:
+                outcome.document = document
+        except (SpeechError, OSError) as error:
+            outcome.error = error
+
+
+async def _transcribe_source(
+    meetings: MeetingService,
+    source: Path | str,
+    options: argparse.Namespace,
+    display: ProgressDisplay | None,
+    outcome: _Outcome,
+) -> Transcript:
+    """Transcribe a file or the audio at an address in the way that the backend allows."""
     if isinstance(source, str):
-        return anyio.run(_transcribe_with_backend, settings, options, None, source), 0
+        return await _transcribe_stored(meetings, (source,), None, options, display)
     with WavFile(source) as file:
         if file.duration == 0:
             raise AudioError(
                 f"{file.path} has no audio (0 seconds): there is nothing to transcribe."
             )
-        transcript = anyio.run(_transcribe_with_backend, settings, options, file, "")
+        if meetings.backend().capabilities.live:
+            transcript = await _transcribe_live(meetings, file, options, display)
+        else:
+            transcript = await _transcribe_stored(meetings, (), file, options, display)
         # After the transcription: truncation is known only at the end of the file.
-        for note in file.notes:
-            report(f"{file.path}: {note}")
-        return transcript, _TRUNCATED if file.truncated else 0
-
-
-async def _transcribe_with_backend(
-    settings: Settings, options: argparse.Namespace, file: WavFile | None, address: str
-) -> Transcript:
-    """Transcribe a file or the audio at an address in the way that the backend allows."""
-    async with MeetingService(settings) as meetings:
-        backend = await threads.COMPUTE.run(meetings.backend)
-        if file is not None and backend.capabilities.live:
-            return await _transcribe_live(meetings, file, options)
-        addresses = (address,) if file is None else ()
-        return await _transcribe_stored(meetings, addresses, file, options)
+        outcome.notes = file.notes
+        outcome.code = _TRUNCATED if file.truncated else 0
+        return transcript
 
 
 async def _transcribe_live(
-    meetings: MeetingService, file: WavFile, options: argparse.Namespace
+    meetings: MeetingService,
+    file: WavFile,
+    options: argparse.Namespace,
+    display: ProgressDisplay | None,
 ) -> Transcript:
     """Transcribe with a backend that sends live events."""
     mode = Mode.BOTH if options.meeting_id is not None else Mode.LIVE
@@ -114,7 +172,7 @@ async def _transcribe_live(
     backend, gaps = await meetings.choose(request)
     log_gaps(backend.name, gaps)
     async with await meetings.open_session(request) as session:
-        with _audio_progress(file) as show:
+        with _audio_progress(display, file) as show:
             utterances = await _collect_utterances(session, file, show)
     length = file.pcm.ticks(file.pcm.frame_bytes * file.frames_read)
     provenance = attrs.evolve(backend.provenance, notes=request.notes)
@@ -126,6 +184,7 @@ async def _transcribe_stored(
     addresses: tuple[str, ...],
     file: WavFile | None,
     options: argparse.Namespace,
+    display: ProgressDisplay | None,
 ) -> Transcript:
     """Transcribe with a backend that has no live events: record, then wait for the result."""
     meeting_id = options.meeting_id or f"speech-compat-{uuid.uuid4().hex}"
@@ -135,32 +194,50 @@ async def _transcribe_stored(
     log_gaps(backend.name, gaps)
     async with await meetings.open_session(request) as session:
         if file is not None:
-            with _audio_progress(file) as show:
+            with _audio_progress(display, file) as show:
                 while block := await run_sync(file.read, _BLOCK_FRAMES):
                     await session.push(block)
                     show(file.pcm.ticks(file.pcm.frame_bytes * file.frames_read))
         await session.finish()
-    transcript = await _await_result(meetings, meeting_id)
+    transcript = await _await_result(meetings, meeting_id, display)
     # Without --meeting-id the user keeps nothing, so neither does the service.
     if options.meeting_id is None:
         await meetings.delete(meeting_id)
     return transcript
 
 
+def _attendee(path: Path) -> Attendee:
+    """Return the participant whose voice signature is in a file; its name is the id."""
+    signature = path.read_text("utf-8", errors="replace")
+    # A file that cannot be used would only lose the name, which is easy to miss.
+    try:
+        parse_signature(signature)
+    except VoiceSignatureError as error:
+        raise VoiceSignatureError(f"{path}: {error}", error.reason) from None
+    return Attendee(path.stem, voice_signature=signature)
+
+
 def _request(
     options: argparse.Namespace, meeting_id: str, mode: Mode, file: WavFile | None
 ) -> MeetingRequest:
     request = MeetingRequest(
-        meeting_id, mode=mode, language=options.language, max_speakers=options.speakers
+        meeting_id,
+        mode=mode,
+        language=options.language,
+        immediate=False,
+        max_speakers=options.speakers,
+        attendees=tuple(_attendee(path) for path in options.participants),
     )
     return request if file is None else attrs.evolve(request, audio=file.pcm, notes=file.notes)
 
 
-async def _await_result(meetings: MeetingService, meeting_id: str) -> Transcript:
+async def _await_result(
+    meetings: MeetingService, meeting_id: str, display: ProgressDisplay | None
+) -> Transcript:
     """Return the transcript once it is complete, however long that takes."""
     pause = _FIRST_PAUSE
     try:
-        with _status(meeting_id) as show:
+        with _status(display, meeting_id) as show:
             while not (status := await meetings.status(meeting_id)).state.final:
                 show(format_status(status))
                 await anyio.sleep(pause)
@@ -213,39 +290,61 @@ async def _collect_utterances(
     return tuple(sorted(utterances.values(), key=lambda utterance: utterance.offset))
 
 
-def _audio_progress(file: WavFile) -> AbstractContextManager[Callable[[int], Any]]:
-    """Show a progress bar on a terminal; yields a function that sets the offset in ticks."""
+def _display() -> AbstractContextManager[ProgressDisplay | None]:
+    """Open the display of the progress; on a terminal only."""
     if not sys.stderr.isatty():
-        return nullcontext(_show_nothing)
+        return nullcontext()
     # Imported only for a terminal, since rich takes longer to load than all the rest.
-    from speech_compat.cli.progress import progress_bar
+    from speech_compat.cli.progress import ProgressDisplay
 
-    return progress_bar(file.path.name, file.duration)
+    return ProgressDisplay()
 
 
-def _status(title: str) -> AbstractContextManager[Callable[[str], Any]]:
-    """Show a status line on a terminal; yields a function that updates it."""
-    if not sys.stderr.isatty():
+def _audio_progress(
+    display: ProgressDisplay | None, file: WavFile
+) -> AbstractContextManager[Callable[[int], Any]]:
+    """Show a progress bar; yields a function that sets the offset in ticks."""
+    if display is None:
         return nullcontext(_show_nothing)
-    from speech_compat.cli.progress import status_line
+    return display.bar(file.path.name, file.duration)
 
-    return status_line(title)
+
+def _status(
+    display: ProgressDisplay | None, title: str
+) -> AbstractContextManager[Callable[[str], Any]]:
+    """Show a status line; yields a function that updates it."""
+    return nullcontext(_show_nothing) if display is None else display.status(title)
 
 
 def _show_nothing(_: object) -> None:
     """Do nothing: standard error is not a terminal."""
 
 
-def _join(documents: list[str], options: argparse.Namespace) -> str:
-    """Join documents; several texts get a heading each."""
-    if len(options.files) == 1 or options.format != "text":
-        return "".join(documents)
-    # Without the query of an address, which may be a signature.
-    names = (s.split("?")[0] if isinstance(s, str) else str(s) for s in options.files)
-    # After an error there are fewer documents than files.
-    return "\n".join(
-        f"== {one_line(name)}\n{text}" for name, text in zip(names, documents, strict=False)
-    )
+def _write_documents(options: argparse.Namespace, outcomes: list[_Outcome]) -> None:
+    """Write the documents that are not written yet; several texts get a heading each."""
+    found = [
+        (source, outcome.document)
+        for source, outcome in zip(options.files, outcomes, strict=True)
+        if outcome.document is not None
+    ]
+    if not found:
+        return
+    if len(outcomes) == 1 or options.format != "text":
+        write("".join(document for _, document in found), options.output)
+    else:
+        texts = (f"== {one_line(_name(source))}\n{text}" for source, text in found)
+        write("\n".join(texts), options.output)
+
+
+def _name(source: Path | str) -> str:
+    """Return a file or address without its query, which may be a signature."""
+    return source.split("?")[0] if isinstance(source, str) else str(source)
+
+
+def _reason(error: SpeechError | OSError) -> str:
+    if isinstance(error, OSError):
+        return f"{error.filename or 'The output'}: {error.strerror or error}."
+    return str(error)
 
 
 def _stem(source: Path | str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qs, quote
 
@@ -60,6 +60,7 @@ class Plan:
         languages: candidates for language detection, each with a custom model's id.
         custom_model: id of the custom model; overrides the configuration's endpoint id.
         token: returns the authorization token that is valid now.
+        present_attendees: returns the participants that the meeting has now.
     """
 
     config: SpeechConfig
@@ -72,6 +73,12 @@ class Plan:
     languages: tuple[tuple[str, str], ...] = ()
     custom_model: str = ""
     token: Callable[[], str] | None = None
+    present_attendees: Callable[[], tuple[Attendee, ...]] | None = None
+
+    def with_present_attendees(self) -> Plan | None:
+        """Return the plan with the present participants; ``None`` if they are the same."""
+        present = self.attendees if self.present_attendees is None else self.present_attendees()
+        return None if present == self.attendees else replace(self, attendees=present)
 
     def request(self, audio: PcmFormat, notes: tuple[str, ...] = ()) -> MeetingRequest:
         """Return the request for audio of format ``audio``.
@@ -101,9 +108,10 @@ class Plan:
 
 def attendees(meeting: MeetingBase | None) -> tuple[Attendee, ...]:
     """Return the participants of a meeting; none where nothing was joined."""
-    people = meeting._participants.values() if meeting is not None else ()
+    # A copy: the program may add one in another thread meanwhile.
+    people = tuple(meeting._participants.values()) if meeting is not None else ()
     return tuple(
-        Attendee(p.participant_id, p._preferred_language, bool(p._voice_signature)) for p in people
+        Attendee(p.participant_id, p._preferred_language, p._voice_signature) for p in people
     )
 
 

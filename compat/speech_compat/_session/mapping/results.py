@@ -93,7 +93,7 @@ def utterance_record(
         index: number of the final result, from 0; part of the utterance id.
         reason: ``RecognizingSpeech`` for a hypothesis, else ``RecognizedSpeech``.
     """
-    speaker = rules.style.label(utterance.speaker)
+    speaker = rules.style.label_of(utterance)
     utterance_id = f"{index}_{speaker}_{utterance.offset}"
     final = reason is ResultReason.RecognizedSpeech
     # The keys and their order are those of the service's JSON, which programs parse.
