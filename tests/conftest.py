@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from double.azurite import azurite
+from double.engine import end_engine_processes
 from double.service import ServiceDouble, running
 
 
@@ -21,6 +22,13 @@ def _own_state(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mon
             monkeypatch.delenv(name)
     folder = tmp_path_factory.mktemp("state")
     monkeypatch.setenv("SPEECH_COMPAT_STATE_DIR", str(folder))
+
+
+@pytest.fixture(autouse=True)
+def _own_engine_processes() -> Iterator[None]:
+    """End the engine processes of each test, which the next one would use."""
+    yield
+    end_engine_processes()
 
 
 @pytest.fixture(scope="session")

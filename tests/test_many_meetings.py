@@ -16,7 +16,7 @@ import speech_compat as speechsdk
 from double.engine import worker_command
 from double.service import KEY, ServiceDouble
 from oracle.test_oracle import why_not
-from speech_adapters.backends.local import job, session
+from speech_adapters.backends.local import engine_process, job
 from speech_compat.remote_meeting import RemoteMeetingTranscriptionClient
 from speech_compat.testing.loopback import Line, LoopbackService, Script
 
@@ -69,9 +69,9 @@ def _realtime(request: pytest.FixtureRequest) -> dict[str, str]:
 
 def _local(request: pytest.FixtureRequest) -> dict[str, str]:
     monkeypatch: pytest.MonkeyPatch = request.getfixturevalue("monkeypatch")
-    for module in (job, session):
+    for module in (job, engine_process):
         monkeypatch.setattr(module, "command", worker_command)
-    return {"backends.local.model_arch": "speak"}
+    return {}
 
 
 def start(

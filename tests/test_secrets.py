@@ -110,7 +110,7 @@ def request(address: str, meeting_id: str = "m") -> MeetingRequest:
         meeting_id,
         mode=Mode.STORED,
         addresses=(address,),
-        attendees=(Attendee(NAME, "en", True),),
+        attendees=(Attendee(NAME, "en", '{"Data": "PLANTED signature"}'),),
         phrases=("PLANTED phrase",),
         settings={"proxy": "http://user:PLANTED@proxy:80"},
     )

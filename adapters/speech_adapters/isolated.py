@@ -53,8 +53,7 @@ async def run_isolated(function: Callable[[str], str], argument: str) -> str:
         answer = json.loads(done.stdout)
     except ValueError:
         raise BackendError(
-            f"The process that parses results died (exit code {done.returncode}). Nothing is"
-            " lost: ask again later."
+            f"A child process died (exit code {done.returncode}). Nothing is lost: try again later."
         ) from None
     if "error" in answer:
         raise _error(answer["error"], answer["message"])

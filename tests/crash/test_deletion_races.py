@@ -7,7 +7,6 @@ the meeting at the first, the second and so on.
 
 from __future__ import annotations
 
-import io
 import sys
 import tempfile
 import threading
@@ -28,8 +27,9 @@ from double.recognition import FakeRecognizer, RecognizerScript, audio
 from double.service import KEY, ServiceDouble
 from speech_adapters import threads
 from speech_adapters.azure.http import ServiceClient
+from speech_adapters.backends.local import pulse as local_pulse
 from speech_adapters.backends.local import worker as local_worker
-from speech_adapters.backends.local.job import TranscriptionJob
+from speech_adapters.backends.local.job import Processing
 from speech_adapters.backends.local.options import LocalOptions
 from speech_adapters.backends.realtime import backend as realtime_backend
 from speech_adapters.backends.realtime import worker as realtime_worker
@@ -143,12 +143,18 @@ def points(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[_Deletion]]:
     return present  # type: ignore[return-value]
 
 
-def recorded(settings: Settings) -> Recording:
-    """Record a meeting ``m``, as a program that died right after its end."""
+def recorded(settings: Settings, order: str = "") -> Recording:
+    """Record a meeting ``m``, as a program that died right after its end.
+
+    Args:
+        settings: the settings of the program.
+        order: what the program wrote for the worker of the recording.
+    """
     with Store.open(settings.state_dir) as store:
         recording = store.create(MeetingRequest("m", mode=Mode.STORED), settings.backend)
         recording.audio_path.write_bytes(SOUND)
         store.close_audio(recording.id, len(SOUND))
+        store.update(recording.id, backend_state=order)
         return store.get(recording.id)
 
 
@@ -241,17 +247,8 @@ def accesses(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[_Deletion]]:
 
 def run_local(settings: Settings, recording: Recording, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, ENGINE_MODULE, engine_module())
-    monkeypatch.setattr(local_worker, "_CHECKPOINT_SECONDS", 0.0)
-    monkeypatch.setattr(sys, "stdin", io.StringIO())
-    job = TranscriptionJob(
-        recording.audio_path,
-        recording.request.audio,
-        LocalOptions(model_arch="speak"),
-        *("auto", "en-US", True, "m"),
-        store=settings.state_dir,
-        recording=recording.id,
-    )
-    assert local_worker.main([job.dump()]) == 0
+    monkeypatch.setattr(local_pulse, "_CHECKPOINT_SECONDS", 0.0)
+    assert local_worker.main(["stored", str(settings.state_dir), recording.id]) == 0
 
 
 def run_realtime(settings: Settings, recording: Recording, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -285,10 +282,11 @@ def test_no_step_of_a_worker_brings_a_deleted_meeting_back(
 ) -> None:
     settings = make(backend)
     work = run_local if backend == "local" else run_realtime
+    order = Processing(LocalOptions(), "auto").dump() if backend == "local" else ""
     at = 0
     while True:
         at += 1
-        recording = recorded(settings)
+        recording = recorded(settings, order)
         accesses[:] = [_Deletion(at, settings, recording.id)]
         with monkeypatch.context() as patch:
             work(settings, recording, patch)

@@ -20,6 +20,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from double.voices import RETIRED, signature_text
 from speech_adapters.audio import SourceFormat, StreamDecoder, WavFile
 from speech_adapters.azure.http import RetryPolicy, ServiceClient, retry_after
 from speech_adapters.azure.http_errors import LONGEST_PAUSE
@@ -31,6 +32,7 @@ from speech_adapters.backends.realtime.journal import read_journal
 from speech_adapters.errors import SpeechError
 from speech_adapters.export import FORMATS, render
 from speech_adapters.masking import mask
+from speech_adapters.signatures import parse_signature
 from speech_adapters.transcript import Provenance, Transcript
 from speech_compat._session.mapping.results import remote_document
 from speech_compat.gateway.dialogue import Dialogue, TurnStarted
@@ -342,6 +344,37 @@ def test_a_journal(tmp_path_factory: pytest.TempPathFactory, lines: list[bytes])
     path = tmp_path_factory.getbasetemp() / "fuzzed.journal"
     path.write_bytes(b"\n".join(lines))
     read_journal(path)
+
+
+# --- voice signatures ------------------------------------------------------------------
+SIGNATURE_FIELDS = ["type", "version", "model", "seconds", "embedding", "Version", "Tag", "Data"]
+SIGNATURES = st.builds(
+    lambda whole, changes: json.dumps({**whole, **changes}),
+    st.sampled_from([json.loads(signature_text()), json.loads(RETIRED)]),
+    st.dictionaries(
+        st.sampled_from(SIGNATURE_FIELDS), st.one_of(ODD, st.lists(ODD, max_size=3)), max_size=3
+    ),
+)
+
+
+@fuzz
+@given(
+    st.one_of(
+        SIGNATURES,
+        damaged(signature_text().encode()).map(lambda data: data.decode(errors="replace")),
+        SURROGATES,
+    )
+)
+@example(DEEP.decode())
+@example('{"type": ' + DEEP.decode()[:90_000])
+@example("1" * 5_000)
+def test_a_voice_signature(text: str) -> None:
+    try:
+        signature = parse_signature(text)
+    except SpeechError as error:
+        str(error).encode()
+        return
+    assert parse_signature(signature.dump()).model == signature.model
 
 
 @fuzz

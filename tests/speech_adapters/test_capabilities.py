@@ -5,6 +5,7 @@ from typing import Any
 import attrs
 import pytest
 
+from double.voices import MODEL, RETIRED, signature_text
 from speech_adapters import (
     Attendee,
     Capabilities,
@@ -14,6 +15,7 @@ from speech_adapters import (
     PcmFormat,
     gaps,
 )
+from speech_adapters.capabilities import with_usable_signatures
 
 CAN_ALL = Capabilities(
     live=True,
@@ -29,7 +31,7 @@ ASKS_ALL = MeetingRequest(
     audio=PcmFormat(channels=8),
     mode=Mode.BOTH,
     max_speakers=4,
-    attendees=(Attendee("a", has_voice_signature=True),),
+    attendees=(Attendee("a", voice_signature=signature_text()),),
     phrases=("x",),
     word_timestamps=True,
 )
@@ -87,3 +89,45 @@ def test_a_custom_model_of_one_of_several_languages_is_not_lost_silently(
     can = Capabilities(live=True, stored=False, detects_languages=True)
     assert [gap.id for gap in gaps(request, can)] == ["setting endpoint_id"]
     assert gaps(request, attrs.evolve(can, settings=frozenset({"endpoint_id"}))) == ()
+
+
+def people(*signatures: str) -> MeetingRequest:
+    attendees = (Attendee(f"SECRET{n}", "en", text) for n, text in enumerate(signatures))
+    return MeetingRequest("m", attendees=tuple(attendees))
+
+
+IDENTIFIES = Capabilities(live=True, stored=True, identification=True, signature_model=MODEL)
+
+
+def test_signatures_that_can_be_used_are_no_gap() -> None:
+    assert gaps(people(signature_text(0), "", signature_text(1)), IDENTIFIES) == ()
+
+
+def test_signatures_that_cannot_be_used_are_one_gap_with_each_reason_once() -> None:
+    foreign = signature_text(model="f" * 16)
+    (gap,) = gaps(people(RETIRED, signature_text(), RETIRED, foreign), IDENTIFIES)
+    assert (gap.id, gap.blocking) == ("voice-signature", False)
+    assert gap.reason.startswith("3 of the voice signatures cannot be used")
+    assert gap.reason.count("made by the retired service") == 1
+    assert gap.reason.count("another embedding model") == 1
+    assert "speech-compat enroll" in gap.way_out
+    assert "SECRET" not in repr(gap)
+    assert "bWFkZSB1cA" not in repr(gap)
+
+
+def test_only_usable_signatures_go_to_a_backend() -> None:
+    request = people(RETIRED, signature_text(), "", signature_text(model="f" * 16))
+    kept = with_usable_signatures(request, IDENTIFIES)
+    assert [a.id for a in kept.attendees] == ["SECRET0", "SECRET1", "SECRET2", "SECRET3"]
+    assert [a.voice_signature for a in kept.attendees] == ["", signature_text(), "", ""]
+    assert kept.participants == 4
+    none = with_usable_signatures(request, attrs.evolve(IDENTIFIES, identification=False))
+    assert [a.voice_signature for a in none.attendees] == [""] * 4
+
+
+def test_who_the_attendees_are_is_not_shown() -> None:
+    request = people(signature_text(5))
+    assert "SECRET" not in repr(request)
+    assert "1.0" not in repr(request)
+    assert request.attendees[0].has_voice_signature
+    assert not Attendee("a").has_voice_signature

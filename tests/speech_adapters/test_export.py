@@ -70,6 +70,18 @@ def test_rttm_has_ten_fields_and_no_empty_turn() -> None:
     assert lines[0] == ("SPEAKER weekly_meeting_1 1 0.000 1.500 <NA> <NA> Guest-1 <NA> <NA>")
 
 
+def test_rttm_has_a_turn_for_each_part_between_pauses() -> None:
+    second = 10_000_000
+    words = tuple(
+        Word("x", round(start * second), round(length * second))
+        for start, length in ((1.0, 0.5), (1.9, 0.6), (3.0, 0.2), (3.1, 0.0))
+    )
+    talk = Utterance("a", "x x x x", second, 22 * second // 10, 0, words=words)
+    lines = render(Transcript("m", (talk,), 0, ORIGIN), "rttm").splitlines()
+    # The pause of 0.4 s is bridged, the one of 0.5 s is not.
+    assert [line.split()[3:5] for line in lines] == [["1.000", "1.500"], ["3.000", "0.200"]]
+
+
 @pytest.mark.parametrize("form", FORMATS)
 def test_a_transcript_of_silence_is_a_valid_document(form: str) -> None:
     document = render(EMPTY, form)
@@ -101,3 +113,36 @@ def test_every_format_has_a_suffix() -> None:
 def test_lines_and_offsets() -> None:
     assert one_line(" a\r\n\tb\x00c ") == "a b c"
     assert format_offset(359_999_999_999) == "09:59:59"
+
+
+NAMED = Transcript(
+    "m",
+    (
+        Utterance("a" * 32, "Hello.", 0, 10_000_000, 1, participant="Katie <k@x>\nO'Neil"),
+        Utterance("b" * 32, "Hi.", 10_000_000, 10_000_000, 0),
+    ),
+    20_000_000,
+    ORIGIN,
+)
+
+
+@pytest.mark.parametrize(
+    ("form", "label"),
+    [
+        ("text", "[00:00:00] Katie <k@x> O'Neil: Hello.\n[00:00:01] Guest-1: Hi.\n"),
+        ("srt", "\nKatie <k@x> O'Neil: Hello.\n"),
+        ("vtt", "\n<v Katie &lt;k@x&gt; O'Neil>Hello.\n"),
+        ("rttm", " <NA> <NA> Katie_<k@x>_O'Neil <NA> <NA>\n"),
+    ],
+)
+def test_an_identified_speaker_is_the_participant(form: str, label: str) -> None:
+    assert label in render(NAMED, form)
+
+
+def test_json_has_the_participant_beside_the_number() -> None:
+    document = json.loads(render(NAMED, "json"))
+    assert document["speakers"] == ["Guest-1", "Katie <k@x>\nO'Neil"]
+    speakers = [
+        (u["speaker"], u["speaker_number"], u["participant"]) for u in document["utterances"]
+    ]
+    assert speakers == [("Katie <k@x>\nO'Neil", 1, "Katie <k@x>\nO'Neil"), ("Guest-1", 0, None)]

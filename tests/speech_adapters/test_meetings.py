@@ -9,9 +9,11 @@ import attrs
 import pytest
 
 from double.recorder import DONE, REQUEST, Recorder, record, stored, use
+from double.voices import MODEL, RETIRED, signature_text
 from speech_adapters.audio import PcmFormat
+from speech_adapters.capabilities import Capabilities
 from speech_adapters.config import load_settings
-from speech_adapters.contract import JobState
+from speech_adapters.contract import Attendee, JobState
 from speech_adapters.errors import (
     AuthenticationError,
     ConfigurationError,
@@ -75,6 +77,49 @@ def test_a_session_without_audio_is_reopened_for_another_format(
     assert recording.request.audio == PcmFormat(44_100, 2)
     assert recording.audio_bytes == 400
     assert [found.id for found in recorders["ours"].discarded] == [empty.id]
+
+
+# --- voice signatures ------------------------------------------------------------------
+
+SIGNED = attrs.evolve(
+    REQUEST,
+    attendees=(
+        Attendee("katie", "", signature_text(0)),
+        Attendee("steve", "", signature_text(1, "f" * 16)),
+        Attendee("old", "", RETIRED),
+    ),
+)
+LATE = Attendee("late", "", signature_text(2))
+
+
+@pytest.mark.parametrize(("identifies", "kept"), [(True, SIGNED.attendees[:1]), (False, ())])
+def test_only_signatures_that_the_backend_uses_are_stored(
+    recorders: dict[str, Recorder],
+    monkeypatch: pytest.MonkeyPatch,
+    identifies: bool,
+    kept: tuple[Attendee, ...],
+) -> None:
+    can = Capabilities(live=False, stored=True, identification=identifies, signature_model=MODEL)
+    monkeypatch.setattr(Recorder, "capabilities", can)
+
+    async def work(meetings: MeetingService) -> list[tuple[Attendee, ...]]:
+        async with await meetings.open_session(SIGNED) as session:
+            await session.push(bytes(3_200))
+            (first,) = await meetings.recordings()
+            await meetings.replace_attendees(
+                attrs.evolve(SIGNED, attendees=(*SIGNED.attendees, LATE))
+            )
+            (second,) = await meetings.recordings()
+        return [found.request.attendees for found in (first, second)]
+
+    assert use(work, backend="ours") == [kept, (*kept, LATE) if identifies else ()]
+
+
+def test_attendees_of_a_meeting_that_is_not_stored_here_are_ignored(
+    recorders: dict[str, Recorder],
+) -> None:
+    use(lambda meetings: meetings.replace_attendees(SIGNED), backend="ours")
+    assert recorders == {}
 
 
 def test_offline_backends_process_older_recordings_when_the_next_one_starts(

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 
+import attrs
 import pytest
 
 from speech_adapters.transcript import (
@@ -48,10 +49,26 @@ def test_a_label_of_another_style_is_no_speaker(label: str) -> None:
     assert LabelStyle.DIARIZATION.speaker("Guest-0") is None
 
 
+@pytest.mark.parametrize("style", LabelStyle)
+def test_an_identified_speaker_has_the_id_of_the_participant_as_label(style: LabelStyle) -> None:
+    katie = Utterance("a" * 32, "Hi", 0, 1, 2, participant="katie@example.com")
+    assert style.label_of(katie) == "katie@example.com"
+    assert style.label_of(attrs.evolve(katie, participant=None)) == style.label(2)
+    assert style.label_of(attrs.evolve(katie, speaker=None)) == "katie@example.com"
+    assert "katie" not in repr(katie)
+
+
 def test_a_transcript_survives_json() -> None:
     word = Word("Hi", 10, 5, confidence=0.5)
     utterances = (
-        Utterance("a" * 32, "Hi ☃", 10, 5, speaker=1, channel=0, language="en", words=(word,)),
+        Utterance(
+            *("a" * 32, "Hi ☃", 10, 5),
+            speaker=1,
+            channel=0,
+            language="en",
+            words=(word,),
+            participant="katie",
+        ),
         Utterance("b" * 32, "", 20, 0),
     )
     origin = Provenance("local", "1", emulated=("x",), notes=("y",))

@@ -49,7 +49,8 @@ def meeting_era(config: speechsdk.SpeechConfig) -> None:
 
     transcriber.transcribed.connect(transcribed)
     transcriber.canceled.connect(canceled)
-    added = meeting.add_participant_async(Participant("user", "en-US"))
+    signature = speechsdk.create_voice_signature("one.wav", "two.wav", speech_config=config)
+    added = meeting.add_participant_async(Participant("user", "en-US", signature))
     assert_type(added, speechsdk.ResultFuture[Participant])
     assert_type(added.get(), Participant)
     transcriber.join_meeting_async(meeting).get()

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
 from speech_adapters.errors import MeetingBusyError
 from speech_adapters.store import Lock, Store
 
-__all__ = ["worker_slot"]
+__all__ = ["WAITING", "acquire_slot", "worker_slot"]
 
-_WAITING: Final = "waiting until other meetings are transcribed"
+# The step of a recording that has no worker yet.
+WAITING: Final = "waiting until other meetings are transcribed"
 _RETRY_SECONDS: Final = 0.5
 
 
@@ -30,12 +31,12 @@ def worker_slot(store: Store, recording_id: str, kind: str, limit: int) -> Itera
         for example because it was deleted.
     """
     waited = False
-    while (lock := _acquire(store.directory / "locks", kind, limit)) is None:
+    while (lock := acquire_slot(store.directory, kind, limit)) is None:
         if store.get(recording_id).state.final:
             yield False
             return
         if not waited:  # once, since each update waits for the disk
-            store.report(recording_id, step=_WAITING)
+            store.report(recording_id, step=WAITING)
             waited = True
         time.sleep(_RETRY_SECONDS)
     with lock:
@@ -44,11 +45,16 @@ def worker_slot(store: Store, recording_id: str, kind: str, limit: int) -> Itera
         yield True
 
 
-def _acquire(locks: Path, kind: str, limit: int) -> Lock | None:
+def acquire_slot(directory: Path, kind: str, limit: int) -> Lock | None:
+    """Occupy one of ``limit`` slots; return ``None`` if all are occupied.
+
+    Args:
+        directory: the folder of the store.
+        kind: which workers share the slots.
+        limit: the number of slots.
+    """
     # Locks of the kernel, so that a worker that crashes leaves its slot.
     for number in range(limit):
-        try:
-            return Lock(locks, f"worker:{kind}:{number}", "All workers are busy.")
-        except MeetingBusyError:
-            continue
+        with suppress(MeetingBusyError):
+            return Lock(directory / "locks", f"worker:{kind}:{number}", "All workers are busy.")
     return None

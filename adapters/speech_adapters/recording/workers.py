@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import atexit
+import os
 import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -14,7 +16,7 @@ from speech_adapters.recording.spool import private_opener
 from speech_adapters.store import Recording, Store
 from speech_adapters.store.locks import acquire_with_retry
 
-__all__ = ["is_wanted", "log_path", "process_exclusively", "spawn"]
+__all__ = ["is_wanted", "log_errors", "log_path", "process_exclusively", "spawn"]
 
 # Workers started here, by recording: a worker that has not locked its recording yet must
 # not be started a second time by a status query.
@@ -31,6 +33,13 @@ def _disown() -> None:
 def log_path(recording: Recording) -> Path:
     """Return the path of a worker's error output; the file is removed on success."""
     return recording.audio_path.with_suffix(".log")
+
+
+def log_errors(log: Path) -> None:
+    """Send the error output of this process, native code included, to ``log`` from now on."""
+    with suppress(OSError), open(log, "wb", opener=private_opener) as output:
+        sys.stderr.flush()
+        os.dup2(output.fileno(), 2)
 
 
 def spawn(command: list[str], recording: str, log: Path, order: bytes = b"") -> None:

@@ -20,7 +20,7 @@ from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Any
 
-ENGINE = "speech_adapters.backends.local.engine"
+ENGINE = "speech_adapters.backends.local.engines"
 # What counts as a step: classes and methods by module.
 STEPS = {
     "speech_adapters.store.database": ("Database", ("transaction", "rows")),
@@ -33,8 +33,13 @@ STEPS = {
 class Engine:
     """Returns one line for each second of audio, with its number, digest and size."""
 
-    def __init__(self, options: Any, sample_rate: int, diarize: bool) -> None:
-        self._second, self._audio, self._count = 2 * sample_rate, b"", 0
+    settle_seconds = 0.0
+
+    def __init__(self, job: Any, models: Any) -> None:
+        from speech_adapters.transcript import Provenance
+
+        self.provenance = Provenance("local", "a double")
+        self._second, self._audio, self._count = 2 * job.pcm.sample_rate, b"", 0
 
     def __enter__(self) -> Engine:
         return self
@@ -62,6 +67,33 @@ class Engine:
         return lines
 
 
+class StoredEngine(Engine):
+    """The same for a stored recording: its lines are utterances at the end."""
+
+    is_behind = False
+    is_done = True
+
+    def __init__(self, job: Any, models: Any) -> None:
+        from speech_adapters.backends.local.utterances import UtteranceBuilder
+
+        super().__init__(job, models)
+        self._builder = UtteranceBuilder(job.language, job.diarize)
+
+    @property
+    def seconds(self) -> float:
+        return float(self._count)
+
+    def add_audio(self, pcm: bytes) -> list[Any]:
+        return list(self._builder.update(super().add_audio(pcm), 0))
+
+    def end_audio(self) -> None:
+        list(self._builder.update(self.finish(), 0))
+        list(self._builder.finish())
+
+    def utterances(self) -> tuple[Any, ...]:
+        return self._builder.utterances
+
+
 class _Countdown:
     """Kills this process at a step, if no process of its kind was killed before."""
 
@@ -80,7 +112,7 @@ class _Countdown:
 
 
 class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Replaces the engine's module, and counts the steps in others."""
+    """Replaces the module that loads the engines, and counts the steps in others."""
 
     def __init__(self, step: Callable[[], None] | None) -> None:
         self._step = step
@@ -110,7 +142,7 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         return None
 
     def exec_module(self, module: ModuleType) -> None:
-        vars(module)["Engine"] = Engine
+        vars(module).update(load_live=Engine, load_stored=StoredEngine)
 
     def _count(self, owner: type, method: str) -> None:
         real, step = getattr(owner, method), self._step

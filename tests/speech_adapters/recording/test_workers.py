@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import threading
 import time
@@ -58,6 +59,27 @@ def test_a_worker_without_an_order_reads_nothing(tmp_path: Path, recording: Reco
     spawn(command(tmp_path), recording.id, log_path(recording))
     wait_for("\n", tmp_path / "orders")
     assert (tmp_path / "orders").read_text() == "\n"
+
+
+def test_a_worker_that_goes_on_with_another_recording_writes_its_errors_there(
+    tmp_path: Path,
+) -> None:
+    code = (
+        "import os, sys; from pathlib import Path\n"
+        "from speech_adapters.recording.workers import log_errors\n"
+        "print('first', file=sys.stderr)\n"
+        f"log_errors(Path({str(tmp_path / 'second.log')!r}))\n"
+        "print('second', file=sys.stderr)\n"
+        "os.write(2, b'native\\n')\n"
+        f"log_errors(Path({str(tmp_path / 'no folder' / 'third.log')!r}))\n"
+        "os.write(2, b'third\\n')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stderr == "first\n"
+    assert (tmp_path / "second.log").read_text() == "second\nnative\nthird\n"
+    assert (tmp_path / "second.log").stat().st_mode & 0o777 == 0o600
 
 
 def test_one_worker_per_recording_runs_at_a_time(tmp_path: Path, recording: Recording) -> None:

@@ -14,8 +14,9 @@ import speech_compat as speechsdk
 from oracle import scripted
 from oracle.scenario import PHRASES, Scenario
 from oracle.scripted import Played, install
-from speech_adapters.contract import Mode
+from speech_adapters.contract import MeetingRequest, Mode
 from speech_adapters.errors import StoreError
+from speech_adapters.meetings import MeetingService
 
 SIGNALS = (
     "session_started",
@@ -308,6 +309,40 @@ def test_the_request_has_what_the_program_requested(played: Played, text: str, m
         "en-GB",
         True,
     )
+
+
+@pytest.mark.parametrize("mode", ["async", "RealTimeAndAsync", ""])
+def test_participants_that_are_added_while_a_stored_meeting_runs_are_stored(
+    played: Played, monkeypatch: pytest.MonkeyPatch, mode: str
+) -> None:
+    replaced: list[MeetingRequest] = []
+
+    async def replace_attendees(_: MeetingService, request: MeetingRequest) -> None:
+        replaced.append(request)
+
+    monkeypatch.setattr(MeetingService, "replace_attendees", replace_attendees)
+    program = Program(mode)
+    program.transcriber.join_meeting_async(program.meeting).get()
+    program.transcriber.start_transcribing_async().get()
+    late = speechsdk.transcription.Participant("late", "en-GB", '{"type": "x"}')
+    program.meeting.add_participant_async(late).get()
+    program.stream.write(bytes(3200))
+    program.stream.close()
+    assert program.stopped.wait(20)
+    added = [[(a.id, a.voice_signature) for a in request.attendees] for request in replaced]
+    assert added == ([[("late", '{"type": "x"}')]] if mode else [])
+    assert {request.meeting_id for request in replaced} <= {"m"}
+
+
+@pytest.mark.parametrize("mode", ["async", ""])
+def test_participants_that_stay_the_same_are_not_stored_again(
+    played: Played, monkeypatch: pytest.MonkeyPatch, mode: str
+) -> None:
+    monkeypatch.setattr(MeetingService, "replace_attendees", None)  # a call would fail
+    program = Program(mode)
+    program.meeting.add_participant_async(speechsdk.transcription.Participant("u", "")).get()
+    assert program.run()[-2:] == ["canceled", "session_stopped"]
+    assert program.of("canceled").cancellation_details.error_details == ""
 
 
 def test_a_transcriber_can_start_again_after_it_stopped(played: Played) -> None:

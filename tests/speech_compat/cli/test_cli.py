@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from double.voices import RETIRED, signature_text
 from oracle.scenario import Scenario
 from oracle.scripted import Played, install
 from speech_compat.cli import main
@@ -60,6 +61,48 @@ def test_a_file_becomes_text(
     assert (request.max_speakers, request.language, request.mode.value) == (2, "de-DE", "live")
     assert bytes(played.audio) == bytes(32_000)
     assert played.open_sessions == 0
+
+
+def test_participants_are_called_by_the_names_of_their_files(
+    played: Played, recording: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "katie@example.com.json").write_text(signature_text(0) + "\n")
+    (tmp_path / "steve.json").write_text(signature_text(1))
+    files = [str(path) for path in sorted(tmp_path.glob("*.json"))]
+    options = [word for file in files for word in ("--participant", file)]
+    assert main(["transcribe", str(recording), *options]) == 0
+    (request,) = played.requests
+    assert [(a.id, a.voice_signature) for a in request.attendees] == [
+        ("katie@example.com", signature_text(0) + "\n"),
+        ("steve", signature_text(1)),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"{}", "old.json: The voice signature cannot be used: it is no document of the type"),
+        (b"\xff\0", "old.json: The voice signature cannot be used: it is not JSON"),
+        (RETIRED.encode(), "it was made by the retired service"),
+        (None, "old.json: No such file"),
+    ],
+)
+def test_a_file_that_is_no_signature_is_one_line(
+    played: Played,
+    recording: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    content: bytes | None,
+    reason: str,
+) -> None:
+    if content is not None:
+        (tmp_path / "old.json").write_bytes(content)
+    path = str(tmp_path / "old.json")
+    assert main(["transcribe", str(recording), "--participant", path]) == 1
+    shown = capsys.readouterr()
+    assert reason in shown.err
+    assert shown.err.count("\n") == 1
+    assert (shown.out, played.requests) == ("", [])
 
 
 @pytest.mark.parametrize("form", ["text", "json", "vtt", "srt", "rttm"])

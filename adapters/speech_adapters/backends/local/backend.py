@@ -2,21 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 from speech_adapters import threads
 from speech_adapters.audio import check_downmix
-from speech_adapters.backends.local.job import TranscriptionJob, spawn_detached
-from speech_adapters.backends.local.options import NAME, local_options, provenance
+from speech_adapters.backends.local.enrollment import EnrollmentOrder, run_order
+from speech_adapters.backends.local.job import (
+    Processing,
+    TranscriptionJob,
+    acquire_worker_slot,
+    spawn_detached,
+)
+from speech_adapters.backends.local.options import (
+    DETECT,
+    NAME,
+    languages,
+    local_options,
+    provenance,
+    signature_model,
+)
 from speech_adapters.backends.local.session import LocalSession
-from speech_adapters.capabilities import Capabilities
+from speech_adapters.capabilities import Capabilities, with_usable_signatures
 from speech_adapters.config import Settings
 from speech_adapters.contract import MeetingRequest, Session
+from speech_adapters.enrollment import Enrollment
+from speech_adapters.isolated import run_isolated
 from speech_adapters.recording.backend import Host, RecordingBackend
 from speech_adapters.recording.session import RecordingOwner, TemporaryRecording
+from speech_adapters.recording.slots import WAITING
 from speech_adapters.recording.workers import log_path
-from speech_adapters.store import Recording
+from speech_adapters.store import Recording, Store
 from speech_adapters.temporary import create_folder
 from speech_adapters.transcript import Provenance
 
@@ -28,8 +45,9 @@ _AUDIO_FILE: Final = "meeting.pcm"
 class LocalBackend(RecordingBackend):
     """Transcribes with the embedded engine; see :class:`speech_adapters.contract.Backend`.
 
-    Every recording is transcribed by a worker process.  The engine is native code: if it
-    crashes, the program continues, and another worker retries a stored meeting.
+    Recordings are transcribed by other processes: those with live events by one engine process
+    for all sessions of the program, the others by workers.  The engine is native code: if it
+    crashes, the program continues, and a worker retries a stored meeting.
 
     Args:
         settings: the options of this backend, and how channels are mixed down.
@@ -45,8 +63,11 @@ class LocalBackend(RecordingBackend):
     def __init__(self, settings: Settings, host: Host) -> None:
         # Checked before any audio is recorded: the worker would find the error afterwards.
         check_downmix(settings.downmix)
-        self._options = local_options(settings)
-        self._downmix = settings.downmix
+        options = local_options(settings)
+        self._languages = languages(options)
+        self._processing = Processing(options, settings.downmix)
+        # Empty for a diarizer that has no embeddings to compare.
+        self._signature_model = signature_model(options)
         # Last: a constructor that raises must leave no object that has to be closed.
         super().__init__(host, NAME)
 
@@ -54,64 +75,66 @@ class LocalBackend(RecordingBackend):
     def capabilities(self) -> Capabilities:
         """What the engine can do."""
         return Capabilities(
-            live=True, stored=True, languages=frozenset({self._options.language.lower()})
+            live=True,
+            stored=True,
+            max_speakers_hint=True,
+            word_timestamps=True,
+            languages=self._languages,
+            detects_languages=self._processing.options.language.lower() == DETECT,
+            identification=bool(self._signature_model),
+            signature_model=self._signature_model,
         )
 
     @property
     def provenance(self) -> Provenance:
-        """The engine's package and its version."""
-        return provenance()
+        """The engine's packages and their versions."""
+        return provenance(self._processing.options)
 
     async def open_session(self, request: MeetingRequest) -> Session:
         """Start a meeting that is only live; its audio is in a temporary folder."""
         folder = await threads.AUDIO.run(create_folder)
-        job = self._job(request, folder / _AUDIO_FILE, live=True)
+        usable = with_usable_signatures(request, self.capabilities)
+        job = TranscriptionJob.create(usable, folder / _AUDIO_FILE, self._processing, live=True)
         return LocalSession(job, TemporaryRecording(folder))
 
     async def open_recording(
         self, request: MeetingRequest, recording: Recording, owner: RecordingOwner
     ) -> Session:
-        """Start to record; with live events, the session's worker stores the transcript."""
+        """Start to record; with live events, the engine process stores the transcript."""
         if not request.mode.live:
             return await super().open_recording(request, recording, owner)
-        return LocalSession(self._stored_job(recording, live=True), owner)
+        job = TranscriptionJob.create(
+            recording.request,
+            recording.audio_path,
+            self._processing,
+            live=True,
+            store=self._host.store.directory,
+            recording=recording.id,
+        )
+        return LocalSession(job, owner)
 
     async def process(self, recording: Recording) -> None:
-        """Start a worker, which waits until the service releases the recording's lock.
+        """Put the recording's order into the store, and start a worker if a slot is free.
+
+        Otherwise one of the workers that occupy the slots transcribes it.
 
         Raises:
             BackendError: the worker cannot be started.
         """
-        job = self._stored_job(recording, live=False)
-        await threads.COMPUTE.run(spawn_detached, job, log_path(recording))
+        store, order = self._host.store, self._processing.dump()
+        if recording.backend_state != order:
+            await store.run(Store.update, recording.id, backend_state=order)
+        # Only now, see the module worker.
+        slot = await threads.STORE.run(acquire_worker_slot, store.directory)
+        if slot is not None:
+            await threads.STORE.run(slot.release)
+            await threads.COMPUTE.run(
+                spawn_detached, store.directory, recording.id, log_path(recording)
+            )
+        elif recording.step != WAITING:
+            await store.run(Store.update, recording.id, step=WAITING)
 
-    def _stored_job(self, recording: Recording, *, live: bool) -> TranscriptionJob:
-        return self._job(
-            recording.request,
-            recording.audio_path,
-            live=live,
-            store=self._host.store.directory,
-            recording=recording.id,
-        )
-
-    def _job(
-        self,
-        request: MeetingRequest,
-        audio: Path,
-        *,
-        live: bool,
-        store: Path | None = None,
-        recording: str = "",
-    ) -> TranscriptionJob:
-        return TranscriptionJob(
-            audio=audio,
-            pcm=request.audio,
-            options=self._options,
-            downmix=self._downmix,
-            language=request.language,
-            diarize=request.differentiate_speakers,
-            meeting_id=request.meeting_id,
-            live=live,
-            store=store,
-            recording=recording,
-        )
+    async def enroll(self, files: Sequence[Path]) -> Enrollment:
+        """Create the voice signature of the one person who speaks in some WAV files."""
+        order = EnrollmentOrder(tuple(files), self._processing.options, self._processing.downmix)
+        return Enrollment.load(await run_isolated(run_order, order.dump()))

@@ -1,16 +1,25 @@
-"""The worker protocol: JSON Lines from the worker, short commands from the session.
+"""The protocol between the sessions of a program and the process that transcribes for them.
 
-::
+Both directions have one line for each message, and each line names the session by its number,
+because one process serves all sessions of a program::
 
-    worker ──▶ session    session events; NeedAudio; at the end Finished or Failed
-    session ──▶ worker    "more": the file has grown;  "end SIZE": the audio has ended
+    process ──▶ session    NUMBER JSON       session events; NeedAudio; at last Finished, Failed
+                                             or Stopped
+    session ──▶ process    start NUMBER JOB  transcribe the recording of this job
+                           more NUMBER       the file has grown
+                           end NUMBER SIZE   the audio has ended
+                           read NUMBER COUNT the session has read so many further messages
+                           stop NUMBER       the session was closed
 
-The session sends ``more`` only in answer to ``NeedAudio``, so a busy worker is not flooded.
+The session sends ``more`` only in answer to ``NeedAudio``, so a busy process is not flooded.
+The process sends at most :data:`WINDOW` messages ahead of the session's reading, so the memory
+of the program stays bounded, and a session that does not read holds up no other one.
 """
 
 from __future__ import annotations
 
 import json
+from typing import Final
 
 import attrs
 import msgspec
@@ -26,12 +35,27 @@ from speech_adapters.contract import (
 )
 from speech_adapters.errors import BackendError
 
-__all__ = ["Failed", "Finished", "NeedAudio", "WorkerMessage", "decode", "encode"]
+__all__ = [
+    "WINDOW",
+    "Failed",
+    "Finished",
+    "NeedAudio",
+    "Stopped",
+    "WorkerMessage",
+    "decode",
+    "decode_for",
+    "encode",
+    "encode_for",
+]
+
+WINDOW: Final = 1024
+# More digits are no number of a session, and Python refuses to convert thousands of them.
+_LONGEST_NUMBER: Final = 18
 
 
 @attrs.frozen
 class NeedAudio:
-    """The worker has read ``size`` bytes, all that the file holds, and waits for more."""
+    """The process has read ``size`` bytes, all that the file holds, and waits for more."""
 
     size: int
 
@@ -43,17 +67,22 @@ def _printable(text: str) -> str:
 
 @attrs.frozen
 class Failed:
-    """The worker's last message after an error, with the ``reason`` for people."""
+    """The last message of a meeting after an error, with the ``reason`` for people."""
 
     reason: str = attrs.field(converter=_printable)
 
 
 @attrs.frozen
 class Finished:
-    """The worker's last message; the transcript of a stored meeting is in the store."""
+    """The last message of a meeting; the transcript of a stored one is in the store."""
 
 
-WorkerMessage = SessionEvent | NeedAudio | Failed | Finished
+@attrs.frozen
+class Stopped:
+    """The last message of a meeting whose session was closed before its end."""
+
+
+WorkerMessage = SessionEvent | NeedAudio | Failed | Finished | Stopped
 
 _KINDS: dict[str, type[WorkerMessage]] = {
     kind.__name__: kind
@@ -67,6 +96,7 @@ _KINDS: dict[str, type[WorkerMessage]] = {
         NeedAudio,
         Failed,
         Finished,
+        Stopped,
     )
 }
 
@@ -81,20 +111,41 @@ def encode(message: WorkerMessage) -> str:
     return json.dumps({"kind": type(message).__name__, **attrs.asdict(message)}) + "\n"
 
 
-def decode(line: str | bytes) -> WorkerMessage:
-    """Read one line.
+def encode_for(session: int, message: WorkerMessage) -> str:
+    """Return the line with a message for the session of that number."""
+    return f"{session} {encode(message)}"
+
+
+def decode_for(line: bytes) -> tuple[int, WorkerMessage]:
+    """Read a line; return the number of its session, and the message.
 
     Raises:
-        BackendError: the line is no message, for example because the worker died in it.
+        BackendError: the line is no message, for example because the process died in it.
+    """
+    number, _, message = line.partition(b" ")
+    if not number.isdigit() or len(number) > _LONGEST_NUMBER:
+        raise _unreadable()
+    return int(number), decode(message)
+
+
+def decode(line: str | bytes) -> WorkerMessage:
+    """Read one message.
+
+    Raises:
+        BackendError: the line is no message, for example because the process died in it.
     """
     try:
         header = msgspec.json.decode(line, type=_Header)
         message: WorkerMessage = msgspec.json.decode(line, type=_KINDS[header.kind])
     except (ValueError, KeyError, RecursionError):
         # "from None": the parser's message may quote the transcript.
-        raise BackendError(
-            "The speech engine's process sent a message that cannot be read, probably because"
-            " it crashed. A stored meeting is not lost: ask for it by its id. Otherwise start"
-            " the meeting again."
-        ) from None
+        raise _unreadable() from None
     return message
+
+
+def _unreadable() -> BackendError:
+    return BackendError(
+        "The speech engine's process sent a message that cannot be read, probably because it"
+        " crashed. A stored meeting is not lost: ask for it by its id. Otherwise start the"
+        " meeting again."
+    )

@@ -1,7 +1,7 @@
-"""Converts the engine's lines to utterances of one speaker each, and to events.
+"""Converts an engine's lines to utterances of one speaker each, and to events.
 
 A line may hold several speakers, and the engine may revise them after the line is complete.
-So a complete line waits until its speakers are known, is split where they change, and is
+So a complete line waits until its speakers are settled, is split where they change, and is
 then sent.  Later revisions are sent as corrections::
 
     line in progress ──▶ Hypothesis
@@ -13,21 +13,25 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator, Sequence
 from itertools import groupby
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import attrs
 
+from speech_adapters.backends.local.recognition.words import build_utterances, without_guests
 from speech_adapters.contract import Hypothesis, Recognized, SessionEvent, SpeechStarted
 from speech_adapters.transcript import Utterance, ticks
+
+if TYPE_CHECKING:
+    from speech_adapters.backends.local.recognition.whisper import RecognizedWord
 
 __all__ = ["EngineLine", "Segment", "Span", "UtteranceBuilder", "split_by_speaker"]
 
 # Shorter spans are no speech: they come and go with every update.
 _NOISE_SECONDS: Final = 0.3
-# After this much more audio the engine rarely changes a speaker.
-_STABLE_SECONDS: Final = 2.0
-# After this much more audio a line is sent without a speaker.
-_UNKNOWN_SECONDS: Final = 6.0
+# After this much more audio moonshine rarely changes a speaker.
+_SETTLE_SECONDS: Final = 2.0
+# After so many times that much, a line is sent without a speaker.
+_PATIENCE: Final = 3
 _SENTENCE_END: Final = (".", "?", "!")
 # A cut is moved by at most so many words to the end of a sentence.
 _SNAP_WORDS: Final = 2
@@ -35,11 +39,19 @@ _SNAP_WORDS: Final = 2
 
 @attrs.frozen
 class Span:
-    """Speech of one speaker; times in seconds; ``speaker`` is the engine's id."""
+    """Speech of one speaker.
+
+    Attributes:
+        start: in seconds.
+        duration: in seconds.
+        speaker: the engine's id.
+        participant: id of the participant who is the speaker, if that is known.
+    """
 
     start: float
     duration: float
     speaker: int
+    participant: str | None = attrs.field(default=None, repr=False)
 
     @property
     def end(self) -> float:
@@ -58,6 +70,7 @@ class EngineLine:
         duration: length of the line so far.
         complete: whether the text is final.
         spans: its speakers, in time order; may be empty, and may still change.
+        words: its words with their times; empty if the engine has none.
     """
 
     id: int
@@ -66,6 +79,7 @@ class EngineLine:
     duration: float
     complete: bool
     spans: tuple[Span, ...]
+    words: tuple[RecognizedWord, ...] = ()
 
     @property
     def end(self) -> float:
@@ -89,11 +103,22 @@ class UtteranceBuilder:
     Args:
         language: BCP-47 tag that the utterances carry.
         diarize: whether the utterances carry speakers.
+        guests: whether also those do whose speaker is no identified participant.
+        settle_seconds: seconds of audio after which the engine rarely changes a speaker.
     """
 
-    def __init__(self, language: str, diarize: bool) -> None:
+    def __init__(
+        self,
+        language: str,
+        diarize: bool,
+        settle_seconds: float = _SETTLE_SECONDS,
+        *,
+        guests: bool = True,
+    ) -> None:
         self._language = language
         self._diarize = diarize
+        self._guests = guests
+        self._settle_seconds = settle_seconds
         # Utterance ids are derived from it, so that hypotheses share the final one's id.
         self._seed = uuid.uuid4()
         # Our number of each speaker id of the engine.
@@ -102,6 +127,8 @@ class UtteranceBuilder:
         self._pending: dict[int, EngineLine] = {}
         # The final utterances of each line, by its id.  A dict keeps the order.
         self._final: dict[int, list[Utterance]] = {}
+        # The latest form of the final lines that have words.
+        self._lines: dict[int, EngineLine] = {}
         # Whether the start of speech was sent; it is sent once per meeting.
         self._started = False
 
@@ -109,6 +136,19 @@ class UtteranceBuilder:
     def utterances(self) -> tuple[Utterance, ...]:
         """The final utterances in time order, with the latest corrections of their speakers."""
         return tuple(utterance for line in self._final.values() for utterance in line)
+
+    def result(self) -> tuple[Utterance, ...]:
+        """Return the utterances for the transcript, with the latest speakers, by offset.
+
+        Lines with words are divided again where the speakers change in their latest form,
+        which an event cannot do any more.  The ids are those of the events.
+        """
+        numbers: dict[int, int] = {}
+        found: list[Utterance] = []
+        for line_id, sent in self._final.items():
+            line = self._lines.get(line_id)
+            found += sent if line is None else self._divide(line, numbers)
+        return tuple(sorted(found, key=lambda utterance: utterance.offset))
 
     def update(self, lines: Sequence[EngineLine], now: float) -> Iterator[SessionEvent]:
         """Process changed lines and yield the resulting events.
@@ -151,31 +191,66 @@ class UtteranceBuilder:
             return False
         if not self._diarize or not line.text:
             return True
-        return now - line.end >= (_STABLE_SECONDS if line.spans else _UNKNOWN_SECONDS)
+        patience = 1 if line.spans else _PATIENCE
+        return now - line.end >= patience * self._settle_seconds
 
     def _finalize(self, line: EngineLine) -> Iterator[SessionEvent]:
         # A line without text is final too: it must not wait again when it changes.
         final = self._final.setdefault(line.id, [])
-        if not line.text:
-            return
-        for number, segment in enumerate(split_by_speaker(line)):
-            final.append(self._utterance(line, number, segment))
-            yield Recognized(final[-1])
+        if line.words:
+            self._lines[line.id] = line
+            final += self._divide(line, self._numbers)
+        elif line.text:
+            segments = enumerate(split_by_speaker(line))
+            found = [self._utterance(line, number, segment) for number, segment in segments]
+            final += self._known(found)
+        yield from map(Recognized, final)
 
     def _correct(self, line: EngineLine) -> Iterator[SessionEvent]:
         """Correct the speakers of final utterances; their texts and times stay as sent."""
         final = self._final[line.id]
+        if line.words:
+            self._lines[line.id] = line
         for number, utterance in enumerate(final):
-            speaker = self._speaker_number(_main_speaker(line, utterance))
+            span = _main_span(line, utterance)
             # The engine may lose a speaker again; the one that was sent stays.
-            if speaker is not None and speaker != utterance.speaker:
-                final[number] = attrs.evolve(utterance, speaker=speaker)
-                yield Recognized(final[number], correction=True)
+            if span is None or not self._diarize:
+                continue
+            corrected = attrs.evolve(
+                utterance,
+                speaker=self._speaker_number(span.speaker),
+                participant=span.participant,
+            )
+            (corrected,) = self._known([corrected])
+            if corrected != utterance:
+                final[number] = corrected
+                yield Recognized(corrected, correction=True)
+
+    def _known(self, utterances: Sequence[Utterance]) -> Sequence[Utterance]:
+        """Return utterances without the speakers that must stay unknown."""
+        return utterances if self._guests else without_guests(utterances)
+
+    def _divide(self, line: EngineLine, numbers: dict[int, int]) -> list[Utterance]:
+        """Divide a line at its words; new speakers are added to ``numbers``."""
+        spans = line.spans if self._diarize else ()
+        found = build_utterances(
+            line.words,
+            spans,
+            language=self._language,
+            seed=self._seed,
+            numbers=numbers,
+            names={span.speaker: span.participant for span in spans if span.participant},
+        )
+        known = self._known(found)
+        return [attrs.evolve(u, id=self._id(line, number)) for number, u in enumerate(known)]
+
+    def _id(self, line: EngineLine, number: int) -> str:
+        return uuid.uuid5(self._seed, f"{line.id}:{number}").hex
 
     def _utterance(self, line: EngineLine, number: int, segment: Segment) -> Utterance:
         start, end = _milliseconds(segment.start), _milliseconds(segment.end)
         return Utterance(
-            id=uuid.uuid5(self._seed, f"{line.id}:{number}").hex,
+            id=self._id(line, number),
             text=segment.text,
             offset=start,
             duration=end - start,
@@ -191,11 +266,10 @@ class UtteranceBuilder:
 
 
 def split_by_speaker(line: EngineLine) -> list[Segment]:
-    """Split a line where its speaker changes.
+    """Split a line without words where its speaker changes.
 
-    The engine's small model returns no word timings, so the words are divided in
-    proportion to the time of each speaker, and a cut near the end of a sentence is moved
-    there.
+    The text is divided in proportion to the time of each speaker, and a cut near the end of
+    a sentence is moved there.
     """
     runs = _runs(line)
     if len(runs) < 2:  # noqa: PLR2004
@@ -234,13 +308,16 @@ def _snap(words: list[str], cut: int) -> int:
     return min(near, key=lambda place: abs(place - cut), default=cut)
 
 
-def _main_speaker(line: EngineLine, utterance: Utterance) -> int | None:
-    """Return the engine's id of the speaker with most of the utterance's time."""
+def _main_span(line: EngineLine, utterance: Utterance) -> Span | None:
+    """Return a span of the speaker with most of the utterance's time."""
     shares: dict[int, int] = {}
     for span in line.spans:
         common = min(ticks(span.end), utterance.end) - max(ticks(span.start), utterance.offset)
         shares[span.speaker] = shares.get(span.speaker, 0) + max(common, 0)
-    return max(shares, key=lambda speaker: shares[speaker]) if any(shares.values()) else None
+    if not any(shares.values()):
+        return None
+    main = max(shares, key=lambda speaker: shares[speaker])
+    return next(span for span in line.spans if span.speaker == main)
 
 
 def _milliseconds(seconds: float) -> int:

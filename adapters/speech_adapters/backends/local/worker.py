@@ -1,243 +1,195 @@
-"""The process that runs the engine: ``python -P -m speech_adapters.backends.local.worker JOB``.
+"""The process that runs the engine: ``python -P -m speech_adapters.backends.local.worker``.
 
-It reads a recording's audio from its file.  For a live meeting it follows the file while it
-grows, and sends events to the session (see :mod:`.protocol`).  For a stored one it puts the
-transcript into the store, and does not need the program that recorded it::
+::
 
-    job.live  job.store
-       yes      no       events only; ends with the session
-       yes      yes      events and transcript; holds the recording's lock while it runs
-       no       yes      transcript only; holds the recording's lock while it runs
+    worker live OPTIONS              the live meetings of a program, see engine_server
+    worker stored FOLDER RECORDING   the recordings that wait in the store FOLDER
 
-A crash of the engine ends this process only.
+A worker of stored recordings needs no program.  It is started for one recording, and
+transcribes all that wait, so that the models are loaded once.  As many of these workers work
+at a time as the machine has processors::
+
+    recording waits, its order is in the store ──▶ all slots are occupied ──▶ no worker starts
+                                                └▶ a worker occupies a slot
+    a worker: transcribe all that wait ──▶ release the slot ──▶ search again ──▶ end
+
+No recording is forgotten: its order is in the store before the slots are tried, and each
+worker that occupied one searches the store after it released it.
+
+A crash of the engine ends this process only.  The next status query of the meeting starts
+another one.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import time
-from collections.abc import Callable
+import traceback
 from contextlib import suppress
-from functools import partial
-from typing import TYPE_CHECKING, Final
+from pathlib import Path
+from typing import Final
 
-import attrs
-
-from speech_adapters.backends.local.channel import AbandonedError, SessionChannel
-from speech_adapters.backends.local.job import TranscriptionJob
-from speech_adapters.backends.local.options import NAME, provenance
-from speech_adapters.backends.local.protocol import Failed, Finished, WorkerMessage
-from speech_adapters.backends.local.reader import BlockReader
-from speech_adapters.backends.local.utterances import UtteranceBuilder
-from speech_adapters.contract import JobState, Progress, SpeechEnded
-from speech_adapters.errors import BackendError, SpeechError, StoreError
-from speech_adapters.recording.slots import worker_slot
-from speech_adapters.recording.spool import SpoolReader
-from speech_adapters.recording.workers import is_wanted, process_exclusively
-from speech_adapters.store import Recording, Store, acquire_with_retry
-from speech_adapters.store.files import remove_files, remove_others
-from speech_adapters.store.recovery import close_abandoned
-from speech_adapters.transcript import Transcript, ticks
-
-if TYPE_CHECKING:
-    from speech_adapters.backends.local.engine import Engine
+from speech_adapters.backends.local import stored
+from speech_adapters.backends.local.channel import AbandonedError
+from speech_adapters.backends.local.completion import check_wanted, clean_if_deleted, complete
+from speech_adapters.backends.local.engine_server import serve
+from speech_adapters.backends.local.job import (
+    Processing,
+    TranscriptionJob,
+    acquire_worker_slot,
+)
+from speech_adapters.backends.local.models import Models
+from speech_adapters.backends.local.options import NAME, LocalOptions
+from speech_adapters.backends.local.pulse import ignore
+from speech_adapters.closeable import Closeable
+from speech_adapters.contract import JobState
+from speech_adapters.errors import MeetingBusyError, SpeechError
+from speech_adapters.recording.workers import log_errors, log_path
+from speech_adapters.store import Recording, Store
 
 __all__ = ["MAX_ATTEMPTS", "main"]
 
 # An engine that dies this often on a recording will die again: the meeting fails.
 MAX_ATTEMPTS: Final = 3
-# Each report costs a write to disk, so it depends on the time and not on the audio.
-_CHECKPOINT_SECONDS: Final = 2.0
-# An engine keeps a processor busy.
-_ENGINES: Final = os.cpu_count() or 1
-
-_Send = Callable[[WorkerMessage], None]
-_Checkpoint = Callable[[float], None]
+# A recording that waits is locked only for an instant, by the program that wrote its order.
+_PAUSE_SECONDS: Final = 0.1
+_PATIENCE_SECONDS: Final = 30.0
 
 
 def main(arguments: list[str]) -> int:
-    """Do the job in ``arguments`` and return the exit code."""
-    job = TranscriptionJob.load(arguments[0])
-    with suppress(AbandonedError):
-        return _run_live(job) if job.live else _run_stored(job)
-    return 0
-
-
-def _run_live(job: TranscriptionJob) -> int:
-    channel = SessionChannel(job.audio, required=job.store is None)
-    try:
-        if job.store is None:
-            _transcribe(job, channel.send, channel.wait_for_audio, _ignore)
-        else:
-            _run_live_and_store(job, channel)
-    except SpeechError as error:
-        channel.send(Failed(str(error)))
-        return 1
-    channel.send(Finished())
-    return 0
-
-
-def _run_live_and_store(job: TranscriptionJob, channel: SessionChannel) -> None:
-    assert job.store is not None
-    with Store.open(job.store) as store:
-        lock = acquire_with_retry(lambda: store.lock_recording(job.recording))
-        if lock is None:
-            # Another worker processes the recording already, since its audio has ended.
-            _transcribe(job, channel.send, channel.wait_for_audio, _ignore)
-            return
-        with lock:
-            with suppress(StoreError):  # one attempt more does less harm than no events
-                store.begin_attempt(job.recording)
-            checkpoint = partial(_check_wanted, store, job.recording)
-            try:
-                transcript = _transcribe(job, channel.send, channel.wait_for_audio, checkpoint)
-                if channel.cut_short:
-                    # The program died, so this worker ends the recording in its place.
-                    close_abandoned(store, store.get(job.recording))
-                _complete(store, job.recording, transcript)
-            finally:
-                _clean_if_deleted(store, job.recording)
-
-
-def _run_stored(job: TranscriptionJob) -> int:
-    assert job.store is not None
-    with Store.open(job.store) as store:
-        process_exclusively(store, job.recording, partial(_process, job, store))
-    return 0
-
-
-def _process(job: TranscriptionJob, store: Store, recording: Recording) -> None:
-    try:
-        with worker_slot(store, recording.id, NAME, _ENGINES) as granted:
-            if granted:
-                _transcribe_stored(job, store, recording)
-    finally:
-        _clean_if_deleted(store, recording.id)
-
-
-def _transcribe_stored(job: TranscriptionJob, store: Store, recording: Recording) -> None:
-    # Counted before the engine starts: one that crashes leaves no time to count.
-    if store.begin_attempt(recording.id) > MAX_ATTEMPTS:
-        store.fail(
-            recording.id,
-            f"The speech engine died {MAX_ATTEMPTS} times on this recording. Its audio is kept"
-            f" in {recording.audio_path}: try another backend or model.",
-        )
-        return
-    size = recording.audio_bytes or 0
-
-    def checkpoint(seconds: float) -> None:
-        _check_wanted(store, recording.id)
-        share = seconds * job.pcm.bytes_per_second / max(size, 1)
-        store.report(recording.id, progress=share)
-
-    try:
-        transcript = _transcribe(job, _ignore, lambda _: size, checkpoint)
-    except SpeechError as error:
-        store.fail(recording.id, str(error))
+    """Do what ``arguments`` state, and return the exit code."""
+    if arguments[0] == "live":
+        with Models(LocalOptions.model_validate(json.loads(arguments[1]))) as models:
+            serve(models, sys.stdin, sys.stdout)
     else:
-        _complete(store, recording.id, transcript)
+        with Store.open(Path(arguments[1])) as store, _Worker(store, arguments[2]) as worker:
+            worker.run()
+    return 0
 
 
-def _check_wanted(store: Store, recording_id: str, _seconds: float = 0.0) -> None:
-    """Raise AbandonedError if the meeting was deleted."""
-    if not is_wanted(store, recording_id):
-        raise AbandonedError
-
-
-def _complete(store: Store, recording_id: str, transcript: Transcript) -> None:
-    """Store the transcript, and remove the files that are no longer needed."""
-    recording = store.get(recording_id)
-    notes = recording.provenance_notes
-    noted = attrs.evolve(transcript, provenance=attrs.evolve(transcript.provenance, notes=notes))
-    if store.complete(recording_id, noted):
-        remove_files(recording.audio_path)
-
-
-def _clean_if_deleted(store: Store, recording_id: str) -> None:
-    """Remove the log of a deleted recording, which the service leaves to the lock's holder."""
-    recording = store.get(recording_id)
-    # While a file is left, the cleanup stays due, and the service retries it.
-    if recording.state is JobState.DELETED and remove_others(recording.audio_path):
-        store.cleaned(recording_id)
-
-
-def _transcribe(
-    job: TranscriptionJob,
-    send: _Send,
-    wait_for_audio: Callable[[int], int | None],
-    checkpoint: _Checkpoint,
-) -> Transcript:
-    """Run a recording through the engine, to its end.
+class _Worker(Closeable):
+    """Transcribes the recordings of a store that wait.
 
     Args:
-        job: the recording.
-        send: receives the events.
-        wait_for_audio: see :class:`.reader.BlockReader`.
-        checkpoint: called every two seconds of work with the seconds of audio transcribed.
+        store: the store.
+        recording: the recording for which this process was started; its log is open.
     """
-    builder = UtteranceBuilder(job.language, job.diarize)
-    pulse = _Pulse(send, checkpoint)
-    with SpoolReader(job.audio) as spool, _load_engine(job) as engine:
-        if job.live and job.store is None:
-            _unlink_temporary(job)
-        reader = BlockReader(spool, job.pcm, job.downmix, wait_for_audio)
-        for block in reader:
-            for event in builder.update(engine.add_audio(block), reader.seconds):
-                send(event)
-            pulse.beat(reader.seconds)
-        for event in builder.update(engine.finish(), reader.seconds):
-            send(event)
-    for event in builder.finish():
-        send(event)
-    utterances = builder.utterances
-    if utterances:
-        send(SpeechEnded(max(utterance.end for utterance in utterances)))
-    return Transcript(job.meeting_id, utterances, ticks(reader.seconds), provenance())
 
+    def __init__(self, store: Store, recording: str) -> None:
+        self._store = store
+        self._logged = recording
+        # The models for the options of the last recording.
+        self._models: Models | None = None
 
-def _load_engine(job: TranscriptionJob) -> Engine:
-    try:
-        # Imported late: the import loads the native library, and its failure must reach
-        # the session or the store.
-        from speech_adapters.backends.local.engine import Engine
-    except (ImportError, OSError) as error:
-        raise BackendError(f"The speech engine cannot be loaded: {error}.") from error
-    return Engine(job.options, job.pcm.sample_rate, job.diarize)
+    def run(self) -> None:
+        """Transcribe until no recording waits, or all slots are occupied."""
+        while self._waiting() and (slot := acquire_worker_slot(self._store.directory)):
+            with slot:
+                if not self._transcribe_waiting():
+                    return
 
+    def close(self) -> None:
+        """Release the models."""
+        if self._models is not None:
+            self._models.close()
 
-def _unlink_temporary(job: TranscriptionJob) -> None:
-    """Remove the name of a temporary file that is open, so that no crash leaves audio behind."""
-    with suppress(OSError):  # not every system can
-        job.audio.unlink()
+    def _waiting(self) -> list[str]:
+        """Return the recordings that wait, the oldest first."""
+        found = self._store.open_recordings(NAME)
+        return [recording.id for recording in reversed(found) if recording.backend_state]
 
+    def _transcribe_waiting(self) -> bool:
+        """Transcribe all recordings that wait; return False if one stays locked."""
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        while waiting := self._waiting():
+            # All of them before the next search, which reads all that wait.
+            tried = [self._try(recording) for recording in waiting]
+            if any(tried):
+                deadline = time.monotonic() + _PATIENCE_SECONDS
+            elif time.monotonic() > deadline:
+                return False
+            else:
+                time.sleep(_PAUSE_SECONDS)
+        return True
 
-def _ignore(_: object) -> None:
-    """Send nothing, or check nothing."""
+    def _try(self, recording_id: str) -> bool:
+        """Transcribe a recording if it still waits; return False if it is locked."""
+        try:
+            lock = self._store.lock_recording(recording_id)
+        except MeetingBusyError:
+            return False
+        with lock:
+            recording = self._store.get(recording_id)
+            if recording.state is JobState.PROCESSING and recording.backend_state:
+                self._process(recording)
+        return True
 
+    def _process(self, recording: Recording) -> None:
+        if recording.id != self._logged:
+            log_errors(log_path(recording))
+            self._logged = recording.id
+        # Its order is removed first: from now on it does not wait for a worker.
+        self._store.update(recording.id, backend_state="", step="")
+        try:
+            with suppress(AbandonedError):
+                self._transcribe(recording)
+        except Exception:
+            # Counted as an attempt; the recordings that wait are not to suffer from it.
+            traceback.print_exc()
+        finally:
+            clean_if_deleted(self._store, recording.id)
 
-class _Pulse:
-    """Sends progress every second of audio, and calls the checkpoint every few of work."""
+    def _transcribe(self, recording: Recording) -> None:
+        store = self._store
+        # Counted before the engine starts: one that crashes leaves no time to count.
+        if store.begin_attempt(recording.id) > MAX_ATTEMPTS:
+            store.fail(
+                recording.id,
+                f"The speech engine died {MAX_ATTEMPTS} times on this recording. Its audio is"
+                f" kept in {recording.audio_path}: try another backend or model.",
+            )
+            return
+        processing = Processing.load(recording.backend_state)
+        job = TranscriptionJob.create(
+            recording.request,
+            recording.audio_path,
+            processing,
+            live=False,
+            store=store.directory,
+            recording=recording.id,
+        )
+        size = recording.audio_bytes or 0
 
-    def __init__(self, send: _Send, checkpoint: _Checkpoint) -> None:
-        self._send = send
-        self._checkpoint = checkpoint
-        self._sent_at = 0.0  # seconds of audio
-        self._checked_at = time.monotonic()
+        def checkpoint(seconds: float) -> None:
+            check_wanted(store, recording.id)
+            share = seconds * job.pcm.bytes_per_second / max(size, 1)
+            store.report(recording.id, progress=share)
 
-    def beat(self, seconds: float) -> None:
-        """Do what is due after ``seconds`` of audio."""
-        if seconds - self._sent_at >= 1.0:
-            self._sent_at = seconds
-            self._send(Progress(ticks(seconds)))
-        if time.monotonic() - self._checked_at >= _CHECKPOINT_SECONDS:
-            self._checked_at = time.monotonic()
-            self._checkpoint(seconds)
+        try:
+            models = self._models_for(processing.options)
+            transcript = stored.transcribe(job, models, ignore, lambda _: size, checkpoint)
+        except SpeechError as error:
+            store.fail(recording.id, str(error))
+        else:
+            complete(store, recording.id, transcript)
+
+    def _models_for(self, options: LocalOptions) -> Models:
+        # One set at a time: large models of several programs might not fit into the memory.
+        if self._models is None or self._models.options != options:
+            self.close()
+            self._models = Models(options)
+        return self._models
 
 
 if __name__ == "__main__":
-    status = main(sys.argv[1:])
-    # Standard output may be a pipe that is no longer read: its flush at exit must not fail.
-    sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123
-    sys.exit(status)
+    try:
+        status = main(sys.argv[1:])
+    except BaseException:
+        traceback.print_exc()
+        status = 1
+    # At once: the interpreter would take its time to unload the engine, and standard output
+    # may be a pipe that is no longer read.
+    sys.stderr.flush()
+    os._exit(status)

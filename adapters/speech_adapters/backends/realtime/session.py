@@ -11,11 +11,11 @@ from typing import Final
 import anyio
 
 from speech_adapters import threads
-from speech_adapters.backends.realtime.event_queue import EventQueue, LoopEvent
 from speech_adapters.backends.realtime.feeder import Feeder
 from speech_adapters.backends.realtime.journal import Journal
 from speech_adapters.contract import Recognized, SessionEvent
 from speech_adapters.errors import AudioError, BackendError, SpeechError
+from speech_adapters.event_queue import EventQueue, LoopEvent
 from speech_adapters.recording.session import RecordingOwner, SpoolSession
 from speech_adapters.store.recovery import NO_AUDIO
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,12 +12,18 @@ from typing import Any
 import attrs
 import pytest
 
-from double.engine import ENGINE_MODULE, Engine, engine_module, worker_command
+from double.engine import (
+    ENGINE_MODULE,
+    Engine,
+    engine_module,
+    model_folder,
+    worker_command,
+)
 from speech_adapters.audio import PcmFormat
-from speech_adapters.backends.local import job, session, worker
-from speech_adapters.backends.local.job import TranscriptionJob
+from speech_adapters.backends.local import engine_process, job, pulse, worker
+from speech_adapters.backends.local.job import Processing, TranscriptionJob
 from speech_adapters.backends.local.options import LocalOptions
-from speech_adapters.backends.local.protocol import WorkerMessage, decode
+from speech_adapters.backends.local.protocol import Failed, WorkerMessage, decode_for
 from speech_adapters.config import Settings, load_settings
 from speech_adapters.contract import MeetingRequest, Mode
 from speech_adapters.recording.workers import log_path
@@ -26,7 +33,7 @@ from speech_adapters.store import Recording, Store
 @pytest.fixture
 def fake_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Settings]:
     """Start workers with the double of the engine; return settings for a behavior of it."""
-    for module in (job, session):
+    for module in (job, engine_process):
         monkeypatch.setattr(module, "command", worker_command)
 
     def settings(behavior: str = "speak", **options: Any) -> Settings:
@@ -35,7 +42,7 @@ def fake_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[...
             {
                 "backend": "local",
                 "state_dir": str(tmp_path / "state"),
-                "backends.local.model_arch": behavior,
+                "backends.local.model_path": str(model_folder(tmp_path / "models", behavior)),
                 **named,
             }
         )
@@ -61,7 +68,8 @@ class WorkerInProcess:
         return recording
 
     def live_job(self, audio: Path, behavior: str = "speak") -> TranscriptionJob:
-        options = LocalOptions(model_arch=behavior)
+        models = self.store.directory.parent / "models"
+        options = LocalOptions(model_path=model_folder(models, behavior))
         return TranscriptionJob(audio, PcmFormat(), options, "auto", "en-US", True, "m", live=True)
 
     def job(self, recording: Recording, behavior: str = "speak") -> TranscriptionJob:
@@ -79,10 +87,30 @@ class WorkerInProcess:
         self._patch.setattr(Engine, "on_finish", staticmethod(call))
 
     def run(self, job: TranscriptionJob, commands: str = "") -> tuple[int, list[WorkerMessage]]:
-        self._patch.setattr(sys, "stdin", io.StringIO(commands))
-        status = worker.main([job.dump()])
+        """Run a live meeting with these commands, or the worker for a stored one.
+
+        Returns:
+            1 if the last message is an error, and the messages.
+        """
+        if job.live:
+            named = [f"start 1 {job.dump()}", *map(_named, commands.splitlines())]
+            self._patch.setattr(sys, "stdin", io.StringIO("".join(f"{line}\n" for line in named)))
+            worker.main(["live", json.dumps(job.options.model_dump(mode="json"))])
+        else:
+            order = Processing(job.options, job.downmix).dump()
+            self.store.update(job.recording, backend_state=order)
+            worker.main(["stored", str(self.store.directory), job.recording])
         lines = self._capsys.readouterr().out.splitlines()
-        return status, [decode(line) for line in lines]
+        messages = [decode_for(line.encode()) for line in lines]
+        assert all(session == 1 for session, _ in messages)
+        failed = bool(messages) and isinstance(messages[-1][1], Failed)
+        return int(failed), [message for _, message in messages]
+
+
+def _named(command: str) -> str:
+    """Return a command with the number of the only session."""
+    name, *argument = command.split()
+    return " ".join([name, "1", *argument])
 
 
 @pytest.fixture
@@ -90,7 +118,11 @@ def in_process(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Iterator[WorkerInProcess]:
     monkeypatch.setitem(sys.modules, ENGINE_MODULE, engine_module())
+    # The error output of this process is that of the test run.
+    monkeypatch.setattr(worker, "log_errors", lambda _: None)
+    # A recording that the test locks stays locked.
+    monkeypatch.setattr(worker, "_PATIENCE_SECONDS", 0.1)
     # Checks at every block: the recordings last seconds.
-    monkeypatch.setattr(worker, "_CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(pulse, "_CHECKPOINT_SECONDS", 0.0)
     with Store.open(tmp_path / "state") as store:
         yield WorkerInProcess(store, monkeypatch, capsys)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -9,9 +10,10 @@ import anyio
 import pytest
 
 from speech_adapters.backends.local.backend import LocalBackend
+from speech_adapters.backends.local.job import acquire_worker_slot
 from speech_adapters.backends.local.session import LocalSession
 from speech_adapters.config import Settings, load_settings
-from speech_adapters.contract import JobState, MeetingRequest, MeetingStatus, Mode
+from speech_adapters.contract import JobState, MeetingRequest, MeetingStatus, Mode, Session
 from speech_adapters.errors import BackendError, ConfigurationError
 from speech_adapters.meetings import MeetingService
 from speech_adapters.recording.session import SpoolSession
@@ -60,12 +62,15 @@ def test_it_describes_itself() -> None:
         backend = meetings.backend()
         assert isinstance(backend, LocalBackend)
         assert backend.name == "local"
-        assert backend.provenance.version.startswith("moonshine-voice")
-        assert backend.capabilities.languages == frozenset({"de"})
+        assert backend.provenance.version.startswith("faster-whisper")
+        assert backend.capabilities.languages == frozenset({"en"})
+        assert backend.capabilities.word_timestamps
+        assert backend.capabilities.max_speakers_hint
+        assert not backend.capabilities.detects_languages
         # What it can process offline is processed as soon as the next meeting starts.
         assert backend.offline
 
-    use(load_settings({"backend": "local", "backends.local.language": "DE"}), work)
+    use(load_settings({"backend": "local", "backends.local.language": "EN"}), work)
 
 
 @pytest.mark.parametrize(
@@ -148,13 +153,65 @@ def test_a_worker_that_cannot_be_started_leaves_the_meeting_to_a_later_query(
     async def work(meetings: MeetingService) -> JobState:
         with monkeypatch.context() as patch:
             patch.setattr(
-                "speech_adapters.backends.local.job.command", lambda _: ["/no/such/program"]
+                "speech_adapters.backends.local.job.command", lambda *_: ["/no/such/program"]
             )
             with pytest.raises(BackendError, match="cannot be started"):
                 await record(meetings, Mode.STORED)
         return (await final_status(meetings)).state
 
     assert use(settings, work) is JobState.COMPLETED
+
+
+def test_a_meeting_waits_in_the_store_while_all_workers_are_busy(
+    fake_engine: Fake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("speech_adapters.backends.local.job._WORKERS", 1)
+    spawned: list[object] = []
+    monkeypatch.setattr(
+        "speech_adapters.backends.local.backend.spawn_detached",
+        lambda *arguments: spawned.append(arguments),
+    )
+
+    async def work(meetings: MeetingService) -> None:
+        slot = acquire_worker_slot(tmp_path / "state")
+        assert slot is not None
+        with slot:
+            await record(meetings, Mode.STORED)
+            waiting = await newest(meetings)
+            assert waiting.step == "waiting until other meetings are transcribed"
+            assert "speak" in waiting.backend_state
+            await meetings.status("m")
+            # Nothing has changed, so nothing was written.
+            assert await newest(meetings) == waiting
+        assert spawned == []
+        await meetings.status("m")
+        assert spawned == [(tmp_path / "state", waiting.id, log_path(waiting))]
+        slot = acquire_worker_slot(tmp_path / "state")
+        assert slot is not None, "the slot was left to the worker"
+        slot.release()
+
+    (tmp_path / "state" / "locks").mkdir(parents=True)
+    use(fake_engine(), work)
+
+
+def test_a_meeting_that_is_deleted_while_it_is_transcribed_live_ends_with_the_reason(
+    fake_engine: Fake,
+) -> None:
+    async def work(meetings: MeetingService) -> None:
+        request = MeetingRequest("m", mode=Mode.BOTH)
+
+        async def delete_after_the_first_event(session: Session) -> None:
+            async for _ in session.events():  # so the engine has opened the audio
+                recording = await newest(meetings)
+                await meetings.store.run(Store.delete, recording.id)
+                await session.push(SECOND)
+
+        async with await meetings.open_session(request) as session:
+            await session.push(SECOND)
+            with pytest.raises(BackendError, match="was deleted"), anyio.fail_after(60):
+                await delete_after_the_first_event(session)
+
+    use(fake_engine(), work)
 
 
 def test_deletion_removes_the_log_of_a_failed_meeting(fake_engine: Fake) -> None:
@@ -187,8 +244,7 @@ def test_a_log_that_cannot_be_removed_is_removed_later(fake_engine: Fake) -> Non
 def test_a_meeting_deleted_while_its_worker_runs_leaves_no_trace(
     fake_engine: Fake, tmp_path: Path
 ) -> None:
-    gate = tmp_path / "gate"
-    gate.mkdir()
+    settings = fake_engine("wait")
 
     async def work(meetings: MeetingService) -> None:
         await record(meetings, Mode.STORED, seconds=2)
@@ -199,11 +255,11 @@ def test_a_meeting_deleted_while_its_worker_runs_leaves_no_trace(
                 await anyio.sleep(0.05)
         await meetings.delete("m")
         assert not recording.audio_path.exists()
-        gate.rmdir()
+        shutil.rmtree(tmp_path / "models")
         await gone(log_path(recording))
         with anyio.fail_after(60):
             while await meetings.store.run(Store.due_cleanups, 1e12):
                 await anyio.sleep(0.05)
         assert (await newest(meetings)).state is JobState.DELETED
 
-    use(fake_engine("wait", model_path=gate), work)
+    use(settings, work)

@@ -5,19 +5,22 @@ from __future__ import annotations
 import gc
 import os
 import signal
+import sys
 import tempfile
+import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import anyio
 import pytest
-from anyio.abc import Process
 
-from speech_adapters import MeetingRequest, Mode
+from double.engine import model_folder
+from double.voices import MODEL, signature_text
+from speech_adapters import Attendee, MeetingRequest, Mode
 from speech_adapters.audio import PcmFormat
-from speech_adapters.backends.local import session as module
-from speech_adapters.backends.local.job import TranscriptionJob
+from speech_adapters.backends.local import engine_process as module
+from speech_adapters.backends.local.engine_process import EngineProcess
+from speech_adapters.backends.local.job import TranscriptionJob, command
 from speech_adapters.backends.local.options import LocalOptions
 from speech_adapters.backends.local.session import LocalSession
 from speech_adapters.config import Settings, load_settings
@@ -34,12 +37,17 @@ async def opened(mode: Mode) -> tuple[MeetingService, LocalSession]:
     return meetings, session
 
 
+def engine(session: LocalSession) -> EngineProcess:
+    assert session._engine is not None
+    assert session._engine._process is not None
+    return session._engine._process
+
+
 @pytest.mark.engine
 def test_the_death_of_the_worker_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     async def work() -> None:
         meetings, session = await opened(Mode.LIVE)
-        assert session._worker is not None
-        os.kill(session._worker.pid, signal.SIGKILL)
+        os.kill(engine(session).pid, signal.SIGKILL)
         with pytest.raises(BackendError, match="process died"):
             [event async for event in session.events()]
         await session.push(bytes(3200))  # the program may not have noticed yet
@@ -105,7 +113,7 @@ def live(fake_engine: Callable[..., Settings], tmp_path: Path, owner: Owner) -> 
     """Create a live session whose worker has the double of the engine."""
 
     def create(behavior: str = "speak") -> LocalSession:
-        options = LocalOptions(model_arch=behavior)
+        options = LocalOptions(model_path=model_folder(tmp_path / "models", behavior))
         job = TranscriptionJob(
             tmp_path / "a.pcm", PcmFormat(), options, "auto", "en-US", True, "m", live=True
         )
@@ -172,23 +180,22 @@ def test_a_worker_that_waits_is_woken_once(live: Live, monkeypatch: pytest.Monke
             with anyio.fail_after(60):
                 while session._waiting_at is None:
                     await anyio.sleep(0.01)
-            assert session._worker is not None
-            os.kill(session._worker.pid, signal.SIGSTOP)  # so that it asks for nothing
+            os.kill(engine(session).pid, signal.SIGSTOP)  # so that it asks for nothing
             send = session._send
 
-            async def record(command: str) -> None:
+            def record(command: str, *argument: int) -> None:
                 sent.append(command)
-                await send(command)
+                send(command, *argument)
 
             monkeypatch.setattr(session, "_send", record)
             for _ in range(3):
                 await session.push(SECOND)
             woken.extend(sent)
-            os.kill(session._worker.pid, signal.SIGCONT)
+            os.kill(engine(session).pid, signal.SIGCONT)
             await session.finish()
 
     anyio.run(work)
-    assert woken == ["more\n"]
+    assert woken == ["more"]
 
 
 def test_the_end_is_final(live: Live, owner: Owner) -> None:
@@ -270,7 +277,7 @@ def test_a_broken_engine_is_an_error_of_the_backend(
 def test_a_worker_that_cannot_be_started_is_an_error_and_the_audio_is_kept(
     live: Live, owner: Owner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "command", lambda _: ["/no/such/program"])
+    monkeypatch.setattr(module, "command", lambda *_: ["/no/such/program"])
 
     async def work() -> list[SessionEvent]:
         async with live() as session:
@@ -295,10 +302,9 @@ def test_a_worker_that_ignores_the_request_to_end_is_killed(
         with anyio.fail_after(60):
             async for _ in session.events():
                 break  # the engine hangs after its first block of audio
-        worker = session._worker
+        worker = engine(session)
         await session.aclose()
-        assert worker is not None
-        return worker.returncode
+        return worker._child.returncode
 
     assert anyio.run(work) == -signal.SIGKILL
 
@@ -340,17 +346,18 @@ def test_an_error_while_closing_still_releases_the_recording(live: Live, owner: 
 def test_a_session_closed_while_its_worker_starts_leaves_no_worker(
     live: Live, owner: Owner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    start, workers = anyio.open_process, list[Process]()
+    proceed, workers = threading.Event(), list[EngineProcess]()
+
+    class Late(EngineProcess):
+        def __init__(self, command: list[str]) -> None:
+            assert proceed.wait(60)
+            super().__init__(command)
+            workers.append(self)
+
+    monkeypatch.setattr(module, "EngineProcess", Late)
+    monkeypatch.setattr(module, "_IDLE_SECONDS", 0.05)
 
     async def work() -> None:
-        proceed = anyio.Event()
-
-        async def start_late(*args: Any, **options: Any) -> Process:
-            await proceed.wait()
-            workers.append(await start(*args, **options))
-            return workers[-1]
-
-        monkeypatch.setattr(anyio, "open_process", start_late)
         session = live()
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(session.push, SECOND)
@@ -358,9 +365,9 @@ def test_a_session_closed_while_its_worker_starts_leaves_no_worker(
             tasks.start_soon(session.aclose)
             await anyio.wait_all_tasks_blocked()
             proceed.set()
-        assert [worker.returncode for worker in workers] == [-signal.SIGTERM]
 
     anyio.run(work)
+    assert [worker._child.wait(60) for worker in workers] == [0]
     assert owner.calls == [len(SECOND), False]
 
 
@@ -383,3 +390,44 @@ def test_a_session_that_is_never_closed_is_reported(live: Live) -> None:
 
     with pytest.warns(ResourceWarning, match="LocalSession was never closed"):
         anyio.run(forget)
+
+
+# Stores its command line and the first line of its input, and ends the meeting.
+LISTENER = """
+import sys
+line = sys.stdin.readline()
+with open(sys.argv[1], "w") as file:
+    file.write(line + repr(sys.argv[2:]))
+sys.stdout.write('1 {"kind": "Finished"}\\n')
+sys.stdout.flush()
+sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize("signed", [True, False])
+def test_attendees_reach_the_engine_on_its_input_with_all_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner: Owner, signed: bool
+) -> None:
+    seen = tmp_path / "seen"
+    program = [sys.executable, "-c", LISTENER, str(seen)]
+    monkeypatch.setattr(module, "command", lambda *arguments: [*program, *command(*arguments)])
+    people = (Attendee("katie@example.com", "en", signature_text()),) if signed else ()
+    job = TranscriptionJob(
+        *(tmp_path / "a.pcm", PcmFormat(), LocalOptions(), "auto", "en-US", True, "m"),
+        live=True,
+        attendees=people,
+    )
+
+    async def work() -> None:
+        async with LocalSession(job, owner) as session:
+            await session.push(SECOND)
+            await session.finish()
+            assert [event async for event in session.events()] == []
+
+    anyio.run(work)
+    line, _, arguments = seen.read_text().partition("\n")
+    assert line == f"start 1 {job.dump()}"
+    assert ("katie" in line) is signed
+    assert "speech_adapters.backends.local.worker" in arguments
+    assert "katie" not in arguments
+    assert MODEL not in arguments

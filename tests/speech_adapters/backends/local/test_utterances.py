@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import attrs
 
+from speech_adapters.backends.local.recognition.whisper import RecognizedWord
 from speech_adapters.backends.local.utterances import (
     EngineLine,
     Segment,
@@ -155,3 +156,71 @@ def test_a_line_still_in_progress_at_the_end_is_an_utterance() -> None:
     talk = UtteranceBuilder("en-US", diarize=False)
     assert final([*talk.update([line("One", 0.0, 1.0, complete=False)], NEVER)]) == []
     assert final([*talk.finish()]) == [("One", None, False)]
+
+
+def spoken(number: int, start: float, *words: str, spans: tuple[Span, ...]) -> EngineLine:
+    """Return a line with words of half a second."""
+    found = tuple(
+        RecognizedWord(f" {word}", start + n / 2, start + n / 2 + 0.5)
+        for n, word in enumerate(words)
+    )
+    return EngineLine(number, " ".join(words), start, len(words) / 2, True, spans, found)
+
+
+def test_a_line_with_words_is_divided_at_them() -> None:
+    talk = UtteranceBuilder("en-US", diarize=True, settle_seconds=0.0)
+    shared = spoken(
+        1, 2.0, "How", "are", "you?", "Fine.", spans=(Span(2.0, 1.5, 4), Span(3.5, 0.5, 9))
+    )
+    assert final([*talk.update([shared], 4.0)]) == [("How are you?", 0, False), ("Fine.", 1, False)]
+    first, second = talk.utterances
+    assert (first.offset, first.end) == (20_000_000, 35_000_000)
+    assert [word.text for word in first.words] == ["How", "are", "you?"]
+    assert first.id != second.id
+
+
+def test_a_line_whose_speakers_are_settled_waits_for_nothing() -> None:
+    talk = UtteranceBuilder("en-US", diarize=True, settle_seconds=0.0)
+    unknown = spoken(1, 0.0, "One.", spans=())
+    assert final([*talk.update([unknown], 0.5)]) == [("One.", None, False)]
+
+
+def test_a_hypothesis_shares_its_id_with_the_first_utterance_of_a_line_with_words() -> None:
+    talk = UtteranceBuilder("en-US", diarize=True, settle_seconds=0.0)
+    _, guess = talk.update([line("One", 0.0, 0.5, complete=False)], 0.5)
+    assert isinstance(guess, Hypothesis)
+    (sent,) = talk.update([spoken(1, 0.0, "One.", spans=(Span(0.0, 0.5, 0),))], 1.0)
+    assert isinstance(sent, Recognized)
+    assert sent.utterance.id == guess.utterance.id
+
+
+def test_the_result_divides_a_line_anew_though_events_cannot() -> None:
+    talk = UtteranceBuilder("en-US", diarize=True, settle_seconds=0.0)
+    words = ("How", "are", "you?", "Fine.", "And", "you?")
+    mixed = spoken(1, 0.0, *words, spans=(Span(0.0, 3.0, 0),))
+    assert len(final([*talk.update([mixed], 3.0)])) == 1
+    apart = attrs.evolve(mixed, spans=(Span(0.0, 1.4, 0), Span(1.5, 1.5, 1)))
+    # Most of the utterance is of the second speaker now.
+    assert final([*talk.update([apart], 3.5)]) == [("How are you? Fine. And you?", 1, True)]
+    assert [(u.text, u.speaker) for u in talk.result()] == [
+        ("How are you?", 0),
+        ("Fine. And you?", 1),
+    ]
+    assert talk.result()[0].id == talk.utterances[0].id
+
+
+def test_the_result_without_words_is_what_was_sent() -> None:
+    talk = UtteranceBuilder("en-US", diarize=True)
+    list(talk.update([line("One.", 0.0, 1.0, Span(0.0, 1.0, 5))], NEVER))
+    assert talk.result() == talk.utterances
+
+
+def test_the_result_numbers_the_speakers_anew() -> None:
+    talk = UtteranceBuilder("en-US", diarize=True, settle_seconds=0.0)
+    first = spoken(1, 0.0, "One.", spans=(Span(0.0, 0.5, 0),))
+    second = spoken(2, 1.0, "Two.", spans=(Span(1.0, 0.5, 1),))
+    third = spoken(3, 2.0, "Three.", spans=(Span(2.0, 0.5, 2),))
+    list(talk.update([first, second, third], 3.0))
+    list(talk.update([attrs.evolve(second, spans=(Span(1.0, 0.5, 0),))], 3.0))
+    assert [u.speaker for u in talk.utterances] == [0, 0, 2]
+    assert [u.speaker for u in talk.result()] == [0, 0, 1]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -8,12 +9,17 @@ from typing import Any
 import attrs
 import pytest
 
+from double.engine import model_folder
+from double.voices import signature_text
 from speech_adapters.audio import PcmFormat
+from speech_adapters.backends.local import live, stored
 from speech_adapters.backends.local.job import TranscriptionJob
 from speech_adapters.backends.local.options import LocalOptions
-from speech_adapters.backends.local.protocol import Failed, Finished, decode
+from speech_adapters.backends.local.protocol import Failed, Finished, decode_for
 from speech_adapters.contract import (
+    Attendee,
     JobState,
+    MeetingRequest,
     Mode,
     Progress,
     Recognized,
@@ -22,6 +28,7 @@ from speech_adapters.contract import (
 )
 from speech_adapters.recording.workers import log_path
 from speech_adapters.store.recovery import CUT_SHORT, is_locked
+from speech_adapters.transcript import Provenance, Transcript
 
 # Ends the process when it resolves a host or sends anything.  (A package of the
 # engine's binds a socket to this machine's own address, to see whether it has IPv6.)
@@ -29,7 +36,7 @@ GUARDED = """
 import sys
 def guard(event, _):
     if event.startswith(("socket.connect", "socket.send", "socket.getaddr", "socket.gethostby")):
-        sys.stdout.write('{"kind": "Failed", "reason": "touched the network: ' + event + '"}\\n')
+        sys.stdout.write('1 {"kind": "Failed", "reason": "touched the network: ' + event + '"}\\n')
         sys.stdout.flush()
         import os
         os._exit(9)
@@ -48,14 +55,14 @@ def job(audio: Path, **options: Any) -> TranscriptionJob:
 def work(job: TranscriptionJob, program: list[str]) -> list[object]:
     size = job.audio.stat().st_size
     done = subprocess.run(
-        [sys.executable, *program, job.dump()],
-        input=f"end {size}\n",
+        [sys.executable, *program, "live", json.dumps(job.options.model_dump(mode="json"))],
+        input=f"start 1 {job.dump()}\nend 1 {size}\n",
         capture_output=True,
         text=True,
         timeout=100,
         check=False,
     )
-    return [decode(line) for line in done.stdout.splitlines()]
+    return [decode_for(line)[1] for line in done.stdout.encode().splitlines()]
 
 
 @pytest.mark.engine
@@ -72,7 +79,8 @@ def test_an_error_is_sent_as_a_message(tmp_path: Path) -> None:
     audio = tmp_path / "a.pcm"
     audio.write_bytes(bytes(3200))
     (message,) = work(
-        job(audio, model_path=tmp_path), ["-P", "-m", "speech_adapters.backends.local.worker"]
+        job(audio, model_path=model_folder(tmp_path, "damaged")),
+        ["-P", "-m", "speech_adapters.backends.local.worker"],
     )
     assert isinstance(message, Failed)
     assert "cannot be loaded" in message.reason
@@ -204,3 +212,43 @@ def test_a_live_meeting_that_another_worker_processes_only_sends_events(
     assert any(isinstance(m, Recognized) for m in messages)
     found = in_process.store.get(recording.id)
     assert (found.state, found.attempts) == (JobState.PROCESSING, 0)
+
+
+KATIE = Attendee("katie@example.com", "en", signature_text())
+
+
+@pytest.fixture
+def jobs(monkeypatch: pytest.MonkeyPatch) -> list[TranscriptionJob]:
+    """Replace the engine; returns the jobs that it receives."""
+    received = []
+
+    def transcribe(job: TranscriptionJob, *_: object) -> Transcript:
+        received.append(job)
+        return Transcript("m", (), 10, Provenance("local", "1"))
+
+    for module in (live, stored):
+        monkeypatch.setattr(module, "transcribe", transcribe)
+    return received
+
+
+def test_attendees_of_a_live_meeting_come_from_the_input(
+    in_process: Any, tmp_path: Path, jobs: list[TranscriptionJob]
+) -> None:
+    (tmp_path / "a.pcm").write_bytes(bytes(3200))
+    signed = attrs.evolve(in_process.live_job(tmp_path / "a.pcm"), attendees=(KATIE,))
+    in_process.run(signed, "end 3200\n")
+    assert [job.attendees for job in jobs] == [(KATIE,)]
+
+
+@pytest.mark.parametrize("mode", [Mode.STORED, Mode.BOTH])
+def test_attendees_of_a_stored_meeting_come_from_the_store_and_are_removed(
+    in_process: Any, jobs: list[TranscriptionJob], mode: Mode
+) -> None:
+    request = MeetingRequest("m", mode=mode, attendees=(KATIE,))
+    recording = in_process.store.create(request, "local")
+    recording.audio_path.write_bytes(bytes(3200))
+    in_process.store.close_audio(recording.id, 3200)
+    in_process.run(in_process.job(recording), "end 3200\n")
+    assert [job.attendees for job in jobs] == [(KATIE,)]
+    assert in_process.store.get(recording.id).request.attendees == ()
+    assert in_process.store.get(recording.id).state is JobState.COMPLETED

@@ -14,7 +14,7 @@ from double.other_writer import OtherWriter
 from speech_adapters.backends.local.protocol import Finished
 from speech_adapters.backends.local.worker import MAX_ATTEMPTS
 from speech_adapters.contract import JobState, Mode
-from speech_adapters.recording.slots import worker_slot
+from speech_adapters.recording.slots import WAITING, worker_slot
 from speech_adapters.recording.workers import log_path
 from speech_adapters.store.recovery import is_locked
 
@@ -153,16 +153,13 @@ def test_a_stored_meeting_waits_for_a_free_engine(
     in_process: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recording = in_process.recording(Mode.STORED, 1.0)
-    monkeypatch.setattr("speech_adapters.backends.local.worker._ENGINES", 1)
-    other = worker_slot(in_process.store, recording.id, "local", 1)
-    other.__enter__()
+    monkeypatch.setattr("speech_adapters.backends.local.job._WORKERS", 1)
+    in_process.store.update(recording.id, step=WAITING)
     steps = []
-
-    def pause(_: float) -> None:
+    with worker_slot(in_process.store, recording.id, "local", 1):
+        # The worker ends at once: the one that occupies the slot transcribes the recording.
+        assert in_process.run(in_process.job(recording)) == (0, [])
         steps.append(in_process.store.get(recording.id))
-        other.__exit__(None, None, None)
-
-    monkeypatch.setattr("speech_adapters.recording.slots.time.sleep", pause)
     in_process.on_audio(lambda _: steps.append(in_process.store.get(recording.id)))
     in_process.run(in_process.job(recording))
     assert [found.step for found in steps[:2]] == [
@@ -178,13 +175,11 @@ def test_a_meeting_that_is_deleted_while_it_waits_is_abandoned(
     in_process: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recording = in_process.recording(Mode.STORED, 1.0)
-    monkeypatch.setattr("speech_adapters.backends.local.worker._ENGINES", 1)
-    monkeypatch.setattr(
-        "speech_adapters.recording.slots.time.sleep",
-        lambda _: in_process.store.delete(recording.id),
-    )
+    monkeypatch.setattr("speech_adapters.backends.local.job._WORKERS", 1)
     with worker_slot(in_process.store, recording.id, "local", 1):
+        in_process.store.delete(recording.id)
         assert in_process.run(in_process.job(recording)) == (0, [])
+    assert in_process.run(in_process.job(recording)) == (0, [])
     assert in_process.store.get(recording.id).attempts == 0
     assert not log_path(recording).exists()
 

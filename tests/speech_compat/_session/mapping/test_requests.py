@@ -106,14 +106,27 @@ def test_the_last_transcription_mode_counts(config: Config) -> None:
     assert mode_of(config, stored=True) is Mode.BOTH
 
 
-def test_attendees_are_the_participants_without_their_signatures(config: Config) -> None:
+def test_attendees_are_the_participants_with_their_signatures(config: Config) -> None:
     meeting = Meeting(config, "m")
     meeting.add_participant_async(Participant("a", "en-GB", '{"Data": "biometric"}')).get()
     meeting.add_participant_async(Participant("b", "")).get()
-    assert attendees(meeting) == (Attendee("a", "en-GB", True), Attendee("b", "", False))
+    signed = Attendee("a", "en-GB", '{"Data": "biometric"}')
+    assert attendees(meeting) == (signed, Attendee("b", "", ""))
     assert attendees(None) == ()
     request = replace(plan(config), attendees=attendees(meeting)).request(PcmFormat())
     assert request.participants == 2, "the largest number of speakers, if none is announced"
+
+
+def test_a_plan_notices_participants_that_come_and_go(config: Config) -> None:
+    meeting = Meeting(config, "m")
+    first = replace(plan(config), attendees=(), present_attendees=lambda: attendees(meeting))
+    assert plan(config).with_present_attendees() is None
+    assert first.with_present_attendees() is None
+    meeting.add_participant_async(Participant("late", "", "{}")).get()
+    changed = first.with_present_attendees()
+    assert changed is not None
+    assert changed.request(PcmFormat()).attendees == (Attendee("late", "", "{}"),)
+    assert changed.with_present_attendees() is None
 
 
 def test_own_properties_override_the_programs_resource(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import attrs
 import pytest
 
 from speech_adapters import errors
@@ -37,6 +38,17 @@ def test_a_final_result_of_a_meeting() -> None:
         ("SpeakerId", "Guest_1"),
         ("UtteranceId", "3_Guest_1_15"),
     ]
+
+
+def test_an_identified_speaker_is_the_participant_in_every_result() -> None:
+    """Sources: docs/protocol/legacy-interface.md, 3.5 and 2.5."""
+    katie = attrs.evolve(UTTERANCE, participant="katie@example.com")
+    record = utterance_record(katie, MEETING, 3, ResultReason.RecognizedSpeech)
+    assert (record.speaker, record.utterance_id) == ("katie@example.com", "3_katie@example.com_15")
+    assert record.document["SpeakerId"] == "katie@example.com"
+    (fetched,) = remote_records(Transcript("m", (katie,), 35, Provenance("local", "1")))
+    assert fetched.speaker == "katie@example.com"
+    assert fetched.document["userId"] == "katie@example.com"
 
 
 def test_a_hypothesis_of_real_time_diarization() -> None:

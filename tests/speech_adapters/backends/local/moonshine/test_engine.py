@@ -7,11 +7,11 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import moonshine_voice
 import pytest
 
 from speech_adapters.audio import WavFile
-from speech_adapters.backends.local.engine import Engine
-from speech_adapters.backends.local.options import LocalOptions
+from speech_adapters.backends.local.moonshine.engine import Engine
 from speech_adapters.backends.local.utterances import EngineLine
 from speech_adapters.errors import BackendError, ConfigurationError
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.engine
 
 def transcribe(path: Path, diarize: bool) -> dict[int, EngineLine]:
     lines: dict[int, EngineLine] = {}
-    with WavFile(path) as file, Engine(LocalOptions(), file.pcm.sample_rate, diarize) as engine:
+    with WavFile(path) as file, Engine(file.pcm.sample_rate, diarize) as engine:
         while block := file.read(file.pcm.sample_rate // 10):
             lines.update((line.id, line) for line in engine.add_audio(block))
         lines.update((line.id, line) for line in engine.finish())
@@ -42,23 +42,31 @@ def test_without_diarization_there_are_no_speakers(shipped_recordings: Path) -> 
 
 
 def test_importing_the_engine_needs_no_sound_library() -> None:
-    importlib.import_module("speech_adapters.backends.local.engine")
+    importlib.import_module("speech_adapters.backends.local.moonshine.engine")
     assert "sounddevice" not in sys.modules
 
 
-def test_a_folder_without_a_model_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match=r"cannot be loaded as 'tiny'.*model_path"):
-        Engine(LocalOptions(model_path=tmp_path), 16_000, diarize=False)
+def test_an_engine_without_its_model_names_the_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(moonshine_voice, "__file__", str(tmp_path / "__init__.py"))
+    with pytest.raises(ConfigurationError, match="tiny-en cannot be loaded"):
+        Engine(16_000, diarize=False)
 
 
-def test_an_unknown_architecture_is_answered_with_the_known_ones() -> None:
-    with pytest.raises(ConfigurationError, match=r"'huge'.*one of tiny, base"):
-        Engine(LocalOptions(model_arch="huge"), 16_000, diarize=False)
+def test_the_diarizer_alone_returns_lines_without_text(shipped_recordings: Path) -> None:
+    path = shipped_recordings / "clone-test.wav"
+    with WavFile(path) as file, Engine(file.pcm.sample_rate, True, recognize=False) as engine:
+        engine.add_audio(file.read(10 * file.pcm.sample_rate))
+        lines = engine.finish()
+    assert lines
+    assert {line.text for line in lines} == {""}
+    assert any(line.spans for line in lines)
 
 
 @pytest.fixture(scope="module")
 def loaded() -> Iterator[Engine]:
-    with Engine(LocalOptions(), 16_000, diarize=False) as engine:
+    with Engine(16_000, diarize=False) as engine:
         yield engine
 
 

@@ -9,14 +9,15 @@ loses segments, so the interval is half a second.
 from __future__ import annotations
 
 import ctypes
+from pathlib import Path
 from typing import Any, Final
 
+import moonshine_voice
 import numpy as np
 from moonshine_voice.errors import MoonshineError
 from moonshine_voice.moonshine_api import ModelArch, Transcript
 from moonshine_voice.transcriber import Error, Transcriber
 
-from speech_adapters.backends.local.options import LocalOptions, model_folder
 from speech_adapters.backends.local.utterances import EngineLine, Span
 from speech_adapters.closeable import Closeable
 from speech_adapters.errors import BackendError, ConfigurationError
@@ -26,23 +27,26 @@ __all__ = ["Engine"]
 _UPDATE_SECONDS: Final = 0.5
 # The engine revises speakers within 120 s; the rest is a margin.
 _FINAL_SECONDS: Final = 150.0
+# Between two analyses of the speakers.  Smaller values are more accurate, but one analysis
+# costs about 1.5 s of CPU time.
+_CADENCE_SECONDS: Final = 2.0
 
 
 class Engine(Closeable):
     """One stream through the engine.
 
     Args:
-        options: model and cadence of the diarization.
         sample_rate: samples per second of the audio.
         diarize: whether speakers are separated.
+        recognize: whether the lines have text.
 
     Raises:
         ConfigurationError: the model cannot be loaded.
     """
 
-    def __init__(self, options: LocalOptions, sample_rate: int, diarize: bool) -> None:
+    def __init__(self, sample_rate: int, diarize: bool, *, recognize: bool = True) -> None:
         self._sample_rate = sample_rate
-        self._transcriber = _load(options, diarize)
+        self._transcriber = _load(diarize, recognize)
         self._stream = self._transcriber.create_stream(update_interval=_UPDATE_SECONDS)
         self._failure: Exception | None = None
         self._stream.add_listener(self._on_event)
@@ -136,23 +140,18 @@ def _line(raw: Any) -> EngineLine:
     )
 
 
-def _load(options: LocalOptions, diarize: bool) -> _Transcriber:
-    folder = model_folder(options)
-    arch = ModelArch.__members__.get(options.model_arch.upper())
-    if arch is None:
-        known = ", ".join(name.lower() for name in ModelArch.__members__)
-        raise ConfigurationError(
-            f"There is no model architecture {options.model_arch!r}: set"
-            f" backends.local.model_arch to one of {known}."
-        )
+def _load(diarize: bool, recognize: bool) -> _Transcriber:
+    folder = Path(moonshine_voice.__file__).parent / "assets" / "tiny-en"
     wanted = {"return_audio_data": "false"}
+    if not recognize:
+        # The engine goes by the presence of this option, not by its value.
+        wanted["skip_transcription"] = "true"
     if diarize:
         wanted["identify_speakers"] = "true"
-        wanted["diarization_analyze_cadence"] = str(options.diarization_cadence)
+        wanted["diarization_analyze_cadence"] = str(_CADENCE_SECONDS)
     try:
-        return _Transcriber(str(folder), arch, wanted)
+        return _Transcriber(str(folder), ModelArch.TINY, wanted)
     except MoonshineError as error:
         raise ConfigurationError(
-            f"The model in {folder} cannot be loaded as {options.model_arch!r}: {error}."
-            " Check backends.local.model_path and model_arch."
+            f"The model in {folder} cannot be loaded: {error}. Install moonshine-voice 0.1.0 again."
         ) from error

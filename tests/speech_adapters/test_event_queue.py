@@ -8,7 +8,7 @@ import anyio
 import anyio.to_thread
 import pytest
 
-from speech_adapters.backends.realtime.event_queue import EventQueue, LoopEvent
+from speech_adapters.event_queue import EventQueue, LoopEvent
 
 
 def test_items_of_many_threads_arrive_complete_and_in_the_order_of_each() -> None:
