@@ -7,19 +7,23 @@
 For the recordings that the folder should hold, see :mod:`benchmarks.recordings`, and for the
 error rates :mod:`benchmarks.scores`.  Three systems are measured in one run:
 
-* ``local``: the backend with its defaults;
-* ``moonshine``: the backend with ``diarizer = "moonshine"``, the engine of version 0.1;
-* ``local words, moonshine speakers``: the words of the first at the speakers of the second.
+* ``local``: the backend with its defaults, by ``speech-compat transcribe``;
+* ``moonshine's speakers``: the same with ``diarizer = "moonshine"``;
+* ``previous engine``: words and speakers of moonshine-voice, see
+  :mod:`benchmarks.previous_engine`.
 
-Each transcribes every recording by ``speech-compat transcribe`` in a process of its own.
+The DER is that of the spans in which utterances have words without a longer pause, as the
+format ``rttm`` has them.
 Speed is given as seconds of audio per CPU second and per second that passed: the first is
 comparable on a busy machine, the second only on an idle one.  Memory is the peak of the
-largest process.
+largest process.  CPU time and memory are measured on Linux only, where this program becomes the
+parent of the engine's process when the command ends.
 """
 
 from __future__ import annotations
 
 import argparse
+import ctypes
 import json
 import os
 import resource
@@ -33,20 +37,28 @@ from typing import Any, Final
 
 import attrs
 
-from benchmarks.recordings import Recording, Turn, find_recordings, parse_rttm
+from benchmarks.recordings import Recording, find_recordings, parse_rttm
 from benchmarks.scores import diarization_error, word_errors
 from speech_adapters.audio import WavFile
-from speech_adapters.transcript import seconds
+from speech_adapters.export import render
+from speech_adapters.transcript import Provenance, Transcript, Utterance, Word, seconds
 
 __all__ = ["Result", "main"]
 
 _COLLARS: Final = (0.0, 0.25)
-_SYSTEMS: Final[Mapping[str, Mapping[str, str]]] = {
-    "local": {},
-    "moonshine": {"SPEECH_COMPAT_BACKENDS__LOCAL__DIARIZER": "moonshine"},
-}
-_MIXED: Final = "local words, moonshine speakers"
 _MEBIBYTE: Final = 1024
+_PR_SET_CHILD_SUBREAPER: Final = 36
+# For each system, a module with its arguments, before the names of output and recording, and
+# settings.
+_TRANSCRIBE: Final = ("speech_compat", "transcribe", "--format", "json", "-o")
+_SYSTEMS: Final[Mapping[str, tuple[tuple[str, ...], Mapping[str, str]]]] = {
+    "local": (_TRANSCRIBE, {}),
+    "moonshine's speakers": (
+        _TRANSCRIBE,
+        {"SPEECH_COMPAT_BACKENDS__LOCAL__DIARIZER": "moonshine"},
+    ),
+    "previous engine": (("benchmarks.previous_engine",), {}),
+}
 
 
 @attrs.frozen
@@ -54,20 +66,16 @@ class Result:
     """What a system made of a recording.
 
     Attributes:
-        words: speaker and text, word by word or utterance by utterance.
-        spans: start and end of each entry of ``words``, in seconds.
-        turns: the turns of its RTTM document.
-        cpu: CPU seconds of all its processes; ``None`` if not measured.
+        transcript: the transcript.
         passed: seconds that passed.
-        memory: peak of its largest process in MiB.
+        cpu: CPU seconds of all its processes.
+        memory: peak of the largest of them, in MiB.
     """
 
-    words: tuple[tuple[str, str], ...]
-    spans: tuple[tuple[float, float], ...]
-    turns: tuple[Turn, ...]
-    cpu: float | None = None
-    passed: float = 0.0
-    memory: float = 0.0
+    transcript: Transcript
+    passed: float
+    cpu: float
+    memory: float
 
 
 def main() -> int:
@@ -75,115 +83,96 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Measure the local backend.")
     parser.add_argument("folder", type=Path, help="the folder of recordings")
     parser.add_argument("--only", default="", help="measure only files whose name contains this")
+    parser.add_argument("--system", choices=_SYSTEMS, help="measure only this system")
     options = parser.parse_args()
-    print("| recording | system | WER | cpWER | DER 0 / 0.25 s | speakers | audio s per CPU s | times real time | peak MiB |")  # fmt: skip  # noqa: E501
-    print("|---|---|---|---|---|---|---|---|---|")
+    _adopt_orphans()
+    print(
+        "| recording | system | WER | cpWER | DER 0 / 0.25 s | speakers | audio s per CPU s"
+        " | times real time | peak MiB |\n|---|---|---|---|---|---|---|---|---|"
+    )
+    systems = [options.system] if options.system else list(_SYSTEMS)
     for recording in find_recordings(options.folder):
         if options.only in recording.path.name:
-            for system, result in _results(recording.path):
-                print(_row(recording, system, result), flush=True)
+            for system in systems:
+                print(_row(recording, system, _transcribe(recording.path, system)), flush=True)
     return 0
 
 
-def _results(path: Path) -> Iterator[tuple[str, Result]]:
-    found = {}
-    for system, environment in _SYSTEMS.items():
-        found[system] = _transcribe(path, environment)
-        yield system, found[system]
-    yield _MIXED, _mix(found["local"], found["moonshine"])
-
-
-def _transcribe(path: Path, environment: Mapping[str, str]) -> Result:
+def _transcribe(path: Path, system: str) -> Result:
+    arguments, settings = _SYSTEMS[system]
     with tempfile.TemporaryDirectory() as folder:
+        output = Path(folder) / "transcript.json"
         own = {"SPEECH_COMPAT_STATE_DIR": folder, "SPEECH_COMPAT_BACKEND": "local"}
-        run = _Run({**os.environ, **own, **environment}, Path(folder) / "output")
         started = time.monotonic()
-        transcript = run("transcribe", str(path), "--meeting-id", "m", "--format", "json")
+        process = subprocess.Popen(
+            [sys.executable, "-m", *arguments, str(output), str(path)],
+            env={**os.environ, **own, **settings},
+        )
+        _, status, used = os.wait4(process.pid, 0)
         passed = time.monotonic() - started
-        used = run.used
-        turns = parse_rttm(run("show", "m", "--format", "rttm"))
-    entries = list(_entries(json.loads(transcript)["utterances"]))
-    return Result(
-        words=tuple((speaker, text) for speaker, text, _ in entries),
-        spans=tuple(span for _, _, span in entries),
-        turns=tuple(turns),
-        cpu=used.ru_utime + used.ru_stime,
-        passed=passed,
-        memory=used.ru_maxrss / _MEBIBYTE,
-    )
-
-
-class _Run:
-    """Runs commands of ``speech-compat`` and returns their output.
-
-    Attributes:
-        used: the resources of the last command and of all processes that it waited for.
-    """
-
-    def __init__(self, environment: Mapping[str, str], output: Path) -> None:
-        self._environment = environment
-        self._output = output
-        self.used: resource.struct_rusage
-
-    def __call__(self, *arguments: str) -> str:
-        program = [sys.executable, "-m", "speech_compat", *arguments, "-o", str(self._output)]
-        process = subprocess.Popen(program, env=self._environment)
-        _, status, self.used = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:
-            raise SystemExit(f"{' '.join(arguments)} failed with code {process.returncode}.")
-        return self._output.read_text(encoding="utf-8")
-
-
-def _entries(utterances: list[dict[str, Any]]) -> Iterator[tuple[str, str, tuple[float, float]]]:
-    """Yield speaker, text and span of each word, or of each utterance without words."""
-    for utterance in utterances:
-        for part in utterance["words"] or [utterance]:
-            start, end = part["offset"], part["offset"] + part["duration"]
-            yield utterance["speaker"], part["text"], (seconds(start), seconds(end))
-
-
-def _mix(words: Result, turns: Result) -> Result:
-    """Return the words of one result at the speakers of another, by their common time."""
-    mixed = tuple(
-        (_speaker(span, turns.turns), text)
-        for (_, text), span in zip(words.words, words.spans, strict=True)
+            raise SystemExit(f"{system} failed on {path} with code {process.returncode}.")
+        parts = [used, *_orphans()]
+        document = json.loads(output.read_text(encoding="utf-8"))
+    return Result(
+        _read(document),
+        passed,
+        sum(part.ru_utime + part.ru_stime for part in parts),
+        max(part.ru_maxrss for part in parts) / _MEBIBYTE,
     )
-    return Result(mixed, words.spans, turns.turns)
 
 
-def _speaker(span: tuple[float, float], turns: tuple[Turn, ...]) -> str:
-    """Return the speaker of the turn that a span overlaps most, or to which it is nearest."""
-    start, end = span
+def _adopt_orphans() -> None:
+    """Become the parent of processes whose parents end first; without effect but on Linux."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
-    def common(turn: Turn) -> float:
-        return min(end, turn.end) - max(start, turn.start)
 
-    return max(turns, key=common).speaker if turns else ""
+def _orphans() -> Iterator[resource.struct_rusage]:
+    """Wait for the processes that a command left; yield what each used."""
+    while True:
+        try:
+            yield os.wait4(-1, 0)[2]
+        except ChildProcessError:
+            return
+
+
+def _read(document: dict[str, Any]) -> Transcript:
+    """Read a transcript in the JSON format of the command line."""
+    utterances = tuple(
+        Utterance(
+            each["id"],
+            each["text"],
+            each["offset"],
+            each["duration"],
+            each["speaker_number"],
+            words=tuple(Word(**word) for word in each["words"]),
+        )
+        for each in document["utterances"]
+    )
+    return Transcript(document["meeting_id"], utterances, document["duration"], Provenance("", ""))
 
 
 def _row(recording: Recording, system: str, result: Result) -> str:
     with WavFile(recording.path) as file:
         length = seconds(file.duration or 0)
-    cells = [recording.path.name, system, "", "", "", _speakers(recording, result), "", "", ""]
+    found = result.transcript
+    words = errors = ""
     if recording.texts:
-        cells[2:4] = [f"{rate:.1%}" for rate in word_errors(recording.texts, result.words)]
+        spoken = [(str(utterance.speaker), utterance.text) for utterance in found.utterances]
+        words = " | ".join(f"{rate:.1%}" for rate in word_errors(recording.texts, spoken))
     if recording.turns:
-        errors = [
-            diarization_error(recording.turns, result.turns, length, collar) for collar in _COLLARS
-        ]
-        cells[4] = " / ".join(f"{error:.1%}" for error in errors)
-    if result.cpu:
-        cells[6:] = [
-            f"{length / result.cpu:.1f}",
-            f"{length / result.passed:.1f}",
-            f"{result.memory:.0f}",
-        ]
-    return "| " + " | ".join(cells) + " |"
-
-
-def _speakers(recording: Recording, result: Result) -> str:
-    return f"{len({speaker for speaker, _ in result.words})} of {recording.speakers}"
+        turns = parse_rttm(render(found, "rttm"))
+        errors = " / ".join(
+            f"{diarization_error(recording.turns, turns, length, collar):.1%}"
+            for collar in _COLLARS
+        )
+    return (
+        f"| {recording.path.name} | {system} | {words or ' | '} | {errors}"
+        f" | {len(found.speakers)} of {recording.speakers} | {length / result.cpu:.1f}"
+        f" | {length / result.passed:.1f} | {result.memory:.0f} |"
+    )
 
 
 if __name__ == "__main__":
