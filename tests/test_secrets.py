@@ -5,13 +5,11 @@ from __future__ import annotations
 import io
 import logging
 import re
-import sys
 import traceback
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import anyio
 import httpx
@@ -20,6 +18,7 @@ from azure.storage.blob import BlobServiceClient, generate_container_sas
 from starlette.responses import JSONResponse
 
 from double.containers import signed_container
+from double.leaks import COMMANDS, everything_logged
 from double.meetings import SOUND, fetch, run
 from double.service import Fault, ServiceDouble
 from speech_adapters import Attendee, MeetingRequest, Mode, isolated
@@ -37,29 +36,12 @@ from speech_compat.cli import main
 KEY = "PLANTED" + "0123456789abcdef"
 RESULT = "sig=secret"  # the double signs the addresses of its results so
 NAME = "PLANTED.person@example.org"
-COMMANDS: list[str] = []
-
-
-def _keep_command(event: str, arguments: tuple[Any, ...]) -> None:
-    if event == "subprocess.Popen":
-        COMMANDS.append(str(arguments))
-
-
-sys.addaudithook(_keep_command)  # cannot be removed, so it is added only once
 
 
 @pytest.fixture
 def log() -> Iterator[io.StringIO]:
-    """Yield what a program writes that logs everything."""
-    text = io.StringIO()
-    handler = logging.StreamHandler(text)
-    root = logging.getLogger()
-    level = root.level
-    root.addHandler(handler)
-    root.setLevel(logging.DEBUG)
-    yield text
-    root.setLevel(level)
-    root.removeHandler(handler)
+    with everything_logged() as text:
+        yield text
 
 
 @pytest.fixture

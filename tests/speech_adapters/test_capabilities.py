@@ -72,7 +72,7 @@ def test_modes_and_states_answer_for_themselves() -> None:
     assert [s.value for s in JobState if s.final] == ["Completed", "Failed", "Deleted"]
 
 
-def test_what_is_set_and_used_by_nobody_is_told_by_name() -> None:
+def test_a_setting_that_is_not_used_is_a_gap_with_its_name() -> None:
     request = MeetingRequest("m", settings={"profanity": "raw", "endpoint_id": "x"})
     can = Capabilities(live=True, stored=False, settings=frozenset({"profanity"}))
     (gap,) = gaps(request, can)

@@ -113,7 +113,7 @@ def test_the_same_number_on_two_channels_is_two_speakers() -> None:
     assert [u.speaker for u in utterances] == [0, 1]
 
 
-def test_nobody_told_apart_on_one_channel_is_nobody() -> None:
+def test_one_channel_without_diarization_has_no_speaker() -> None:
     (utterance,) = read(batch(phrase())).utterances
     assert (utterance.speaker, utterance.channel) == (None, None)
 

@@ -10,23 +10,12 @@ import anyio.to_thread
 import pytest
 
 from double.sessions import ENDED, Log, Source, begun, ended, soon, started
-from oracle.scenario import Scenario
-from oracle.scripted import Played, install
+from oracle.scripted import Played
 from speech_adapters.contract import Mode
 from speech_adapters.errors import AudioError
 from speech_compat._session import active, backlog
 from speech_compat._session import session as module
 from speech_compat._session.state import State
-
-
-@pytest.fixture
-def played(monkeypatch: pytest.MonkeyPatch) -> Played:
-    return install(monkeypatch, Played(Scenario(phrases=())))
-
-
-@pytest.fixture
-def log() -> Log:
-    return Log()
 
 
 @pytest.fixture

@@ -63,16 +63,6 @@ def lines(name: str) -> list[str]:
     return [*[f"{name} transcribed"] * len(PHRASES), f"{name} EndOfStream", f"{name} stopped"]
 
 
-@pytest.fixture
-def played(monkeypatch: pytest.MonkeyPatch) -> Played:
-    return install(monkeypatch, Played(Scenario(phrases=())))
-
-
-@pytest.fixture
-def log() -> Log:
-    return Log()
-
-
 class Opening:
     """Delays the opening of a meeting until the test releases it."""
 

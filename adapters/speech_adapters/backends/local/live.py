@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from speech_adapters.backends.local.job import TranscriptionJob, unlink_temporary
 from speech_adapters.backends.local.models import Models
+from speech_adapters.backends.local.packages import engine_imports
 from speech_adapters.backends.local.pulse import Checkpoint, Pulse, Send
 from speech_adapters.backends.local.reader import BlockReader
 from speech_adapters.backends.local.utterances import UtteranceBuilder
 from speech_adapters.contract import SpeechEnded
-from speech_adapters.errors import BackendError
 from speech_adapters.recording.spool import SpoolReader
 from speech_adapters.transcript import Transcript, ticks
 
@@ -66,10 +66,6 @@ def transcribe(
 
 
 def _load_engine(job: TranscriptionJob, models: Models) -> LiveEngine:
-    try:
-        # Imported late: the import loads the native library, and its failure must reach
-        # the session or the store.
+    with engine_imports():
         from speech_adapters.backends.local.engines import load_live
-    except (ImportError, OSError) as error:
-        raise BackendError(f"The speech engine cannot be loaded: {error}.") from error
     return load_live(job, models)

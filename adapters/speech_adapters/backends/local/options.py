@@ -10,10 +10,10 @@ from typing import Final, Literal
 
 from pydantic import Field
 
+from speech_adapters.backends.local.packages import missing_package
 from speech_adapters.backends.local.recognition.models import (
     RecognitionModel,
     find_model,
-    missing_package,
 )
 from speech_adapters.config import Options, Settings, parse_options
 from speech_adapters.errors import ConfigurationError

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING
 
 from speech_adapters.backends.local.job import TranscriptionJob, unlink_temporary
 from speech_adapters.backends.local.models import Models
+from speech_adapters.backends.local.packages import engine_imports
 from speech_adapters.backends.local.pulse import Checkpoint, Pulse, Send
 from speech_adapters.backends.local.reader import BlockReader
 from speech_adapters.backends.local.recognition.words import without_guests
 from speech_adapters.contract import Recognized, SessionEvent, SpeechEnded, SpeechStarted
-from speech_adapters.errors import BackendError
 from speech_adapters.recording.spool import SpoolReader
 from speech_adapters.transcript import Transcript, ticks
 
@@ -81,10 +81,6 @@ def events(transcript: Transcript) -> Iterator[SessionEvent]:
 
 
 def _load_engine(job: TranscriptionJob, models: Models) -> Pipeline:
-    try:
-        # Imported late: the import loads native libraries, and its failure must reach the
-        # store.
+    with engine_imports():
         from speech_adapters.backends.local.engines import load_stored
-    except (ImportError, OSError) as error:
-        raise BackendError(f"The speech engine cannot be loaded: {error}.") from error
     return load_stored(job, models)

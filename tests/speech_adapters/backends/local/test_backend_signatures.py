@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import io
-import logging
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import anyio
 import attrs
 import pytest
 
+from double.leaks import COMMANDS, everything_logged
 from double.meetings import run
 from double.voices import MODEL, RETIRED, signature, signature_text
 from speech_adapters import Attendee, MeetingRequest, Mode, gaps
@@ -36,15 +34,6 @@ NAME = "PLANTED.person@example.org"
 # Their text is nowhere else.
 PLANTED = VoiceSignature(OURS, (0.718281, 0.695755), 20.0).dump()
 SECRETS = ("PLANTED", "0.718281", "0.695755")
-COMMANDS: list[str] = []
-
-
-def _keep_command(event: str, arguments: tuple[Any, ...]) -> None:
-    if event == "subprocess.Popen":
-        COMMANDS.append(str(arguments))
-
-
-sys.addaudithook(_keep_command)  # cannot be removed, so it is added only once
 
 
 def request(mode: Mode, *signatures: str) -> MeetingRequest:
@@ -54,16 +43,8 @@ def request(mode: Mode, *signatures: str) -> MeetingRequest:
 
 @pytest.fixture
 def log() -> Iterator[io.StringIO]:
-    """Yield what a program writes that logs everything."""
-    text = io.StringIO()
-    handler = logging.StreamHandler(text)
-    root = logging.getLogger()
-    level = root.level
-    root.addHandler(handler)
-    root.setLevel(logging.DEBUG)
-    yield text
-    root.setLevel(level)
-    root.removeHandler(handler)
+    with everything_logged() as text:
+        yield text
 
 
 def found_in(text: str) -> list[str]:

@@ -124,7 +124,7 @@ def test_the_death_of_the_process_ends_its_sessions_and_the_next_one_gets_anothe
     anyio.run(work)
 
 
-def test_an_error_that_nobody_expected_ends_its_meeting_only(live: Live) -> None:
+def test_an_unexpected_error_ends_its_meeting_only(live: Live) -> None:
     async def work() -> None:
         async with live("bug at 8 kHz", NARROW) as broken, live("bug at 8 kHz") as other:
             await other.push(SECOND)

@@ -284,30 +284,18 @@ class Engine:
         )
 
 
+@pytest.mark.parametrize("module", [live, stored])
 @pytest.mark.parametrize(("guests", "numbers"), [(True, [0, 1]), (False, [None, 1])])
-def test_participants_are_found_in_a_live_meeting_whose_guests_are_not_distinguished(
+def test_participants_are_found_in_a_meeting_whose_guests_are_not_distinguished(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     models: Models,
+    module: Any,
     guests: bool,
     numbers: list[int | None],
 ) -> None:
-    monkeypatch.setattr(live, "_load_engine", lambda *_: Engine())
-    made = live.transcribe(job(tmp_path, guests), models, ignore, lambda _: len(SECOND), ignore)
-    assert [u.participant for u in made.utterances] == [None, "katie"]
-    assert [u.speaker for u in made.utterances] == numbers
-
-
-@pytest.mark.parametrize(("guests", "numbers"), [(True, [0, 1]), (False, [None, 1])])
-def test_participants_are_found_in_a_stored_meeting_whose_guests_are_not_distinguished(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    models: Models,
-    guests: bool,
-    numbers: list[int | None],
-) -> None:
-    monkeypatch.setattr(stored, "_load_engine", lambda *_: Engine())
-    made = stored.transcribe(job(tmp_path, guests), models, ignore, lambda _: len(SECOND), ignore)
+    monkeypatch.setattr(module, "_load_engine", lambda *_: Engine())
+    made = module.transcribe(job(tmp_path, guests), models, ignore, lambda _: len(SECOND), ignore)
     assert [u.participant for u in made.utterances] == [None, "katie"]
     assert [u.speaker for u in made.utterances] == numbers
 

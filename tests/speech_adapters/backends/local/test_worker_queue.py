@@ -93,7 +93,7 @@ def test_each_recording_is_transcribed_with_the_options_of_its_order(
     assert Model.loaded == 3
 
 
-def test_an_error_that_nobody_expected_holds_up_no_other_recording(
+def test_an_unexpected_error_holds_up_no_other_recording(
     in_process: Any, wait: Callable[..., Recording]
 ) -> None:
     broken, other = wait("bug"), wait()

@@ -15,8 +15,9 @@ from speech_adapters.backends.local.diarization.shipped import (
     ModelMismatchError,
     read_shipped,
 )
+from speech_adapters.backends.local.packages import missing_package
 from speech_adapters.closeable import Closeable
-from speech_adapters.errors import ConfigurationError, MissingExtraError
+from speech_adapters.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -218,10 +219,7 @@ def _session(model: bytes, threads: int) -> InferenceSession:
     try:
         import onnxruntime
     except ImportError as error:
-        raise MissingExtraError(
-            "Diarization needs the package onnxruntime, which is not installed:"
-            ' pip install "speech-compat[local]"'
-        ) from error
+        raise missing_package("onnxruntime") from error
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     # An idle thread would burn CPU time that recognition needs.

@@ -17,7 +17,8 @@ from typing import Final
 
 import attrs
 
-from speech_adapters.errors import ConfigurationError, MissingExtraError
+from speech_adapters.backends.local.packages import missing_package
+from speech_adapters.errors import ConfigurationError
 
 __all__ = ["REMEDY", "ModelMismatchError", "ShippedData", "read_shipped"]
 
@@ -91,10 +92,7 @@ def _library() -> Path:
     # Found without an import, which would load the library into the process.
     spec = importlib.util.find_spec(_PACKAGE)
     if spec is None or spec.origin is None:
-        raise MissingExtraError(
-            "Diarization needs the package moonshine-voice, which is not installed:"
-            ' pip install "speech-compat[local]"'
-        )
+        raise missing_package("moonshine-voice")
     folder = Path(spec.origin).parent
     for name in _LIBRARIES:
         path = folder / name

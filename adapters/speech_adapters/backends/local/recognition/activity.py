@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from speech_adapters.backends.local.recognition.models import missing_package
+from speech_adapters.backends.local.packages import missing_package
 
 __all__ = ["FRAME_SAMPLES", "SpeechActivity"]
 

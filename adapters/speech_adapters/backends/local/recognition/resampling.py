@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from speech_adapters.backends.local.recognition.models import missing_package
+from speech_adapters.backends.local.packages import missing_package
 from speech_adapters.errors import AudioError
 
 if TYPE_CHECKING:

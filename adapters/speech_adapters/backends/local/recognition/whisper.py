@@ -1,8 +1,8 @@
 """Whisper by faster-whisper: samples in, words with times and confidences out.
 
 The settings are for meetings.  Speech is found first (the voice activity filter of
-faster-whisper), because Whisper invents text for silence.  Decoding is greedy, so equal audio
-has an equal transcript.  A window of 30 seconds does not see the text before it, so a line
+faster-whisper), because Whisper invents text for silence.  Decoding is greedy, but for the short
+segments of live meetings.  A window of 30 seconds does not see the text before it, so a line
 that is repeated once is not repeated for the rest of the meeting.
 """
 
@@ -16,7 +16,8 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from speech_adapters.backends.local.recognition.models import RecognitionModel, missing_package
+from speech_adapters.backends.local.packages import missing_package
+from speech_adapters.backends.local.recognition.models import RecognitionModel
 from speech_adapters.backends.local.recognition.resampling import SAMPLE_RATE
 from speech_adapters.closeable import Closeable
 from speech_adapters.errors import BackendError, ConfigurationError
@@ -194,7 +195,7 @@ class RecordingRecognizer:
         self._words: list[RecognizedWord] = []
 
     def add_audio(self, samples: NDArray[np.float32]) -> None:
-        """Take 16 kHz mono samples; recognize when a block is complete.
+        """Append 16 kHz mono samples, and recognize each block that is complete.
 
         Raises:
             BackendError: the model failed.

@@ -65,7 +65,7 @@ def test_one_speaker_never_is_two_participants() -> None:
 
 
 def test_the_sum_of_all_decides_not_the_best_pair_alone() -> None:
-    """Speaker 0 is nearest to Katie, but nobody else than Katie can be speaker 1."""
+    """Speaker 0 is nearest to Katie, but only Katie can be speaker 1."""
     found = identify(speakers([0.75, 0.6], [0.7, 0.1]), enrolled(KATIE, STEVE))
     assert found == {0: STEVE, 1: KATIE}
 
@@ -80,7 +80,7 @@ def test_the_length_of_the_vectors_does_not_matter() -> None:
     assert identify(loud, enrolled(KATIE)) == {}
 
 
-def test_without_speakers_or_signatures_nobody_is_named() -> None:
+def test_without_speakers_or_signatures_no_name_is_returned() -> None:
     assert identify(speakers(), enrolled(KATIE)) == {}
     assert identify(speakers([0.9]), {}) == {}
 

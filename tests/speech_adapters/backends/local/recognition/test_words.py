@@ -63,7 +63,7 @@ def test_the_numbers_of_earlier_words_are_continued() -> None:
     assert numbers == {1: 0, 4: 1}
 
 
-def test_a_word_near_a_turn_belongs_to_it_and_one_far_away_to_nobody() -> None:
+def test_a_word_near_a_turn_belongs_to_it_and_one_far_away_has_no_speaker() -> None:
     found = build(words("Near.", 1.9) + words("Far.", 9.0), Turn(0.0, 1.0, 0))
     assert talk(found) == [(0, "Near."), (None, "Far.")]
 
