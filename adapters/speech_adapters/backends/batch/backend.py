@@ -14,7 +14,7 @@ from speech_adapters.azure.credentials import choose_credentials, storage_creden
 from speech_adapters.azure.endpoint import service_client
 from speech_adapters.azure.speakers import MOST_SPEAKERS
 from speech_adapters.backends.batch.addresses import AddressSession, check_addresses
-from speech_adapters.backends.batch.api import RECORDING, Api, Job
+from speech_adapters.backends.batch.api import Api, Job
 from speech_adapters.backends.batch.client import BatchClient
 from speech_adapters.backends.batch.job_runner import JobRunner
 from speech_adapters.backends.batch.options import NAME, batch_options, has_storage, need_storage
@@ -26,6 +26,7 @@ from speech_adapters.backends.batch.progress import (
 )
 from speech_adapters.backends.batch.results import JobFailedError, fetch_transcript
 from speech_adapters.backends.batch.storage import Storage
+from speech_adapters.backends.batch.submit import recording_id_of
 from speech_adapters.backends.batch.upload import Uploader
 from speech_adapters.capabilities import Capabilities
 from speech_adapters.contract import JobState, MeetingRequest, MeetingStatus, Session
@@ -234,7 +235,7 @@ class BatchBackend(RecordingBackend):
     async def _is_recorded_here(self, job: Job) -> bool:
         try:
             # Deleted recordings are found too, with their pending cleanup.
-            await self._host.store.run(Store.get, _recording_id(job))
+            await self._host.store.run(Store.get, recording_id_of(job))
         except MeetingNotFoundError:
             return False
         return True
@@ -246,14 +247,10 @@ class BatchBackend(RecordingBackend):
         )
 
 
-def _recording_id(job: Job) -> str:
-    # The tag is the recording's id, with the number of the attempt from the second on.
-    return job.custom.get(RECORDING, "").partition(".")[0]
-
-
 def _same_recording(job: Job, other: Job) -> bool:
     """Return whether another final job may have results of other parts of the same recording."""
-    return other.final and bool(_recording_id(job)) and _recording_id(job) == _recording_id(other)
+    recording = recording_id_of(job)
+    return other.final and bool(recording) and recording == recording_id_of(other)
 
 
 def _close_without_audio(store: Store, recording_id: str, progress: BatchProgress) -> None:

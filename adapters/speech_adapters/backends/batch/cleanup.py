@@ -13,7 +13,7 @@ from speech_adapters.backends.batch.progress import (
     load_progress,
     save_progress,
 )
-from speech_adapters.backends.batch.submit import Submitter
+from speech_adapters.backends.batch.submit import find_job
 from speech_adapters.backends.batch.upload import Uploader
 from speech_adapters.contract import JobState
 from speech_adapters.store import AsyncStore, Recording, Store
@@ -30,22 +30,15 @@ class Cleanup:
         store: the meeting store.
         client: the service.
         uploader: the container for audio.
-        submitter: finds jobs whose address was never stored.
         options: the backend's options.
     """
 
     def __init__(
-        self,
-        store: AsyncStore,
-        client: BatchClient,
-        uploader: Uploader,
-        submitter: Submitter,
-        options: BatchOptions,
+        self, store: AsyncStore, client: BatchClient, uploader: Uploader, options: BatchOptions
     ) -> None:
         self._store = store
         self._client = client
         self._uploader = uploader
-        self._submitter = submitter
         self._options = options
 
     async def discard(self, recording: Recording) -> bool:
@@ -84,7 +77,7 @@ class Cleanup:
             await self._store.run(Store.cleaned, recording.id, JobState.COMPLETED)
             return
         # Before the blobs are deleted, which may fail: it says which parts can be resumed.
-        after = attrs.evolve(progress.next_attempt(failed), repeats=0, pending=failed)
+        after = attrs.evolve(progress.next_attempt(failed), repeats=0)
         await self._store.run(save_progress, recording.id, after)
         if not self._options.keep_audio:
             done = tuple(c for n, c in enumerate(progress.chunks) if n not in failed)
@@ -99,7 +92,8 @@ class Cleanup:
             return True
         urls = {*progress.undeleted, *progress.earlier, progress.job_url} - {""}
         if progress.stage is BatchStage.SUBMITTING:
-            job = await self._submitter.find_job(recording, progress)
+            # Its address may never have been stored.
+            job = await find_job(self._client, recording, progress)
             urls |= {job.url} if job is not None else set()
         # A list, so that all are tried even if one is still running.
         deleted = [await self._client.delete(url) for url in urls]

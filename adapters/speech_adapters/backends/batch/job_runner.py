@@ -81,7 +81,7 @@ class JobRunner:
         self._options = options
         self._poller = JobPoller(store, client, options.poll_seconds)
         self._submitter = Submitter(store, client, uploader, options)
-        self.cleanup = Cleanup(store, client, uploader, self._submitter, options)
+        self.cleanup = Cleanup(store, client, uploader, options)
         self._completion = Completion(store, client, self.cleanup, options, provenance)
 
     async def step(self, recording: Recording) -> None:

@@ -31,7 +31,7 @@ from speech_adapters.backends.batch.upload import Uploader, diarizes
 from speech_adapters.errors import BackendError, UnavailableError
 from speech_adapters.store import AsyncStore, Recording
 
-__all__ = ["Submitter"]
+__all__ = ["Submitter", "find_job", "recording_id_of"]
 
 # Most jobs take less than 6 hours, some 24 (docs/protocol/batch-and-fast-rest.md, 2.4).
 _LONGEST_JOB_HOURS: Final = 48
@@ -64,7 +64,7 @@ class Submitter:
         """
         job = None
         if progress.stage is BatchStage.SUBMITTING:
-            job = await self.find_job(recording, progress)
+            job = await find_job(self._client, recording, progress)
         elif progress.stage is BatchStage.RECORDED and not progress.addresses:
             uploaded = await self._uploader.upload(recording, progress)
             if uploaded is None:
@@ -91,12 +91,6 @@ class Submitter:
         )
         await self._store.run(save_progress, recording.id, progress, "submitted to the service")
 
-    async def find_job(self, recording: Recording, progress: BatchProgress) -> Job | None:
-        """Return the job of the recording's present attempt, if the service has one."""
-        tag = _job_tag(recording, progress)
-        jobs = await self._client.find(recording.meeting_id)
-        return next((job for job in jobs if job.custom.get(RECORDING) == tag), None)
-
     async def _create_job(self, recording: Recording, progress: BatchProgress) -> Job | None:
         """Create the job; ``None`` if the service refuses it, which fails the recording."""
         submission = await self._submission(recording, progress)
@@ -104,7 +98,7 @@ class Submitter:
             return await self._client.submit(submission)
         except UnavailableError:
             # The answer may have been lost after the service had created the job.
-            job = await self.find_job(recording, progress)
+            job = await find_job(self._client, recording, progress)
             if job is None:
                 raise
             return job
@@ -145,6 +139,23 @@ class Submitter:
         await self._store.run(save_failure, recording.id, progress.restarted_clock(), str(error))
 
 
+async def find_job(
+    client: BatchClient, recording: Recording, progress: BatchProgress
+) -> Job | None:
+    """Return the job of the recording's present attempt, if the service has one.
+
+    Raises the errors of :class:`.BatchClient`.
+    """
+    tag = _job_tag(recording, progress)
+    jobs = await client.find(recording.meeting_id)
+    return next((job for job in jobs if job.custom.get(RECORDING) == tag), None)
+
+
+def recording_id_of(job: Job) -> str:
+    """Return the id of the recording that a job belongs to; empty for another program's job."""
+    return job.custom.get(RECORDING, "").partition(".")[0]
+
+
 def _job_tag(recording: Recording, progress: BatchProgress) -> str:
-    """Return the tag by which the recording's job of the present attempt is found."""
+    """Return the tag of the recording's job: its id, and from the second attempt on its number."""
     return f"{recording.id}.{progress.attempt}" if progress.attempt else recording.id
