@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from speech_compat._remote.client import STATES, RemoteClient, RemoteResponse
 from speech_compat._remote.poller import TranscriptionDeletedError, TranscriptionFailedError
@@ -162,7 +162,7 @@ class Operation(Generic[ResultT]):
             RuntimeError: there is no such meeting, or the backend cannot be reached.
         """
         interval = self._interval if polling_interval is None else _positive(polling_interval)
-        self._complete(interval, timeout, on_progress)
+        self._complete(interval, deadline_after(timeout), on_progress)
         return self.value
 
     async def wait_for_completion_async(
@@ -204,19 +204,17 @@ class Operation(Generic[ResultT]):
     def _complete(
         self,
         interval: float,
-        timeout: float | None,
+        deadline: float | None,
         on_progress: Callable[[Any], Any] | None = None,
     ) -> None:
-        deadline = deadline_after(timeout)
         with self._waiting():
-            while not self._request(on_progress).has_completed:
+            while True:
+                self.update_status()
+                if on_progress is not None:
+                    on_progress(self)
+                if self.has_completed:
+                    return
                 self._rest(interval, deadline)
-
-    def _request(self, on_progress: Callable[[Any], Any] | None) -> Self:
-        self.update_status()
-        if on_progress is not None:
-            on_progress(self)
-        return self
 
     @contextmanager
     def _waiting(self) -> Iterator[None]:

@@ -87,7 +87,7 @@ class PolledOperation(Operation[ResultT]):
             RuntimeError: there is no such meeting, or the backend cannot be reached.
         """
         try:
-            self._complete(self._interval, timeout)
+            self._complete(self._interval, deadline_after(timeout))
         except TimeoutError:
             return
         if (error := self.error) is not None:
@@ -190,11 +190,10 @@ class PolledOperation(Operation[ResultT]):
     def _complete(
         self,
         interval: float,
-        timeout: float | None,
+        deadline: float | None,
         on_progress: Callable[[Any], Any] | None = None,
     ) -> None:
-        deadline = deadline_after(timeout)
-        super()._complete(interval, timeout, on_progress)
+        super()._complete(interval, deadline, on_progress)
         # So that the callbacks have returned when this does.
         self._poller.join(seconds_left(deadline))
 
