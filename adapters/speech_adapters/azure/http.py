@@ -21,6 +21,7 @@ from anyio.to_thread import run_sync
 
 from speech_adapters.azure.credentials import TokenProvider
 from speech_adapters.azure.http_errors import (
+    UNSENDABLE,
     RejectedError,
     is_retryable,
     parse_json,
@@ -48,13 +49,6 @@ __all__ = [
 
 # No limit for a free connection: hundreds of meetings that end together take their turn.
 _TIMEOUT: Final = httpx.Timeout(30.0, read=300.0, pool=None)
-# Errors about the request itself.  The last one: a header with half a surrogate pair.
-_UNSENDABLE: Final = (
-    httpx.InvalidURL,
-    httpx.UnsupportedProtocol,
-    httpx.LocalProtocolError,
-    UnicodeEncodeError,
-)
 # Large enough that the switch to a worker thread costs little for each chunk.
 _CHUNK_BYTES: Final = 1024 * 1024
 
@@ -296,7 +290,7 @@ class ServiceClient:
                 )(send)
         except httpx.HTTPStatusError as error:
             raise refusal(error.response) from None
-        except _UNSENDABLE as error:
+        except UNSENDABLE as error:
             raise unsendable(url, error) from None
         except httpx.TransportError as error:
             raise unreachable(error) from masked_cause(error)

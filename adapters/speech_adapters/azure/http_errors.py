@@ -26,6 +26,7 @@ from speech_adapters.masking import mask
 
 __all__ = [
     "LONGEST_PAUSE",
+    "UNSENDABLE",
     "ForbiddenError",
     "InterruptedAnswerError",
     "RejectedError",
@@ -47,6 +48,14 @@ __all__ = [
 # that comes too early costs nothing but another refusal.
 LONGEST_PAUSE: Final = 300.0
 _RETRYABLE: Final = frozenset({408, 429, 500, 502, 503, 504})
+# Errors about the request itself, which would fail again.  The last one: a header with half a
+# surrogate pair.
+UNSENDABLE: Final = (
+    httpx.InvalidURL,
+    httpx.UnsupportedProtocol,
+    httpx.LocalProtocolError,
+    UnicodeEncodeError,
+)
 # The connection failed when the request had been sent.
 _LOST_ANSWER: Final = (httpx.ReadError, httpx.ReadTimeout, httpx.RemoteProtocolError)
 _REQUEST_ID_HEADERS: Final = ("apim-request-id", "x-ms-request-id", "x-requestid")
@@ -117,9 +126,7 @@ def is_retryable(error: BaseException) -> bool:
     """Return whether the same request may succeed later."""
     if isinstance(error, httpx.HTTPStatusError):
         return error.response.status_code in _RETRYABLE
-    # A request that violates the protocol would do so again.
-    unsendable = httpx.UnsupportedProtocol | httpx.LocalProtocolError
-    return isinstance(error, httpx.TransportError) and not isinstance(error, unsendable)
+    return isinstance(error, httpx.TransportError) and not isinstance(error, UNSENDABLE)
 
 
 def is_refusal(error: BaseException) -> bool:
