@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import anyio
 
 from speech_adapters import MeetingRequest, Mode, Transcript
-from speech_adapters.audio import PcmFormat
 from speech_adapters.config import Settings, load_settings
 from speech_adapters.meetings import MeetingService
 
@@ -34,10 +33,9 @@ def use(properties: dict[str, str], work: Callable[[MeetingService], Awaitable[T
     return run(load_settings(properties), work)
 
 
-async def record(
-    meetings: MeetingService, meeting_id: str = "m", pcm: PcmFormat | None = None
-) -> None:
-    request = MeetingRequest(meeting_id, mode=Mode.STORED, audio=pcm or PcmFormat())
+async def record(meetings: MeetingService, meeting_id: str = "m", **asked: Any) -> None:
+    """Record a stored meeting; keywords are further attributes of its request."""
+    request = MeetingRequest(meeting_id, mode=Mode.STORED, **asked)
     session = await meetings.open_session(request)
     try:
         await session.push(SOUND)

@@ -18,7 +18,7 @@ def test_several_channels_are_uploaded_as_one(
     properties: Properties, double: ServiceDouble, channels: int
 ) -> None:
     async def work(meetings: MeetingService) -> Transcript:
-        await record(meetings, pcm=PcmFormat(16_000, channels))
+        await record(meetings, audio=PcmFormat(16_000, channels))
         return await fetch(meetings)
 
     (utterance,) = use(properties(), work).utterances

@@ -9,7 +9,7 @@ import attrs
 import pytest
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 
-from double.meetings import run
+from double.meetings import SOUND, record, run
 from double.service import KEY, Fault, ServiceDouble
 from speech_adapters import Attendee, JobState, MeetingRequest, Mode, isolated
 from speech_adapters.config import load_settings
@@ -26,7 +26,6 @@ from speech_adapters.meetings import MeetingService
 from speech_adapters.recording.backend import RecordingBackend
 from speech_adapters.store import Recording, Store
 
-SOUND = b"\x01\x00" * 16_000
 SEND = r"POST .*:transcribe"
 
 
@@ -47,15 +46,6 @@ def use(double: ServiceDouble, tmp_path: Path) -> Callable[..., Any]:
         return run(load_settings(properties), work)
 
     return configured
-
-
-async def record(meetings: MeetingService, **asked: Any) -> None:
-    session = await meetings.open_session(MeetingRequest("m", mode=Mode.STORED, **asked))
-    try:
-        await session.push(SOUND)
-        await session.finish()
-    finally:
-        await session.aclose()
 
 
 def test_diarization_is_really_switched_on(use: Callable[..., Any], double: ServiceDouble) -> None:
