@@ -8,6 +8,7 @@ from pathlib import Path
 import attrs
 import pytest
 
+from double.disk import files_with
 from double.other_writer import OtherWriter
 from speech_adapters.audio import PcmFormat
 from speech_adapters.contract import Attendee, JobState, MeetingRequest, Mode
@@ -40,11 +41,6 @@ def transcript(meeting_id: str = "standup", text: str = "Good morning.") -> Tran
     words = (Word("Good", 0, 5, 0.5), Word("morning", 5, 5))
     said = Utterance("0" * 32, text, 0, 10, 0, None, "en-US", words)
     return Transcript(meeting_id, (said,), 20, Provenance("local", "1.0", ("offsets",), ("cut",)))
-
-
-def texts_on_disk(folder: Path, text: str) -> list[Path]:
-    files = (path for path in folder.rglob("*") if path.is_file())
-    return [path for path in files if text.encode() in path.read_bytes()]
 
 
 def test_a_new_recording_holds_what_was_asked_for(store: Store, folder: Path) -> None:
@@ -216,7 +212,7 @@ def test_what_is_not_there_is_not_found(store: Store) -> None:
 def test_attendees_are_never_written(store: Store, folder: Path) -> None:
     request = attrs.evolve(REQUEST, attendees=(Attendee(f"{SECRET}@example.com"),))
     assert store.create(request, "local").request == REQUEST
-    assert texts_on_disk(folder, SECRET) == []
+    assert files_with(folder, SECRET) == []
 
 
 def test_deleting_leaves_a_tombstone_and_nothing_else(store: Store, folder: Path) -> None:
@@ -224,14 +220,14 @@ def test_deleting_leaves_a_tombstone_and_nothing_else(store: Store, folder: Path
     made.audio_path.write_text(SECRET)
     store.close_audio(made.id, len(SECRET), (SECRET,))
     store.complete(made.id, transcript(text=SECRET * 2000))
-    assert texts_on_disk(folder, SECRET)
+    assert files_with(folder, SECRET)
     store.delete(made.id)
     store.delete(made.id)
     gone = store.get(made.id)
     assert (gone.state, gone.reason, gone.notes) == (JobState.DELETED, "", ())
     assert gone.request == REQUEST
     assert not made.audio_path.exists()
-    assert texts_on_disk(folder, SECRET) == []
+    assert files_with(folder, SECRET) == []
     with pytest.raises(MeetingNotFoundError, match="was deleted"):
         store.transcript(made.id)
     assert not store.complete(made.id, transcript())

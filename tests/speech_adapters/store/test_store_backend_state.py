@@ -8,6 +8,7 @@ from pathlib import Path
 import attrs
 import pytest
 
+from double.disk import files_with
 from speech_adapters.contract import JobState, MeetingRequest, Mode
 from speech_adapters.store import Store
 from speech_adapters.transcript import Provenance, Transcript, Utterance
@@ -19,11 +20,6 @@ SECRET = "chrysanthemum"
 def transcript() -> Transcript:
     spoken = (Utterance("0" * 32, "Good morning.", 0, 10),)
     return Transcript("standup", spoken, 20, Provenance("batch", "1.0"))
-
-
-def texts_on_disk(folder: Path, text: str) -> list[Path]:
-    files = (path for path in folder.rglob("*") if path.is_file())
-    return [path for path in files if text.encode() in path.read_bytes()]
 
 
 def test_an_update_changes_only_what_is_given(store: Store) -> None:
@@ -144,9 +140,9 @@ def test_what_was_cleaned_is_not_left_on_the_disk(store: Store, folder: Path) ->
     key = processing(store, "batch")
     store.update(key, backend_state=SECRET)
     store.delete(key)
-    assert texts_on_disk(folder, SECRET)
+    assert files_with(folder, SECRET)
     store.cleaned(key)
-    assert texts_on_disk(folder, SECRET) == []
+    assert files_with(folder, SECRET) == []
 
 
 def plan(store: Store, monkeypatch: pytest.MonkeyPatch, call: Callable[[], object]) -> list[str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 import attrs
 import pytest
 
+from double.disk import files_with
 from double.voices import signature_text
 from speech_adapters.contract import Attendee, JobState, MeetingRequest, Mode
 from speech_adapters.errors import MeetingNotFoundError
@@ -26,11 +27,6 @@ ENDS: dict[str, Callable[[Store, str], object]] = {
     "failed": lambda store, key: store.fail(key, "The engine died."),
     "deleted": lambda store, key: store.delete(key),
 }
-
-
-def files_with(folder: Path, text: str) -> list[str]:
-    files = (path for path in folder.rglob("*") if path.is_file())
-    return [path.name for path in files if text.encode() in path.read_bytes()]
 
 
 def recorded(store: Store) -> Recording:
