@@ -133,7 +133,7 @@ class BatchBackend(RecordingBackend):
             return None  # so neither a connection nor a credential is needed
         cleanup = (await self._connect()).runner.cleanup
         if recording.state is JobState.COMPLETED:
-            await cleanup.discard_audio(recording)
+            await cleanup.discard_audio(recording, progress)
             return None
         discarded = await cleanup.discard(recording)
         return None if discarded else self._options.poll_seconds

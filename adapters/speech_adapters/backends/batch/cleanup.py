@@ -55,9 +55,8 @@ class Cleanup:
             deleted = await self._delete_jobs(recording, progress)
         return deleted
 
-    async def discard_audio(self, recording: Recording) -> None:
+    async def discard_audio(self, recording: Recording, progress: BatchProgress) -> None:
         """Delete the blobs of a completed recording, unless the options keep them."""
-        progress = load_progress(recording)
         after = attrs.evolve(progress, repeats=0, pending=())
         if not self._options.keep_audio:
             await self._uploader.delete(recording, progress)
@@ -73,7 +72,7 @@ class Cleanup:
         Those of the ``failed`` chunks are kept: a resumed meeting needs them.
         """
         if not failed:
-            await self.discard_audio(recording)
+            await self.discard_audio(recording, progress)
             await self._store.run(Store.cleaned, recording.id, JobState.COMPLETED)
             return
         # Before the blobs are deleted, which may fail: it says which parts can be resumed.
