@@ -18,6 +18,7 @@ from speech_adapters import threads
 from speech_adapters.closeable import AsyncCloseable
 from speech_adapters.contract import SessionEvent
 from speech_adapters.errors import AudioError, BackendError
+from speech_adapters.meeting_locks import released
 from speech_adapters.recording.spool import SpoolWriter
 from speech_adapters.store import AsyncStore, Lock, Recording
 from speech_adapters.store.recovery import NO_AUDIO, close_audio
@@ -106,12 +107,10 @@ class StoredRecording:
 
     async def release(self, completed: bool) -> None:
         """Unlock the meeting; what the live session left undone is processed."""
-        try:
+        async with released(self._lock):
             if self._live and not completed:
                 with anyio.move_on_after(_PROCESS_SECONDS):
                     await self._process(self._recording.id)
-        finally:
-            await threads.STORE.run(self._lock.release)
 
 
 class _State(Enum):

@@ -29,6 +29,7 @@ from speech_adapters.capabilities import Capabilities
 from speech_adapters.config import Settings
 from speech_adapters.contract import Session, SessionEvent
 from speech_adapters.errors import ConfigurationError
+from speech_adapters.meeting_locks import release
 from speech_adapters.recording.backend import Host, RecordingBackend
 from speech_adapters.recording.session import RecordingOwner, TemporaryRecording
 from speech_adapters.recording.workers import log_path, spawn
@@ -218,7 +219,7 @@ class _LockedRecording:
 
     async def release(self, completed: bool) -> None:
         """Unlock the recording first: its owner may have it processed."""
-        await threads.STORE.run(self._lock.release)
+        await release(self._lock)
         await self._owner.release(completed)
 
 
