@@ -26,7 +26,6 @@ from speech_adapters.backends.batch.chunks import (
 )
 from speech_adapters.backends.batch.client import BatchClient
 from speech_adapters.errors import BackendError
-from speech_adapters.masking import mask
 from speech_adapters.store import AsyncStore, Recording
 from speech_adapters.transcript import Provenance, Transcript
 
@@ -79,8 +78,7 @@ class JobOutcome:
         # The report names the file and the defect; the job's own reason is often less exact.
         reason = self.report.failure or self.job.failure or _NO_REASON
         hint = _NOT_MONO if self.job.needs_mono and _INVALID_DATA in reason.lower() else ""
-        # A reason may quote the audio's address with its signature.
-        return f"{mask(reason)}{hint}"
+        return f"{reason}{hint}"
 
     @property
     def transient(self) -> bool:
@@ -93,7 +91,7 @@ class JobOutcome:
     def missing(self) -> tuple[str, ...]:
         """What is missing in the transcript, one sentence for each failed file."""
         return tuple(
-            f"{describe_place(found.source)} was not transcribed: {mask(found.reason)}"
+            f"{describe_place(found.source)} was not transcribed: {found.reason}"
             for found in self.report.failed
         )
 
