@@ -19,7 +19,7 @@ _PAUSE_SECONDS: Final = 0.02
 
 
 async def lock_meeting(store: AsyncStore, meeting_id: str) -> Lock:
-    """Lock a meeting; retries, because a status query takes the lock briefly.
+    """Lock a meeting; retries, because a status query locks it briefly.
 
     Raises:
         MeetingBusyError: it stays locked.

@@ -3,7 +3,7 @@
 ::
 
     open_session ──▶ recording in the store ──process──▶ final state
-    status / transcript / resume / delete ──by id──▶ the store, or the backend that knows it
+    status / transcript / resume / delete ──by id──▶ the store, or the backend that has it
 
 It keeps one open store and one instance of each backend for its lifetime, so a status query
 opens no store, reads no settings and builds no backend.  Recordings stay with the backend
@@ -134,7 +134,7 @@ class MeetingService(AsyncCloseable):
         found = await self._recordings(request.meeting_id) if request.mode.stored else []
         await session.aclose()
         replacement = await self.open_session(request)
-        # Last, so that at any time the store knows the meeting.
+        # Last, so that the meeting is in the store at any time.
         if found:
             await self._forget_empty(found[0])
         return replacement

@@ -89,7 +89,7 @@ class Cleanups:
         """Remove what is left of completed and deleted recordings next to their audio.
 
         A process may be killed after it stored a transcript and before it removed the audio.
-        Files of recordings that this store does not know are kept: their records may be in a
+        Files of recordings that are not in this store are kept: their records may be in a
         damaged database that was put aside.
         """
         folder = self.directory / "audio"

@@ -95,7 +95,7 @@ class Lock:
 def acquire_with_retry(acquire: Callable[[], Lock]) -> Lock | None:
     """Call ``acquire`` until it returns a lock; return ``None`` when it stays locked.
 
-    Retries, because a status query takes the lock briefly.  Blocks for about a second.
+    Retries, because a status query holds the lock briefly.  Blocks for about a second.
     """
     for _ in range(_TRIES):
         with suppress(MeetingBusyError):

@@ -1,6 +1,6 @@
 """The progress of a recording in batch transcription, as the meeting store keeps it.
 
-The store has it as JSON text in ``Recording.backend_state`` and never looks inside.
+The store keeps it as JSON text in ``Recording.backend_state`` and never parses it.
 """
 
 from __future__ import annotations
@@ -157,7 +157,7 @@ def save_progress(
         Whether to continue: a meeting can be deleted while its recording is processed.
     """
     signed = bool(load_progress(store.get(recording_id)).addresses)
-    # Stored even for a deleted recording: its cleanup needs to know about the job.
+    # Stored even for a deleted recording: its cleanup has to find the job.
     store.update(recording_id, step=step, backend_state=dump_progress(progress))
     if signed and not progress.addresses:
         store.forget()

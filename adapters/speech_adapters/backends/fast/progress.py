@@ -1,6 +1,6 @@
 """The progress of a recording in fast transcription, as the meeting store keeps it.
 
-The store has it as JSON text in ``Recording.backend_state`` and never looks inside.
+The store keeps it as JSON text in ``Recording.backend_state`` and never parses it.
 """
 
 from __future__ import annotations
