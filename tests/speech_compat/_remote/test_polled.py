@@ -169,6 +169,22 @@ def test_done_is_true_only_when_the_callbacks_have_returned(subject: Subject) ->
     until_done(subject.poller)
 
 
+def test_wait_returns_only_when_the_callbacks_have_returned(subject: Subject) -> None:
+    entered, order = threading.Event(), list[str]()
+
+    def callback(_: Any) -> None:
+        entered.set()
+        time.sleep(0.2)  # time for a wait that does not wait for the callback
+        order.append("callback")
+
+    subject.poller.add_done_callback(callback)
+    subject.set_state(JobState.COMPLETED)
+    assert entered.wait(30)
+    subject.poller.wait(30)
+    order.append("wait")
+    assert order == ["callback", "wait"]
+
+
 def test_a_callback_that_was_removed_is_not_called(subject: Subject) -> None:
     called = list[str]()
     removed = lambda _: called.append("removed")  # noqa: E731
