@@ -35,6 +35,7 @@ __all__ = [
     "MeetingStatus",
     "Mode",
     "NoMatch",
+    "Origin",
     "Progress",
     "Recognized",
     "Session",
@@ -131,7 +132,17 @@ class Progress:
     offset: int
 
 
-SessionEvent = SpeechStarted | SpeechEnded | Hypothesis | Recognized | NoMatch | Progress
+@attrs.frozen
+class Origin:
+    """The transcript's provenance, sent if it is not that of the backend.
+
+    That is so where something else than the configured engine must be used.
+    """
+
+    provenance: Provenance
+
+
+SessionEvent = SpeechStarted | SpeechEnded | Hypothesis | Recognized | NoMatch | Progress | Origin
 
 
 class _AsyncCloseable(Protocol):

@@ -25,6 +25,7 @@ from speech_adapters.contract import (
     Hypothesis,
     MeetingRequest,
     MeetingStatus,
+    Origin,
     Recognized,
     Session,
     SessionEvent,
@@ -55,6 +56,7 @@ class Played:
         self.transcript: Transcript | None = None
         self.open_sessions = 0
         self.push_error: SpeechError | None = None
+        self.origin: Provenance | None = None
 
 
 _played = Played(Scenario())
@@ -136,6 +138,8 @@ class _ScriptedSession(AsyncCloseable):
 
     async def events(self) -> AsyncIterator[SessionEvent]:
         await self._received.wait()
+        if self._played.origin is not None:
+            yield Origin(self._played.origin)
         phrases = self._played.scenario.phrases
         if phrases:
             yield SpeechStarted(phrases[0].offset)

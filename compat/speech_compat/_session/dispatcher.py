@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 import uuid
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 from speech_adapters.contract import (
     Hypothesis,
     NoMatch,
+    Origin,
     Recognized,
     SessionEvent,
     SpeechEnded,
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from speech_adapters.transcript import Utterance
 
 __all__ = ["EventDispatcher", "Listener"]
+
+_logger = logging.getLogger("speech_compat")
 
 
 class Listener(Protocol):
@@ -108,6 +112,9 @@ class EventDispatcher:
                 self._listener.result(
                     "transcribed", EventRecord(self._session_id, event.offset, record)
                 )
+            case Origin(provenance):
+                for sentence in provenance.emulated:
+                    _logger.warning("%s", sentence)
             case _:
                 pass
 

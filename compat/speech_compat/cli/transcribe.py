@@ -24,6 +24,7 @@ from speech_adapters.contract import (
     Attendee,
     MeetingRequest,
     Mode,
+    Origin,
     Progress,
     Recognized,
     Session,
@@ -32,7 +33,7 @@ from speech_adapters.errors import AudioError, SpeechError, VoiceSignatureError
 from speech_adapters.export import SUFFIXES, one_line, render
 from speech_adapters.meetings import MeetingService
 from speech_adapters.signatures import parse_signature
-from speech_adapters.transcript import Transcript, Utterance
+from speech_adapters.transcript import Provenance, Transcript, Utterance
 from speech_compat._session.mapping.requests import log_gaps
 from speech_compat.cli.output import format_status, report, write
 
@@ -65,6 +66,19 @@ class _Outcome:
     notes: tuple[str, ...] = ()
     code: int = 0
     error: SpeechError | OSError | None = None
+
+
+@attrs.define
+class _Collected:
+    """What the events of a session have.
+
+    Attributes:
+        provenance: that of the transcript.
+        utterances: by id, so that a corrected utterance replaces the first one.
+    """
+
+    provenance: Provenance
+    utterances: dict[str, Utterance] = attrs.field(factory=dict)
 
 
 def transcribe(options: argparse.Namespace) -> int:
@@ -171,11 +185,13 @@ async def _transcribe_live(
     request = _request(options, meeting_id, mode, file)
     backend, gaps = await meetings.choose(request)
     log_gaps(backend.name, gaps)
+    collected = _Collected(backend.provenance)
     async with await meetings.open_session(request) as session:
         with _audio_progress(display, file) as show:
-            utterances = await _collect_utterances(session, file, show)
+            await _collect(session, file, show, collected)
     length = file.pcm.ticks(file.pcm.frame_bytes * file.frames_read)
-    provenance = attrs.evolve(backend.provenance, notes=request.notes)
+    provenance = attrs.evolve(collected.provenance, notes=request.notes)
+    utterances = tuple(sorted(collected.utterances.values(), key=lambda u: u.offset))
     return Transcript(request.meeting_id, utterances, length, provenance)
 
 
@@ -253,12 +269,10 @@ async def _await_result(
     return await meetings.transcript(meeting_id)
 
 
-async def _collect_utterances(
-    session: Session, file: WavFile, show: Callable[[int], Any]
-) -> tuple[Utterance, ...]:
-    """Push a file into a session; returns its final utterances by offset."""
-    # By id, so that a corrected utterance replaces the first one.
-    utterances: dict[str, Utterance] = {}
+async def _collect(
+    session: Session, file: WavFile, show: Callable[[int], Any], collected: _Collected
+) -> None:
+    """Push a file into a session, and collect what its events have."""
     # Each task collects its error; the first one is the cause of the other.
     failures: list[SpeechError] = []
 
@@ -276,7 +290,11 @@ async def _collect_utterances(
         try:
             async for event in session.events():
                 if isinstance(event, Recognized):
-                    utterances[event.utterance.id] = event.utterance
+                    collected.utterances[event.utterance.id] = event.utterance
+                elif isinstance(event, Origin):
+                    collected.provenance = event.provenance
+                    for sentence in event.provenance.emulated:
+                        report(sentence)
                 elif isinstance(event, Progress):
                     show(event.offset)
         except SpeechError as error:
@@ -287,7 +305,6 @@ async def _collect_utterances(
         tasks.start_soon(receive)
     if failures:
         raise failures[0]
-    return tuple(sorted(utterances.values(), key=lambda utterance: utterance.offset))
 
 
 def _display() -> AbstractContextManager[ProgressDisplay | None]:

@@ -6,13 +6,14 @@ import pytest
 from speech_adapters.contract import (
     Hypothesis,
     NoMatch,
+    Origin,
     Progress,
     Recognized,
     SessionEvent,
     SpeechEnded,
     SpeechStarted,
 )
-from speech_adapters.transcript import Utterance
+from speech_adapters.transcript import Provenance, Utterance
 from speech_compat import NoMatchReason, ResultReason
 from speech_compat._session.dispatcher import EventDispatcher
 from speech_compat._session.mapping.results import (
@@ -51,6 +52,14 @@ def dispatched(rules: LabelRules, *events: SessionEvent) -> Log:
     for event in events:
         dispatcher.dispatch(event)
     return log
+
+
+def test_what_was_done_otherwise_than_configured_is_logged(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    log = dispatched(MEETING, Origin(Provenance("local", "1", ("Speakers are guessed.",))))
+    assert log.events == []
+    assert [record.getMessage() for record in caplog.records] == ["Speakers are guessed."]
 
 
 def test_each_event_has_its_name_and_offset() -> None:

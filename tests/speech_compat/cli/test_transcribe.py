@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import signal
 import subprocess
@@ -20,6 +21,7 @@ from oracle.scripted import Played, install
 from speech_adapters.config import load_settings
 from speech_adapters.errors import StoreError
 from speech_adapters.store import Store
+from speech_adapters.transcript import Provenance
 from speech_compat.cli import main
 
 
@@ -132,6 +134,18 @@ def test_what_a_live_transcript_loses_is_logged(
     install(monkeypatch, Played(Scenario()))
     assert main(["transcribe", str(recording), "--speakers", "2"]) == 0
     assert "Backend 'scripted' [speaker-count]" in caplog.text
+
+
+def test_another_provenance_than_the_backends_is_reported_and_written(
+    monkeypatch: pytest.MonkeyPatch, recording: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    played = install(monkeypatch, Played(Scenario()))
+    played.origin = Provenance("scripted", "2", ("Speakers are guessed.",))
+    assert main(["transcribe", str(recording), "--format", "json"]) == 0
+    output = capsys.readouterr()
+    assert output.err == "speech-compat: Speakers are guessed.\n"
+    found = json.loads(output.out)["provenance"]
+    assert (found["version"], found["emulated"]) == ("2", ["Speakers are guessed."])
 
 
 @pytest.mark.parametrize("place", ["push", "events"])

@@ -11,7 +11,7 @@ from speech_adapters.backends.local.packages import engine_imports
 from speech_adapters.backends.local.pulse import Checkpoint, Pulse, Send
 from speech_adapters.backends.local.reader import BlockReader
 from speech_adapters.backends.local.utterances import UtteranceBuilder
-from speech_adapters.contract import SpeechEnded
+from speech_adapters.contract import Origin, SpeechEnded
 from speech_adapters.recording.spool import SpoolReader
 from speech_adapters.transcript import Transcript, ticks
 
@@ -50,6 +50,8 @@ def transcribe(
         )
         if job.store is None:
             unlink_temporary(job)
+        if engine.provenance.emulated:
+            send(Origin(engine.provenance))
         reader = BlockReader(spool, job.pcm, job.downmix, wait_for_audio)
         for block in reader:
             for event in builder.update(engine.add_audio(block), reader.seconds):

@@ -27,6 +27,7 @@ import msgspec
 from speech_adapters.contract import (
     Hypothesis,
     NoMatch,
+    Origin,
     Progress,
     Recognized,
     SessionEvent,
@@ -93,6 +94,7 @@ _KINDS: dict[str, type[WorkerMessage]] = {
         Recognized,
         NoMatch,
         Progress,
+        Origin,
         NeedAudio,
         Failed,
         Finished,

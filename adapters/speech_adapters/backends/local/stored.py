@@ -20,7 +20,7 @@ from speech_adapters.backends.local.packages import engine_imports
 from speech_adapters.backends.local.pulse import Checkpoint, Pulse, Send
 from speech_adapters.backends.local.reader import BlockReader
 from speech_adapters.backends.local.recognition.words import without_guests
-from speech_adapters.contract import Recognized, SessionEvent, SpeechEnded, SpeechStarted
+from speech_adapters.contract import Origin, Recognized, SessionEvent, SpeechEnded, SpeechStarted
 from speech_adapters.recording.spool import SpoolReader
 from speech_adapters.transcript import Transcript, ticks
 
@@ -42,7 +42,7 @@ def transcribe(
     Args:
         job: the recording.
         models: the models of this process.
-        send: receives the progress.
+        send: receives the progress, and the provenance if it is not the backend's.
         wait_for_audio: see :class:`.reader.BlockReader`.
         checkpoint: called every two seconds of work with the seconds of audio transcribed.
             What it raises ends the work.
@@ -54,6 +54,8 @@ def transcribe(
     with SpoolReader(job.audio) as spool, _load_engine(job, models) as engine:
         if job.store is None:
             unlink_temporary(job)
+        if engine.provenance.emulated:
+            send(Origin(engine.provenance))
         reader = BlockReader(spool, job.pcm, job.downmix, wait_for_audio)
         for block in reader:
             engine.add_audio(block)

@@ -25,12 +25,13 @@ from speech_adapters.backends.local.live_speakers import LiveSpeakers, StableNum
 from speech_adapters.backends.local.models import Models
 from speech_adapters.backends.local.options import LocalOptions
 from speech_adapters.backends.local.pipeline import Pipeline
+from speech_adapters.backends.local.protocol import WorkerMessage
 from speech_adapters.backends.local.pulse import ignore
 from speech_adapters.backends.local.recognition.segmenter import SpeechSegment
 from speech_adapters.backends.local.recognition.whisper import RecognizedWord
 from speech_adapters.backends.local.recognition.words import build_utterances, without_guests
 from speech_adapters.backends.local.utterances import EngineLine, Span, UtteranceBuilder
-from speech_adapters.contract import Attendee, Recognized, SessionEvent
+from speech_adapters.contract import Attendee, Origin, Recognized, SessionEvent
 from speech_adapters.transcript import Provenance, Utterance
 
 ORIGIN = Provenance("local", "a double")
@@ -312,6 +313,25 @@ def job(folder: Path, guests: bool, *people: Attendee) -> TranscriptionJob:
         *(folder / "a.pcm", PcmFormat(), LocalOptions(), "auto", "en-US", guests, "m"),
         attendees=people or (Attendee("katie", "", signature_text()),),
     )
+
+
+@pytest.mark.parametrize("module", [live, stored])
+@pytest.mark.parametrize("emulated", [(), ("Speakers are guessed.",)])
+def test_another_provenance_than_the_backends_is_sent_first(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    models: Models,
+    module: Any,
+    emulated: tuple[str, ...],
+) -> None:
+    engine, sent = Engine(), list[WorkerMessage]()
+    engine.provenance = attrs.evolve(ORIGIN, emulated=emulated)
+    monkeypatch.setattr(module, "_load_engine", lambda *_: engine)
+    module.transcribe(job(tmp_path, True), models, sent.append, lambda _: len(SECOND), ignore)
+    assert [m for m in sent if isinstance(m, Origin)] == [Origin(engine.provenance)][
+        : len(emulated)
+    ]
+    assert not emulated or sent[0] == Origin(engine.provenance)
 
 
 @pytest.fixture

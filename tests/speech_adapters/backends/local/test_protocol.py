@@ -15,13 +15,14 @@ from speech_adapters.backends.local.protocol import (
 )
 from speech_adapters.contract import (
     Hypothesis,
+    Origin,
     Progress,
     Recognized,
     SpeechEnded,
     SpeechStarted,
 )
 from speech_adapters.errors import BackendError
-from speech_adapters.transcript import Utterance, Word
+from speech_adapters.transcript import Provenance, Utterance, Word
 
 UTTERANCE = Utterance("0" * 32, "Good\nmorning 🎉.", 5, 10, 1, None, "en-US", (Word("Good", 5, 2),))
 
@@ -34,6 +35,7 @@ UTTERANCE = Utterance("0" * 32, "Good\nmorning 🎉.", 5, 10, 1, None, "en-US", 
         Hypothesis(UTTERANCE),
         Recognized(UTTERANCE, correction=True),
         Progress(3),
+        Origin(Provenance("local", "1", ("Guessed.",))),
         NeedAudio(1 << 40),
         Failed("why"),
         Finished(),
