@@ -94,7 +94,7 @@ class LocalBackend(RecordingBackend):
         """Start a meeting that is only live; its audio is in a temporary folder."""
         folder = await threads.AUDIO.run(create_folder)
         usable = with_usable_signatures(request, self.capabilities)
-        job = TranscriptionJob.create(usable, folder / _AUDIO_FILE, self._processing, live=True)
+        job = TranscriptionJob.create(usable, folder / _AUDIO_FILE, self._processing)
         return LocalSession(job, TemporaryRecording(folder))
 
     async def open_recording(
@@ -107,7 +107,6 @@ class LocalBackend(RecordingBackend):
             recording.request,
             recording.audio_path,
             self._processing,
-            live=True,
             store=self._host.store.directory,
             recording=recording.id,
         )

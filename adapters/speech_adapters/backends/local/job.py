@@ -74,7 +74,6 @@ class TranscriptionJob:
         language: BCP-47 tag that the utterances carry.
         diarize: whether speakers are separated.
         meeting_id: the transcript's meeting id.
-        live: whether the worker sends events to a session, which writes the file meanwhile.
         store: folder of the meeting store that receives the transcript, or ``None``.
         recording: the recording's id in the store; empty without a store.
         immediate: whether the events are sent while the file grows, or at its end.
@@ -90,7 +89,6 @@ class TranscriptionJob:
     language: str
     diarize: bool
     meeting_id: str
-    live: bool = False
     store: Path | None = None
     recording: str = ""
     immediate: bool = True
@@ -104,7 +102,6 @@ class TranscriptionJob:
         audio: Path,
         processing: Processing,
         *,
-        live: bool,
         store: Path | None = None,
         recording: str = "",
     ) -> TranscriptionJob:
@@ -117,7 +114,6 @@ class TranscriptionJob:
             language=request.language,
             diarize=request.differentiate_speakers,
             meeting_id=request.meeting_id,
-            live=live,
             store=store,
             recording=recording,
             immediate=request.immediate,

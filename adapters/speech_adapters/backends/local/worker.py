@@ -156,7 +156,6 @@ class _Worker(Closeable):
             recording.request,
             recording.audio_path,
             processing,
-            live=False,
             store=store.directory,
             recording=recording.id,
         )

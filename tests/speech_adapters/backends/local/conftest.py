@@ -70,14 +70,13 @@ class WorkerInProcess:
     def live_job(self, audio: Path, behavior: str = "speak") -> TranscriptionJob:
         models = self.store.directory.parent / "models"
         options = LocalOptions(model_path=model_folder(models, behavior))
-        return TranscriptionJob(audio, PcmFormat(), options, "auto", "en-US", True, "m", live=True)
+        return TranscriptionJob(audio, PcmFormat(), options, "auto", "en-US", True, "m")
 
     def job(self, recording: Recording, behavior: str = "speak") -> TranscriptionJob:
         return attrs.evolve(
             self.live_job(recording.audio_path, behavior),
             store=self.store.directory,
             recording=recording.id,
-            live=recording.request.mode.live,
         )
 
     def on_audio(self, call: Callable[[int], None]) -> None:
@@ -92,7 +91,7 @@ class WorkerInProcess:
         Returns:
             1 if the last message is an error, and the messages.
         """
-        if job.live:
+        if not job.recording or self.store.get(job.recording).request.mode.live:
             named = [f"start 1 {job.dump()}", *map(_named, commands.splitlines())]
             self._patch.setattr(sys, "stdin", io.StringIO("".join(f"{line}\n" for line in named)))
             worker.main(["live", json.dumps(job.options.model_dump(mode="json"))])

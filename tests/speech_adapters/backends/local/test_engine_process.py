@@ -38,9 +38,7 @@ def live(fake_engine: Callable[..., Settings], tmp_path: Path) -> Live:
         folder = tmp_path / str(len(list(tmp_path.iterdir())))
         folder.mkdir()
         options = LocalOptions(model_path=model_folder(tmp_path / "models", behavior))
-        job = TranscriptionJob(
-            folder / "a.pcm", pcm, options, "auto", "en-US", True, "m", live=True
-        )
+        job = TranscriptionJob(folder / "a.pcm", pcm, options, "auto", "en-US", True, "m")
         return LocalSession(job, TemporaryRecording(folder))
 
     return create

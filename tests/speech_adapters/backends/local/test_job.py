@@ -24,7 +24,6 @@ def test_a_job_survives_its_text() -> None:
         language="en-GB",
         diarize=False,
         meeting_id="'quoted' \"id\" \ud800 🎉\n",
-        live=True,
         store=Path("/s"),
         recording="f" * 32,
         max_speakers=5,
@@ -38,7 +37,7 @@ def test_attendees_are_in_the_job_alone() -> None:
     katie = Attendee("katie \ud800\n@example.com", "en", signature_text())
     request = MeetingRequest("m", attendees=(katie, Attendee("b")))
     processing = Processing(LocalOptions(), "auto")
-    signed = TranscriptionJob.create(request, Path("a.pcm"), processing, live=True)
+    signed = TranscriptionJob.create(request, Path("a.pcm"), processing)
     assert signed.attendees == (katie,)
     assert TranscriptionJob.load(signed.dump()) == signed
     assert signed.dump().isascii()

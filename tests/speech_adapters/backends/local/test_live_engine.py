@@ -260,7 +260,7 @@ def test_a_recording_becomes_lines_with_words_and_speakers(
     options = LocalOptions(diarizer=diarizer)
     with WavFile(shipped_recordings / "clone-test.wav") as file:
         pcm = PcmFormat(file.pcm.sample_rate)
-        job = TranscriptionJob(tmp_path, pcm, options, "auto", "en-US", True, "m", live=True)
+        job = TranscriptionJob(tmp_path, pcm, options, "auto", "en-US", True, "m")
         with Models(job.options) as models, load_live(job, models) as engine:
             builder = UtteranceBuilder("en-US", True, engine.settle_seconds)
             events: list[SessionEvent] = []

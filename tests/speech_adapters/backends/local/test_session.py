@@ -114,9 +114,7 @@ def live(fake_engine: Callable[..., Settings], tmp_path: Path, owner: Owner) -> 
 
     def create(behavior: str = "speak") -> LocalSession:
         options = LocalOptions(model_path=model_folder(tmp_path / "models", behavior))
-        job = TranscriptionJob(
-            tmp_path / "a.pcm", PcmFormat(), options, "auto", "en-US", True, "m", live=True
-        )
+        job = TranscriptionJob(tmp_path / "a.pcm", PcmFormat(), options, "auto", "en-US", True, "m")
         return LocalSession(job, owner)
 
     return create
@@ -414,7 +412,6 @@ def test_attendees_reach_the_engine_on_its_input_with_all_else(
     people = (Attendee("katie@example.com", "en", signature_text()),) if signed else ()
     job = TranscriptionJob(
         *(tmp_path / "a.pcm", PcmFormat(), LocalOptions(), "auto", "en-US", True, "m"),
-        live=True,
         attendees=people,
     )
 

@@ -47,9 +47,7 @@ sys.exit(main(sys.argv[1:]))
 
 
 def job(audio: Path, **options: Any) -> TranscriptionJob:
-    return TranscriptionJob(
-        audio, PcmFormat(), LocalOptions(**options), "auto", "en-US", True, "m", live=True
-    )
+    return TranscriptionJob(audio, PcmFormat(), LocalOptions(**options), "auto", "en-US", True, "m")
 
 
 def work(job: TranscriptionJob, program: list[str]) -> list[object]:
