@@ -10,14 +10,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-import anyio
-
 from speech_adapters import threads
-from speech_adapters.config import Settings, load_settings
+from speech_adapters.config import load_settings
 from speech_adapters.errors import ConfigurationError
-from speech_adapters.meetings import MeetingService
 from speech_adapters.transcript import seconds
 from speech_compat.cli.output import write
+from speech_compat.cli.service import with_service
 
 __all__ = ["demo", "timeline"]
 
@@ -29,7 +27,7 @@ def demo() -> int:
     """Run the legacy program on the recording that the engine's package ships."""
     settings = load_settings({"backend": "local"})
     # Raises before anything is printed when the engine is not installed.
-    anyio.run(_check_engine, settings)
+    with_service(lambda meetings: threads.COMPUTE.run(meetings.backend), settings)
     recording = importlib.resources.files("moonshine_voice") / "assets" / _RECORDING
     with importlib.resources.as_file(recording) as path:
         program = _program()
@@ -62,11 +60,6 @@ def timeline(spans: Sequence[tuple[str, int, int]]) -> str:
     width = max(map(len, rows))
     scale = f"{'':{width}}  0 s{f'{seconds(end):.0f} s':>{_COLUMNS - 3}}\n"
     return "".join(f"{name:{width}}  {''.join(row)}\n" for name, row in rows.items()) + scale
-
-
-async def _check_engine(settings: Settings) -> None:
-    async with MeetingService(settings) as meetings:
-        await threads.COMPUTE.run(meetings.backend)
 
 
 def _program() -> Path:

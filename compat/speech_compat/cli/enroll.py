@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import anyio
-
-from speech_adapters.config import load_settings
-from speech_adapters.enrollment import Enrollment
 from speech_adapters.enrollment import enroll as create
-from speech_adapters.meetings import MeetingService
 from speech_compat.cli.output import report, write
+from speech_compat.cli.service import with_service
 
 __all__ = ["enroll"]
 
@@ -27,12 +23,7 @@ def enroll(name: str, files: list[Path], output: Path | None) -> int:
         SpeechError: a recording cannot be used.
         OSError: the file cannot be written.
     """
-
-    async def work() -> Enrollment:
-        async with MeetingService(load_settings()) as meetings:
-            return await create(meetings, files)
-
-    enrollment = anyio.run(work)
+    enrollment = with_service(lambda meetings: create(meetings, files))
     for warning in enrollment.warnings:
         report(warning)
     document = enrollment.signature.dump() + "\n"

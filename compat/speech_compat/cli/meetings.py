@@ -4,13 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TypeVar
 
-import anyio
-
-from speech_adapters.config import Settings, load_settings
 from speech_adapters.contract import MeetingStatus
 from speech_adapters.errors import SpeechError
 from speech_adapters.export import one_line, render
@@ -19,22 +14,9 @@ from speech_adapters.store import Recording
 from speech_adapters.transcript import Provenance, Transcript, seconds
 from speech_compat._session.mapping.results import remote_document
 from speech_compat.cli.output import format_status, report, write
+from speech_compat.cli.service import with_service
 
 __all__ = ["convert", "delete", "list_meetings", "resume", "show"]
-
-T = TypeVar("T")
-
-
-def _with_service(
-    work: Callable[[MeetingService], Awaitable[T]], settings: Settings | None = None
-) -> T:
-    """Run a coroutine function with a meeting service, which is closed afterwards."""
-
-    async def run() -> T:
-        async with MeetingService(settings or load_settings()) as meetings:
-            return await work(meetings)
-
-    return anyio.run(run)
 
 
 def show(meeting_id: str, format: str, output: Path | None) -> int:  # noqa: A002
@@ -44,7 +26,7 @@ def show(meeting_id: str, format: str, output: Path | None) -> int:  # noqa: A00
         status = await meetings.status(meeting_id)
         return status, await meetings.transcript(meeting_id) if status.state.final else None
 
-    status, transcript = _with_service(work)
+    status, transcript = with_service(work)
     if transcript is None:
         _report(meeting_id, f"{format_status(status)}: ask again later.")
         return 1
@@ -56,7 +38,7 @@ def show(meeting_id: str, format: str, output: Path | None) -> int:  # noqa: A00
 
 def resume(meeting_id: str) -> int:
     """Retry a meeting that has failed."""
-    status = _with_service(lambda meetings: meetings.resume(meeting_id))
+    status = with_service(lambda meetings: meetings.resume(meeting_id))
     _report(meeting_id, f"{format_status(status)}.")
     return 0
 
@@ -80,7 +62,7 @@ def convert(result: Path, format: str, output: Path | None) -> int:  # noqa: A00
 
 def list_meetings() -> int:
     """List the recordings: start time, state, length, id."""
-    recordings = _with_service(MeetingService.recordings)
+    recordings = with_service(MeetingService.recordings)
     for recording in recordings:
         sys.stdout.write(_line(recording))
     if not recordings:
@@ -108,4 +90,4 @@ def delete(meeting_ids: list[str]) -> int:
                 code = 1
         return code
 
-    return _with_service(work)
+    return with_service(work)
