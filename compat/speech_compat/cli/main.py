@@ -15,7 +15,7 @@ from typing import Final
 
 from speech_adapters.errors import SpeechError
 from speech_adapters.export import FORMATS
-from speech_compat.cli.output import report
+from speech_compat.cli.output import reason_of, report
 
 __all__ = ["main"]
 
@@ -30,14 +30,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(format="speech-compat: %(message)s", level=logging.WARNING)
     try:
         code: int = options.run(options)
-    except SpeechError as error:
-        return _fail(str(error))
     except BrokenPipeError:
         # The reader of the output ended, for example `head`; that needs no message.
         sys.stderr.close()
         return 1
-    except OSError as error:
-        return _fail(f"{error.filename or 'The output'}: {error.strerror or error}.")
+    except (SpeechError, OSError) as error:
+        return _fail(reason_of(error))
     except KeyboardInterrupt:
         return _fail("Interrupted.", _INTERRUPTED)
     return code

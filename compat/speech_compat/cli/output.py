@@ -9,14 +9,22 @@ from contextlib import suppress
 from pathlib import Path
 
 from speech_adapters.contract import MeetingStatus
+from speech_adapters.errors import SpeechError
 from speech_adapters.masking import mask
 
-__all__ = ["format_status", "report", "write"]
+__all__ = ["format_status", "reason_of", "report", "write"]
 
 
 def report(message: str) -> None:
     """Write a message to standard error, masked: it may quote a service or a file's name."""
     sys.stderr.write(f"speech-compat: {mask(message)}\n")
+
+
+def reason_of(error: SpeechError | OSError) -> str:
+    """Return an error as one or more sentences."""
+    if isinstance(error, OSError):
+        return f"{error.filename or 'The output'}: {error.strerror or error}."
+    return str(error)
 
 
 def write(text: str, output: Path | None, *, private: bool = False) -> None:

@@ -17,7 +17,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-__all__ = ["ProgressDisplay", "status_line"]
+__all__ = ["ProgressDisplay"]
 
 
 class ProgressDisplay:
@@ -57,11 +57,3 @@ class ProgressDisplay:
         finally:
             self._progress.refresh()
             self._progress.remove_task(row)
-
-
-@contextmanager
-def status_line(title: str) -> Iterator[Callable[[str], None]]:
-    """Show a status line; yields a function that updates it."""
-    console = Console(stderr=True)
-    with console.status(escape(title)) as status:
-        yield lambda text: status.update(escape(f"{title}: {text}"))

@@ -35,7 +35,7 @@ from speech_adapters.meetings import MeetingService
 from speech_adapters.signatures import parse_signature
 from speech_adapters.transcript import Provenance, Transcript, Utterance
 from speech_compat._session.mapping.requests import log_gaps
-from speech_compat.cli.output import format_status, report, write
+from speech_compat.cli.output import format_status, reason_of, report, write
 
 if TYPE_CHECKING:
     from speech_compat.cli.progress import ProgressDisplay
@@ -105,7 +105,7 @@ def transcribe(options: argparse.Namespace) -> int:
         if outcome.error is not None:
             if len(outcomes) == 1:
                 raise outcome.error
-            report(f"{_name(source)}: {_reason(outcome.error)}")
+            report(f"{_name(source)}: {reason_of(outcome.error)}")
     failed = any(outcome.error is not None for outcome in outcomes)
     return 1 if failed else max(outcome.code for outcome in outcomes)
 
@@ -356,12 +356,6 @@ def _write_documents(options: argparse.Namespace, outcomes: list[_Outcome]) -> N
 def _name(source: Path | str) -> str:
     """Return a file or address without its query, which may be a signature."""
     return source.split("?")[0] if isinstance(source, str) else str(source)
-
-
-def _reason(error: SpeechError | OSError) -> str:
-    if isinstance(error, OSError):
-        return f"{error.filename or 'The output'}: {error.strerror or error}."
-    return str(error)
 
 
 def _stem(source: Path | str) -> str:

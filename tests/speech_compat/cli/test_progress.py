@@ -4,7 +4,7 @@ import pytest
 from rich.console import Console
 
 from speech_compat.cli import progress
-from speech_compat.cli.progress import ProgressDisplay, status_line
+from speech_compat.cli.progress import ProgressDisplay
 
 
 @pytest.fixture(autouse=True)
@@ -25,7 +25,7 @@ def test_the_bar_moves_to_the_offset(capsys: pytest.CaptureFixture[str]) -> None
 
 
 def test_the_status_line_shows_the_last_status(capsys: pytest.CaptureFixture[str]) -> None:
-    with status_line("it's [bold]") as update:
+    with ProgressDisplay() as display, display.status("it's [bold]") as update:
         update("Processing [50%]")
     output = capsys.readouterr()
     assert "it's [bold]: Processing [50%]" in output.err
