@@ -11,7 +11,7 @@ from speech_adapters.backends.local.protocol import (
     WINDOW,
     NeedAudio,
     WorkerMessage,
-    encode_for,
+    encode,
 )
 
 __all__ = ["AbandonedError", "MessageWriter", "SessionChannel"]
@@ -163,6 +163,6 @@ class SessionChannel:
         if self._disconnected:
             return
         try:
-            self._write(encode_for(self._number, message))
+            self._write(encode(self._number, message))
         except OSError:
             self._disconnected = True

@@ -30,7 +30,7 @@ from speech_adapters.backends.local.protocol import (
     Finished,
     Stopped,
     WorkerMessage,
-    decode_for,
+    decode,
 )
 from speech_adapters.errors import BackendError
 from speech_adapters.event_queue import EventQueue, LoopEvent
@@ -218,8 +218,8 @@ class EngineProcess:
             with suppress(queue.Empty):
                 return self._commands.get(timeout=_IDLE_SECONDS)
             with self._guard:
-                self._usable = bool(self._sessions) and self._usable
                 if not self._sessions:
+                    self._usable = False
                     return None
 
     def _read_messages(self) -> None:
@@ -242,7 +242,7 @@ class EngineProcess:
 
     def _deliver(self, line: bytes) -> None:
         try:
-            number, message = decode_for(line)
+            number, message = decode(line)
         except BackendError as error:
             # No later line can be trusted, nor is it known whose this one was.
             self._fail(error)

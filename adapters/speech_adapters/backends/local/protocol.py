@@ -44,9 +44,7 @@ __all__ = [
     "Stopped",
     "WorkerMessage",
     "decode",
-    "decode_for",
     "encode",
-    "encode_for",
 ]
 
 WINDOW: Final = 1024
@@ -107,42 +105,29 @@ class _Header(msgspec.Struct):
     kind: str
 
 
-def encode(message: WorkerMessage) -> str:
-    """Return the message as one line of ASCII, including its end."""
+def encode(session: int, message: WorkerMessage) -> str:
+    """Return one line of ASCII, including its end: the session's number and the message."""
     # ASCII, because the encoding of the worker's standard output depends on the system.
-    return json.dumps({"kind": type(message).__name__, **attrs.asdict(message)}) + "\n"
+    text = json.dumps({"kind": type(message).__name__, **attrs.asdict(message)})
+    return f"{session} {text}\n"
 
 
-def encode_for(session: int, message: WorkerMessage) -> str:
-    """Return the line with a message for the session of that number."""
-    return f"{session} {encode(message)}"
-
-
-def decode_for(line: bytes) -> tuple[int, WorkerMessage]:
+def decode(line: bytes) -> tuple[int, WorkerMessage]:
     """Read a line; return the number of its session, and the message.
 
     Raises:
         BackendError: the line is no message, for example because the process died in it.
     """
-    number, _, message = line.partition(b" ")
+    number, _, text = line.partition(b" ")
     if not number.isdigit() or len(number) > _LONGEST_NUMBER:
         raise _unreadable()
-    return int(number), decode(message)
-
-
-def decode(line: str | bytes) -> WorkerMessage:
-    """Read one message.
-
-    Raises:
-        BackendError: the line is no message, for example because the process died in it.
-    """
     try:
-        header = msgspec.json.decode(line, type=_Header)
-        message: WorkerMessage = msgspec.json.decode(line, type=_KINDS[header.kind])
+        header = msgspec.json.decode(text, type=_Header)
+        message: WorkerMessage = msgspec.json.decode(text, type=_KINDS[header.kind])
     except (ValueError, KeyError, RecursionError):
         # "from None": the parser's message may quote the transcript.
         raise _unreadable() from None
-    return message
+    return int(number), message
 
 
 def _unreadable() -> BackendError:

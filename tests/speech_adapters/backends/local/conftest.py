@@ -23,7 +23,7 @@ from speech_adapters.audio import PcmFormat
 from speech_adapters.backends.local import engine_process, job, pulse, worker
 from speech_adapters.backends.local.job import Processing, TranscriptionJob
 from speech_adapters.backends.local.options import LocalOptions
-from speech_adapters.backends.local.protocol import Failed, WorkerMessage, decode_for
+from speech_adapters.backends.local.protocol import Failed, WorkerMessage, decode
 from speech_adapters.config import Settings, load_settings
 from speech_adapters.contract import MeetingRequest, Mode
 from speech_adapters.recording.workers import log_path
@@ -100,7 +100,7 @@ class WorkerInProcess:
             self.store.update(job.recording, backend_state=order)
             worker.main(["stored", str(self.store.directory), job.recording])
         lines = self._capsys.readouterr().out.splitlines()
-        messages = [decode_for(line.encode()) for line in lines]
+        messages = [decode(line.encode()) for line in lines]
         assert all(session == 1 for session, _ in messages)
         failed = bool(messages) and isinstance(messages[-1][1], Failed)
         return int(failed), [message for _, message in messages]

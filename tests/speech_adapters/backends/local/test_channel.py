@@ -13,7 +13,7 @@ from speech_adapters.backends.local.protocol import (
     Finished,
     NeedAudio,
     WorkerMessage,
-    decode_for,
+    decode,
 )
 from speech_adapters.contract import Progress
 
@@ -29,7 +29,7 @@ class Closed(io.StringIO):
 
 
 def messages(output: io.StringIO) -> list[tuple[int, WorkerMessage]]:
-    return [decode_for(line.encode()) for line in output.getvalue().splitlines()]
+    return [decode(line.encode()) for line in output.getvalue().splitlines()]
 
 
 def channel(output: io.StringIO, audio: Path, *, required: bool) -> SessionChannel:

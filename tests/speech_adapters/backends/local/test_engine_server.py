@@ -22,7 +22,7 @@ from speech_adapters.backends.local.protocol import (
     NeedAudio,
     Stopped,
     WorkerMessage,
-    decode_for,
+    decode,
 )
 from speech_adapters.contract import JobState, Mode, Recognized
 from speech_adapters.store.recovery import CUT_SHORT, is_locked
@@ -37,7 +37,7 @@ def served(commands: Any) -> dict[int, list[WorkerMessage]]:
         serve(models, commands, output)
     messages: dict[int, list[WorkerMessage]] = {}
     for line in output.getvalue().splitlines():
-        session, message = decode_for(line.encode())
+        session, message = decode(line.encode())
         messages.setdefault(session, []).append(message)
     return messages
 
@@ -96,7 +96,7 @@ def test_a_recording_is_unlocked_before_the_last_message(
 
     class Output(io.StringIO):
         def write(self, text: str, /) -> int:
-            _, message = decode_for(text.encode())
+            _, message = decode(text.encode())
             if isinstance(message, NeedAudio | Stopped):
                 locked.append(is_locked(in_process.store, recording))
             return super().write(text)

@@ -42,11 +42,11 @@ UTTERANCE = Utterance("0" * 32, "Good\nmorning 🎉.", 5, 10, 1, None, "en-US", 
     ],
 )
 def test_a_message_is_one_line_of_ascii(message: WorkerMessage) -> None:
-    line = encode(message)
+    line = encode(7, message)
     assert line.endswith("\n")
     assert line.count("\n") == 1
     assert line.isascii()
-    assert decode(line) == message
+    assert decode(line.encode()) == (7, message)
 
 
 MESSAGES: list[WorkerMessage] = [Recognized(UTTERANCE), Progress(3), NeedAudio(7), Failed("why")]
@@ -81,26 +81,26 @@ def assert_refused(line: bytes) -> None:
     ids=lambda line: str(line[:40]),
 )
 def test_a_line_that_is_no_message_is_a_backend_error(line: bytes) -> None:
-    assert_refused(line)
+    assert_refused(b"7 " + line)
 
 
 @pytest.mark.parametrize("message", MESSAGES, ids=lambda message: type(message).__name__)
 def test_a_message_that_is_cut_off_is_a_backend_error(message: WorkerMessage) -> None:
-    whole = encode(message).rstrip().encode()
+    number, _, whole = encode(7, message).rstrip().encode().partition(b" ")
     for size in range(len(whole)):
-        assert_refused(whole[:size])
+        assert_refused(number + b" " + whole[:size])
 
 
 def test_damaged_messages_are_read_or_refused_but_raise_nothing_else() -> None:
     chance = random.Random(7)
     refused = 0
     for _ in range(20_000):
-        line = bytearray(encode(chance.choice(MESSAGES)).encode())
+        line = bytearray(encode(7, chance.choice(MESSAGES)).encode())
         for _ in range(chance.randint(1, 4)):
             place = chance.randrange(len(line))
             line[place : place + chance.randint(0, 3)] = chance.randbytes(chance.randint(0, 3))
         try:
-            message = decode(bytes(line))
+            _, message = decode(bytes(line))
         except BackendError:
             refused += 1
         else:
@@ -109,9 +109,11 @@ def test_damaged_messages_are_read_or_refused_but_raise_nothing_else() -> None:
 
 
 def test_a_reason_with_the_name_of_an_odd_file_can_be_read() -> None:
-    assert decode(encode(Failed("no file \udcff.pcm"))) == Failed("no file ?.pcm")
+    line = encode(7, Failed("no file \udcff.pcm")).encode()
+    assert decode(line) == (7, Failed("no file ?.pcm"))
 
 
 def test_unknown_fields_are_ignored() -> None:
     """A newer worker may still run when the package is upgraded."""
-    assert decode(json.dumps({"kind": "Progress", "offset": 3, "added": [1]})) == Progress(3)
+    line = "7 " + json.dumps({"kind": "Progress", "offset": 3, "added": [1]})
+    assert decode(line.encode()) == (7, Progress(3))

@@ -15,7 +15,7 @@ from speech_adapters.audio import PcmFormat
 from speech_adapters.backends.local import live, stored
 from speech_adapters.backends.local.job import TranscriptionJob
 from speech_adapters.backends.local.options import LocalOptions
-from speech_adapters.backends.local.protocol import Failed, Finished, decode_for
+from speech_adapters.backends.local.protocol import Failed, Finished, decode
 from speech_adapters.contract import (
     Attendee,
     JobState,
@@ -60,7 +60,7 @@ def work(job: TranscriptionJob, program: list[str]) -> list[object]:
         timeout=100,
         check=False,
     )
-    return [decode_for(line)[1] for line in done.stdout.encode().splitlines()]
+    return [decode(line)[1] for line in done.stdout.encode().splitlines()]
 
 
 @pytest.mark.engine
