@@ -17,7 +17,11 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from speech_adapters.backends.local.recognition.words import build_utterances, without_guests
+from speech_adapters.backends.local.recognition.words import (
+    build_utterances,
+    rounded_ticks,
+    without_guests,
+)
 from speech_adapters.contract import Hypothesis, Recognized, SessionEvent, SpeechStarted
 from speech_adapters.transcript import Utterance, ticks
 
@@ -248,7 +252,7 @@ class UtteranceBuilder:
         return uuid.uuid5(self._seed, f"{line.id}:{number}").hex
 
     def _utterance(self, line: EngineLine, number: int, segment: Segment) -> Utterance:
-        start, end = _milliseconds(segment.start), _milliseconds(segment.end)
+        start, end = rounded_ticks(segment.start), rounded_ticks(segment.end)
         return Utterance(
             id=self._id(line, number),
             text=segment.text,
@@ -318,8 +322,3 @@ def _main_span(line: EngineLine, utterance: Utterance) -> Span | None:
         return None
     main = max(shares, key=lambda speaker: shares[speaker])
     return next(span for span in line.spans if span.speaker == main)
-
-
-def _milliseconds(seconds: float) -> int:
-    """Return ticks, rounded to milliseconds: the engine's seconds are 32-bit floats."""
-    return ticks(round(seconds, 3))

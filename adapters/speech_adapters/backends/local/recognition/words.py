@@ -21,7 +21,7 @@ from speech_adapters.transcript import Utterance, Word, ticks
 if TYPE_CHECKING:
     from speech_adapters.backends.local.recognition.whisper import RecognizedWord
 
-__all__ = ["SpeakerTurn", "build_utterances", "without_guests"]
+__all__ = ["SpeakerTurn", "build_utterances", "rounded_ticks", "without_guests"]
 
 # A word outside of all turns belongs to the nearest one, if it is so near (in seconds).
 _NEAR: Final = 1.0
@@ -115,6 +115,11 @@ def without_guests(utterances: Sequence[Utterance]) -> tuple[Utterance, ...]:
         utterance if utterance.participant else attrs.evolve(utterance, speaker=None)
         for utterance in utterances
     )
+
+
+def rounded_ticks(seconds: float) -> int:
+    """Return ticks, rounded to milliseconds: the times of speech are no more exact."""
+    return ticks(round(seconds, 3))
 
 
 def _assign(words: Sequence[RecognizedWord], turns: Sequence[SpeakerTurn]) -> list[_SpokenWord]:
@@ -211,8 +216,8 @@ def _utterance(
     key: str,
 ) -> Utterance:
     speaker = group[0].speaker
-    offset = _milliseconds(_start(group))
-    end = max(_milliseconds(word.end) for word in group)
+    offset = rounded_ticks(_start(group))
+    end = max(rounded_ticks(word.end) for word in group)
     return Utterance(
         id=key,
         text="".join(word.text for word in group).strip(),
@@ -231,9 +236,5 @@ def _start(group: Sequence[_SpokenWord]) -> float:
 
 
 def _word(word: _SpokenWord) -> Word:
-    start, end = _milliseconds(word.start), _milliseconds(word.end)
+    start, end = rounded_ticks(word.start), rounded_ticks(word.end)
     return Word(word.text.strip(), start, end - start, word.confidence)
-
-
-def _milliseconds(seconds: float) -> int:
-    return ticks(round(seconds, 3))
