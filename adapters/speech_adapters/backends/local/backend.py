@@ -135,5 +135,5 @@ class LocalBackend(RecordingBackend):
 
     async def enroll(self, files: Sequence[Path]) -> Enrollment:
         """Create the voice signature of the one person who speaks in some WAV files."""
-        order = EnrollmentOrder(tuple(files), self._processing.options, self._processing.downmix)
+        order = EnrollmentOrder(tuple(files), self._processing)
         return Enrollment.load(await run_isolated(run_order, order.dump()))

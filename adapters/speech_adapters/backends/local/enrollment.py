@@ -12,7 +12,7 @@ from typing import Any
 
 import attrs
 
-from speech_adapters.backends.local.options import LocalOptions
+from speech_adapters.backends.local.job import Processing
 
 __all__ = ["EnrollmentOrder", "run_order"]
 
@@ -23,26 +23,23 @@ class EnrollmentOrder:
 
     Attributes:
         files: WAV files of one person.
-        options: the options of the backend.
-        downmix: how channels become one, see :func:`speech_adapters.audio.mix_down`.
+        processing: the options of the backend, and how channels become one.
     """
 
     files: tuple[Path, ...]
-    options: LocalOptions
-    downmix: str
+    processing: Processing
 
     def dump(self) -> str:
         """Return the order as JSON."""
         files = [str(path) for path in self.files]
-        options = self.options.model_dump(mode="json")
-        return json.dumps({"files": files, "options": options, "downmix": self.downmix})
+        return json.dumps({"files": files, "processing": self.processing.dump()})
 
     @classmethod
     def load(cls, text: str) -> EnrollmentOrder:
         """Read what :meth:`dump` returned."""
         data: dict[str, Any] = json.loads(text)
         files = tuple(Path(name) for name in data["files"])
-        return cls(files, LocalOptions.model_validate(data["options"]), data["downmix"])
+        return cls(files, Processing.load(data["processing"]))
 
 
 def run_order(order: str) -> str:
@@ -62,6 +59,6 @@ def run_order(order: str) -> str:
     from speech_adapters.backends.local.diarization.enrollment import create_signature
 
     found = EnrollmentOrder.load(order)
-    options = found.options
+    options = found.processing.options
     with load_models(options.segmentation_model, options.embedding_model) as models:
-        return create_signature(models, found.files, found.downmix).dump()
+        return create_signature(models, found.files, found.processing.downmix).dump()

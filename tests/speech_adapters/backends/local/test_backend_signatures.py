@@ -16,6 +16,7 @@ from double.voices import MODEL, RETIRED, signature, signature_text
 from speech_adapters import Attendee, MeetingRequest, Mode, gaps
 from speech_adapters.backends.local import backend as module
 from speech_adapters.backends.local.enrollment import EnrollmentOrder, run_order
+from speech_adapters.backends.local.job import Processing
 from speech_adapters.backends.local.options import LocalOptions, signature_model
 from speech_adapters.backends.local.session import LocalSession
 from speech_adapters.config import Settings, load_settings
@@ -191,12 +192,12 @@ def test_enrollment_runs_in_a_process_of_its_own(monkeypatch: pytest.MonkeyPatch
     made = run(settings, lambda meetings: enroll(meetings, [Path("a.wav"), Path("b.wav")]))
     assert made == Enrollment(signature(2), ("Too short.",))
     files = (Path("a.wav"), Path("b.wav"))
-    assert orders == [EnrollmentOrder(files, LocalOptions(), "first")]
+    assert orders == [EnrollmentOrder(files, Processing(LocalOptions(), "first"))]
 
 
 @pytest.mark.engine
 def test_an_unusable_file_is_an_error_of_its_own_class(tmp_path: Path) -> None:
-    order = EnrollmentOrder((tmp_path / "missing.wav",), LocalOptions(), "auto")
+    order = EnrollmentOrder((tmp_path / "missing.wav",), Processing(LocalOptions(), "auto"))
 
     async def work() -> None:
         await run_isolated(run_order, order.dump())
