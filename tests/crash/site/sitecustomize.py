@@ -7,7 +7,6 @@ audio and of journals, answers of services and removals of files.
 
 from __future__ import annotations
 
-import hashlib
 import importlib.abc
 import importlib.machinery
 import importlib.util
@@ -15,12 +14,14 @@ import inspect
 import os
 import signal
 import sys
-import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 ENGINE = "speech_adapters.backends.local.engines"
+# The folder of the package with the doubles.
+TESTS = Path(__file__).parents[2]
 # What counts as a step: classes and methods by module.
 STEPS = {
     "speech_adapters.store.database": ("Database", ("transaction", "rows")),
@@ -28,70 +29,6 @@ STEPS = {
     "speech_adapters.backends.realtime.journal": ("Journal", ("add",)),
     "speech_adapters.azure.http": ("ServiceClient", ("_exchange",)),
 }
-
-
-class Engine:
-    """Returns one line for each second of audio, with its number, digest and size."""
-
-    settle_seconds = 0.0
-
-    def __init__(self, job: Any, models: Any) -> None:
-        from speech_adapters.transcript import Provenance
-
-        self.provenance = Provenance("local", "a double")
-        self._second, self._audio, self._count = 2 * job.pcm.sample_rate, b"", 0
-
-    def __enter__(self) -> Engine:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-    def add_audio(self, pcm: bytes) -> list[Any]:
-        self._audio += pcm
-        return self._lines(self._second)
-
-    def finish(self) -> list[Any]:
-        return self._lines(1)
-
-    def _lines(self, least: int) -> list[Any]:
-        from speech_adapters.backends.local.utterances import EngineLine
-
-        lines = []
-        while len(self._audio) >= least:
-            piece, self._audio = self._audio[: self._second], self._audio[self._second :]
-            number, self._count = self._count, self._count + 1
-            text = f"{number} {hashlib.md5(piece).hexdigest()} {len(piece)}"
-            lines.append(EngineLine(number, text, number, len(piece) / self._second, True, ()))
-            time.sleep(0.02)
-        return lines
-
-
-class StoredEngine(Engine):
-    """The same for a stored recording: its lines are utterances at the end."""
-
-    is_behind = False
-    is_done = True
-
-    def __init__(self, job: Any, models: Any) -> None:
-        from speech_adapters.backends.local.utterances import UtteranceBuilder
-
-        super().__init__(job, models)
-        self._builder = UtteranceBuilder(job.language, job.diarize)
-
-    @property
-    def seconds(self) -> float:
-        return float(self._count)
-
-    def add_audio(self, pcm: bytes) -> list[Any]:
-        return list(self._builder.update(super().add_audio(pcm), 0))
-
-    def end_audio(self) -> None:
-        list(self._builder.update(self.finish(), 0))
-        list(self._builder.finish())
-
-    def utterances(self) -> tuple[Any, ...]:
-        return self._builder.utterances
 
 
 class _Countdown:
@@ -142,7 +79,10 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         return None
 
     def exec_module(self, module: ModuleType) -> None:
-        vars(module).update(load_live=Engine, load_stored=StoredEngine)
+        sys.path.append(str(TESTS))
+        from double.digests import DigestEngine, StoredDigestEngine
+
+        vars(module).update(load_live=DigestEngine, load_stored=StoredDigestEngine)
 
     def _count(self, owner: type, method: str) -> None:
         real, step = getattr(owner, method), self._step
