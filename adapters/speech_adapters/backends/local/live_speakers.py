@@ -105,8 +105,8 @@ def spans_at(
     turns: Sequence[Turn],
     start: float,
     end: float,
-    names: Mapping[int, str] | None = None,
-    numbers: StableNumbers | None = None,
+    names: Mapping[int, str],
+    numbers: StableNumbers,
 ) -> tuple[Span, ...]:
     """Return the turns at and near a line.
 
@@ -115,9 +115,8 @@ def spans_at(
         start: start of the line in seconds.
         end: end of the line in seconds.
         names: ids of participants, by the speakers of the turns.
-        numbers: numbers by the speakers of the turns; by default these stay.
+        numbers: numbers by the speakers of the turns.
     """
-    names = names or {}
     place = bisect_left(turns, end + _NEAR, key=lambda turn: turn.start)
     found = []
     while place and turns[place - 1].start >= start - _LONGEST_TURN:
@@ -125,6 +124,5 @@ def spans_at(
         turn = turns[place]
         if turn.end > start - _NEAR:
             length, speaker = turn.end - turn.start, turn.speaker
-            number = speaker if numbers is None else numbers[speaker]
-            found.append(Span(turn.start, length, number, names.get(speaker)))
+            found.append(Span(turn.start, length, numbers[speaker], names.get(speaker)))
     return tuple(reversed(found))

@@ -67,9 +67,16 @@ def test_a_failure_in_the_thread_is_raised() -> None:
             add_many(speakers)
 
 
+def numbered(*turns: Turn) -> StableNumbers:
+    """Return the numbers of the speakers of some turns."""
+    numbers = StableNumbers()
+    numbers.update(diarization(*turns))
+    return numbers
+
+
 def test_the_turns_of_a_line_are_found_however_many_there_are() -> None:
     turns = [Turn(10.0 * n, 10.0 * n + 9.0, n % 2) for n in range(1000)]
-    spans = spans_at(turns, 5003.0, 5012.0)
+    spans = spans_at(turns, 5003.0, 5012.0, {}, numbered(*turns))
     assert [(span.start, span.end, span.speaker) for span in spans] == [
         (5000.0, 5009.0, 0),
         (5010.0, 5019.0, 1),
@@ -78,27 +85,25 @@ def test_the_turns_of_a_line_are_found_however_many_there_are() -> None:
 
 def test_turns_near_a_line_belong_to_it() -> None:
     turns = (Turn(0.0, 1.0, 0), Turn(4.0, 5.0, 1), Turn(9.0, 9.5, 2))
-    assert [span.speaker for span in spans_at(turns, 1.5, 3.5)] == [0, 1]
+    spans = spans_at(turns, 1.5, 3.5, {}, numbered(*turns))
+    assert [span.speaker for span in spans] == [0, 1]
 
 
 def test_a_number_stays_while_its_speaker_is_found() -> None:
-    numbers = StableNumbers()
-    numbers.update(diarization(Turn(0.0, 1.0, 0)))
+    numbers = numbered(Turn(0.0, 1.0, 0))
     assert not numbers.update(diarization(Turn(0.0, 1.0, 0), Turn(1.0, 2.0, 1)))
     assert (numbers[0], numbers[1]) == (0, 1)
 
 
 def test_the_first_of_two_speakers_that_replace_one_keeps_its_number() -> None:
-    numbers = StableNumbers()
-    numbers.update(diarization(Turn(0.0, 4.0, 0)))
+    numbers = numbered(Turn(0.0, 4.0, 0))
     replaced = diarization(Turn(0.0, 2.0, 1), Turn(2.0, 4.0, 2))
     assert numbers.update(replaced)
     assert (numbers[1], numbers[2]) == (0, 1)
 
 
 def test_a_speaker_that_comes_later_does_not_get_the_number_of_a_former_one() -> None:
-    numbers = StableNumbers()
-    numbers.update(diarization(Turn(0.0, 1.0, 0), Turn(1.0, 2.0, 1)))
+    numbers = numbered(Turn(0.0, 1.0, 0), Turn(1.0, 2.0, 1))
     merged = Turn(0.0, 2.0, 0)
     assert numbers.update(diarization(merged, speakers=2))
     numbers.update(diarization(merged, Turn(2.0, 3.0, 2)))
@@ -106,8 +111,7 @@ def test_a_speaker_that_comes_later_does_not_get_the_number_of_a_former_one() ->
 
 
 def test_a_span_has_the_stable_number() -> None:
-    numbers = StableNumbers()
-    numbers.update(diarization(Turn(0.0, 4.0, 0)))
+    numbers = numbered(Turn(0.0, 4.0, 0))
     turns = (Turn(0.0, 2.0, 1), Turn(2.0, 4.0, 2))
     numbers.update(diarization(*turns))
     assert [span.speaker for span in spans_at(turns, 0.0, 4.0, {}, numbers)] == [0, 1]
