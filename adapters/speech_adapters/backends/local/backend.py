@@ -16,7 +16,6 @@ from speech_adapters.backends.local.job import (
     spawn_detached,
 )
 from speech_adapters.backends.local.options import (
-    DETECT,
     NAME,
     languages,
     local_options,
@@ -80,7 +79,7 @@ class LocalBackend(RecordingBackend):
             max_speakers_hint=True,
             word_timestamps=True,
             languages=self._languages,
-            detects_languages=self._processing.options.language.lower() == DETECT,
+            detects_languages=self._processing.options.detects_language,
             identification=bool(self._signature_model),
             signature_model=self._signature_model,
         )

@@ -24,7 +24,6 @@ from speech_adapters.backends.local.live_engine import LiveEngine
 from speech_adapters.backends.local.live_speakers import LiveSpeakers
 from speech_adapters.backends.local.models import Models
 from speech_adapters.backends.local.options import (
-    DETECT,
     LocalOptions,
     provenance,
     recognition_model,
@@ -144,6 +143,6 @@ def _load_diarizer(
 
 
 def _language(job: TranscriptionJob) -> str | None:
-    if job.options.language.lower() == DETECT:
+    if job.options.detects_language:
         return None
     return job.options.language or job.language

@@ -21,7 +21,6 @@ from speech_adapters.signatures import MODEL_ID_DIGITS
 from speech_adapters.transcript import Provenance
 
 __all__ = [
-    "DETECT",
     "NAME",
     "LocalOptions",
     "languages",
@@ -33,7 +32,7 @@ __all__ = [
 
 NAME = "local"
 # The value of the option `language` for which the model detects the spoken language.
-DETECT: Final = "auto"
+_DETECT: Final = "auto"
 # What the worker imports, with the names under which pip installs it.
 _PACKAGES: Final = {
     "moonshine_voice": "moonshine-voice",
@@ -87,6 +86,11 @@ class LocalOptions(Options):
     segmentation_model: Path | None = None
     embedding_model: Path | None = None
 
+    @property
+    def detects_language(self) -> bool:
+        """Whether the model detects the language of each meeting."""
+        return self.language.lower() == _DETECT
+
 
 def local_options(settings: Settings) -> LocalOptions:
     """Return this backend's options from the settings.
@@ -130,7 +134,7 @@ def languages(options: LocalOptions) -> frozenset[str] | None:
     A configured language is recognized whatever the meeting's language is, so only meetings
     of that language are served.
     """
-    if options.language.lower() == DETECT:
+    if options.detects_language:
         return None
     if options.language:
         return frozenset({options.language.lower()})
@@ -179,13 +183,13 @@ def signature_model(options: LocalOptions) -> str:
 def _check_language(options: LocalOptions) -> None:
     model = recognition_model(options)
     language = options.language.lower()
-    if language == DETECT and not model.multilingual:
+    if options.detects_language and not model.multilingual:
         raise ConfigurationError(
             f"The model {model.name} recognizes English only, so it cannot detect the language:"
             " set backends.local.model_path to a multilingual model, or leave out"
             " backends.local.language."
         )
-    if language not in ("", DETECT) and language not in model.languages:
+    if language not in ("", _DETECT) and language not in model.languages:
         raise ConfigurationError(
             f"The model {model.name} does not recognize the language {options.language!r}: set"
             " backends.local.language to a subtag like 'en', or backends.local.model_path to a"
