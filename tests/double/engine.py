@@ -160,7 +160,7 @@ class StoredEngine(Engine):
         from speech_adapters.backends.local.utterances import UtteranceBuilder
 
         super().__init__(job, models)
-        self._builder = UtteranceBuilder(job.language, job.diarize)
+        self._builder = UtteranceBuilder(job.language, job.diarize, self.settle_seconds)
 
     @property
     def seconds(self) -> float:

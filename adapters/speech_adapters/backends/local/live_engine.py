@@ -30,7 +30,7 @@ from speech_adapters.backends.local.recognition.resampling import SAMPLE_RATE, R
 from speech_adapters.backends.local.recognition.segmenter import SpeechSegment, SpeechSegmenter
 from speech_adapters.backends.local.recognition.segments import SegmentRecognizer
 from speech_adapters.backends.local.recognition.whisper import RecognizedWord
-from speech_adapters.backends.local.utterances import EngineLine
+from speech_adapters.backends.local.utterances import PATIENCE, EngineLine
 from speech_adapters.closeable import Closeable
 from speech_adapters.signatures import VoiceSignature
 from speech_adapters.transcript import Provenance
@@ -190,8 +190,8 @@ class LiveEngine(Closeable):
         self._recognition_due = 0.0
         line = _line(segment, recognized.words, complete=True)
         self._lines[line.id] = line
-        # Three times, as UtteranceBuilder waits at most.
-        self._unsettled_until = segment.end + 3 * self.settle_seconds
+        # UtteranceBuilder waits so long at most.
+        self._unsettled_until = segment.end + PATIENCE * self.settle_seconds
         if recognized.estimate is None:
             yield line
         else:

@@ -28,14 +28,12 @@ from speech_adapters.transcript import Utterance, ticks
 if TYPE_CHECKING:
     from speech_adapters.backends.local.recognition.whisper import RecognizedWord
 
-__all__ = ["EngineLine", "Segment", "Span", "UtteranceBuilder", "split_by_speaker"]
+__all__ = ["PATIENCE", "EngineLine", "Segment", "Span", "UtteranceBuilder", "split_by_speaker"]
 
 # Shorter spans are no speech: they come and go with every update.
 _NOISE_SECONDS: Final = 0.3
-# After this much more audio moonshine rarely changes a speaker.
-_SETTLE_SECONDS: Final = 2.0
-# After so many times that much, a line is sent without a speaker.
-_PATIENCE: Final = 3
+# After so many times the seconds in which speakers settle, a line is sent without a speaker.
+PATIENCE: Final = 3
 _SENTENCE_END: Final = (".", "?", "!")
 # A cut is moved by at most so many words to the end of a sentence.
 _SNAP_WORDS: Final = 2
@@ -115,7 +113,7 @@ class UtteranceBuilder:
         self,
         language: str,
         diarize: bool,
-        settle_seconds: float = _SETTLE_SECONDS,
+        settle_seconds: float,
         *,
         guests: bool = True,
     ) -> None:
@@ -195,7 +193,7 @@ class UtteranceBuilder:
             return False
         if not self._diarize or not line.text:
             return True
-        patience = 1 if line.spans else _PATIENCE
+        patience = 1 if line.spans else PATIENCE
         return now - line.end >= patience * self._settle_seconds
 
     def _finalize(self, line: EngineLine) -> Iterator[SessionEvent]:

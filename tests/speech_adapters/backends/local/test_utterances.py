@@ -62,7 +62,7 @@ def test_no_word_is_lost_however_a_line_is_split() -> None:
 
 
 def test_speakers_are_numbered_in_order_of_first_appearance() -> None:
-    talk = UtteranceBuilder("en-US", diarize=True)
+    talk = UtteranceBuilder("en-US", diarize=True, settle_seconds=2.0)
     first = line("One.", 0.0, 1.0, Span(0.0, 1.0, 991), number=1)
     second = line("Two.", 2.0, 1.0, Span(2.0, 1.0, 17), number=2)
     events = [*talk.update([first, second], NEVER)]
@@ -70,7 +70,7 @@ def test_speakers_are_numbered_in_order_of_first_appearance() -> None:
 
 
 def test_a_line_in_progress_is_a_hypothesis_and_shares_its_id_with_the_final_text() -> None:
-    talk = UtteranceBuilder("en-US", diarize=False)
+    talk = UtteranceBuilder("en-US", diarize=False, settle_seconds=2.0)
     started, guess = talk.update([line("One", 0.5, 1.0, complete=False)], 1.5)
     assert started == SpeechStarted(5_000_000)
     assert isinstance(guess, Hypothesis)
@@ -81,14 +81,14 @@ def test_a_line_in_progress_is_a_hypothesis_and_shares_its_id_with_the_final_tex
 
 
 def test_the_same_text_is_no_new_hypothesis() -> None:
-    talk = UtteranceBuilder("en-US", diarize=False)
+    talk = UtteranceBuilder("en-US", diarize=False, settle_seconds=2.0)
     guess = line("One", 0.0, 1.0, complete=False)
     assert len([*talk.update([guess], 1.0)]) == 2
     assert [*talk.update([attrs.evolve(guess, duration=1.5)], 1.5)] == []
 
 
 def test_a_complete_line_waits_until_its_speaker_is_known() -> None:
-    talk = UtteranceBuilder("en-US", diarize=True)
+    talk = UtteranceBuilder("en-US", diarize=True, settle_seconds=2.0)
     unknown = line("One.", 0.0, 1.0)
     assert final([*talk.update([unknown], 3.0)]) == []
     known = attrs.evolve(unknown, spans=(Span(0.0, 1.0, 5),))
@@ -96,13 +96,13 @@ def test_a_complete_line_waits_until_its_speaker_is_known() -> None:
 
 
 def test_a_speaker_that_stays_unknown_does_not_hold_up_the_line_for_ever() -> None:
-    talk = UtteranceBuilder("en-US", diarize=True)
+    talk = UtteranceBuilder("en-US", diarize=True, settle_seconds=2.0)
     assert final([*talk.update([line("One.", 0.0, 1.0)], 6.9)]) == []
     assert final([*talk.update([], 7.0)]) == [("One.", None, False)]
 
 
 def test_a_revised_speaker_is_sent_as_a_correction_and_kept() -> None:
-    talk = UtteranceBuilder("en-US", diarize=True)
+    talk = UtteranceBuilder("en-US", diarize=True, settle_seconds=2.0)
     one = line("One.", 0.0, 1.0, Span(0.0, 1.0, 5), number=1)
     two = line("Two.", 1.0, 1.0, Span(1.0, 1.0, 5), number=2)
     assert len(final([*talk.update([one, two], NEVER)])) == 2
@@ -112,7 +112,7 @@ def test_a_revised_speaker_is_sent_as_a_correction_and_kept() -> None:
 
 
 def test_utterances_come_in_order_though_an_earlier_line_waits() -> None:
-    talk = UtteranceBuilder("en-US", diarize=True)
+    talk = UtteranceBuilder("en-US", diarize=True, settle_seconds=2.0)
     early = line("One.", 0.0, 1.0, number=1)
     late = line("Two.", 1.0, 1.0, Span(1.0, 1.0, 5), number=2)
     assert final([*talk.update([early, late], 4.0)]) == []
@@ -120,19 +120,19 @@ def test_utterances_come_in_order_though_an_earlier_line_waits() -> None:
 
 
 def test_without_diarization_there_are_no_speakers() -> None:
-    talk = UtteranceBuilder("en-US", diarize=False)
+    talk = UtteranceBuilder("en-US", diarize=False, settle_seconds=2.0)
     events = [*talk.update([line("One.", 0.0, 1.0, Span(0.0, 1.0, 5))], 1.0)]
     assert final(events) == [("One.", None, False)]
 
 
 def test_times_are_whole_milliseconds() -> None:
-    talk = UtteranceBuilder("en-US", diarize=False)
+    talk = UtteranceBuilder("en-US", diarize=False, settle_seconds=2.0)
     list(talk.update([line("One.", 17.376001358032227, 1.7599983215332031)], NEVER))
     assert (talk.utterances[0].offset, talk.utterances[0].end) == (173_760_000, 191_360_000)
 
 
 def test_a_line_without_text_is_no_utterance_and_holds_up_nothing() -> None:
-    talk = UtteranceBuilder("en-US", diarize=True)
+    talk = UtteranceBuilder("en-US", diarize=True, settle_seconds=2.0)
     silent = line("", 0.0, 1.0, number=1)
     spoken = line("One.", 1.0, 1.0, Span(1.0, 1.0, 5), number=2)
     assert final([*talk.update([silent, spoken], NEVER)]) == [("One.", 0, False)]
@@ -145,7 +145,7 @@ def test_a_speaker_who_has_time_for_no_word_gets_no_segment() -> None:
 
 
 def test_a_speaker_that_the_engine_loses_again_stays() -> None:
-    talk = UtteranceBuilder("en-US", diarize=True)
+    talk = UtteranceBuilder("en-US", diarize=True, settle_seconds=2.0)
     known = line("One.", 0.0, 1.0, Span(0.0, 1.0, 5))
     assert len(final([*talk.update([known], NEVER)])) == 1
     assert [*talk.update([attrs.evolve(known, spans=())], NEVER)] == []
@@ -153,7 +153,7 @@ def test_a_speaker_that_the_engine_loses_again_stays() -> None:
 
 
 def test_a_line_still_in_progress_at_the_end_is_an_utterance() -> None:
-    talk = UtteranceBuilder("en-US", diarize=False)
+    talk = UtteranceBuilder("en-US", diarize=False, settle_seconds=2.0)
     assert final([*talk.update([line("One", 0.0, 1.0, complete=False)], NEVER)]) == []
     assert final([*talk.finish()]) == [("One", None, False)]
 
@@ -210,7 +210,7 @@ def test_the_result_divides_a_line_anew_though_events_cannot() -> None:
 
 
 def test_the_result_without_words_is_what_was_sent() -> None:
-    talk = UtteranceBuilder("en-US", diarize=True)
+    talk = UtteranceBuilder("en-US", diarize=True, settle_seconds=2.0)
     list(talk.update([line("One.", 0.0, 1.0, Span(0.0, 1.0, 5))], NEVER))
     assert talk.result() == talk.utterances
 
