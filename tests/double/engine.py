@@ -20,9 +20,11 @@ from typing import TYPE_CHECKING, Any, Final
 from speech_adapters.closeable import Closeable
 
 if TYPE_CHECKING:
+    from speech_adapters.backends.local.engine_process import EngineProcess
     from speech_adapters.backends.local.job import TranscriptionJob
     from speech_adapters.backends.local.models import Models
     from speech_adapters.backends.local.options import LocalOptions
+    from speech_adapters.backends.local.session import LocalSession
     from speech_adapters.backends.local.utterances import EngineLine
     from speech_adapters.transcript import Utterance
 
@@ -33,6 +35,7 @@ __all__ = [
     "end_engine_processes",
     "engine_module",
     "model_folder",
+    "process_of",
     "worker_command",
 ]
 
@@ -189,6 +192,13 @@ def engine_module() -> ModuleType:
 def worker_command(*arguments: str) -> list[str]:
     """Return the command line of a worker with this engine."""
     return [sys.executable, "-P", str(Path(__file__)), *arguments]
+
+
+def process_of(session: LocalSession) -> EngineProcess:
+    """Return the engine process of a live session, which has had audio."""
+    assert session._engine is not None
+    assert session._engine._process is not None
+    return session._engine._process
 
 
 def end_engine_processes() -> None:

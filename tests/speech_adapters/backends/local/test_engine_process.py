@@ -11,7 +11,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from double.engine import model_folder
+from double.engine import model_folder, process_of
 from speech_adapters.audio import PcmFormat
 from speech_adapters.backends.local import engine_process as module
 from speech_adapters.backends.local.engine_process import EngineProcess
@@ -42,12 +42,6 @@ def live(fake_engine: Callable[..., Settings], tmp_path: Path) -> Live:
         return LocalSession(job, TemporaryRecording(folder))
 
     return create
-
-
-def engine(session: LocalSession) -> EngineProcess:
-    assert session._engine is not None
-    assert session._engine._process is not None
-    return session._engine._process
 
 
 async def texts(session: LocalSession) -> list[str]:
@@ -83,7 +77,7 @@ def test_the_sessions_of_a_program_share_one_process(live: Live) -> None:
                 tasks.start_soon(second.push, SECOND)
             for session in (first, second):
                 assert await complete(session) == ["Second 0.", "Second 1."]
-                pids.append(engine(session).pid)
+                pids.append(process_of(session).pid)
         return pids
 
     pids = anyio.run(work)
@@ -98,7 +92,7 @@ def test_other_options_need_another_process(live: Live) -> None:
         async with live("speak") as first, live("fail at the end") as second:
             await first.push(SECOND)
             await second.push(SECOND)
-            assert engine(first) is not engine(second)
+            assert process_of(first) is not process_of(second)
 
     anyio.run(work)
 
@@ -110,14 +104,14 @@ def test_the_death_of_the_process_ends_its_sessions_and_the_next_one_gets_anothe
         async with live() as first, live() as second:
             await first.push(SECOND)
             await second.push(SECOND)
-            dead = engine(first)
+            dead = process_of(first)
             os.kill(dead.pid, signal.SIGKILL)
             for session in (first, second):
                 with pytest.raises(BackendError, match="process died"):
                     await texts(session)
         async with live() as third:
             assert await complete(third) == ["Second 0."]
-            assert engine(third) is not dead
+            assert process_of(third) is not dead
 
     anyio.run(work)
 
@@ -127,7 +121,7 @@ def test_an_unexpected_error_ends_its_meeting_only(live: Live) -> None:
         async with live("bug at 8 kHz", NARROW) as broken, live("bug at 8 kHz") as other:
             await other.push(SECOND)
             await broken.push(SECOND)
-            assert engine(broken) is engine(other)
+            assert process_of(broken) is process_of(other)
             with pytest.raises(BackendError, match="unexpected ValueError") as caught:
                 await texts(broken)
             assert "secret" not in str(caught.value)
@@ -148,7 +142,7 @@ def test_a_session_that_does_not_read_holds_up_no_other_one(live: Live) -> None:
             with anyio.fail_after(60):
                 while len(slow._engine._messages) < WINDOW:
                     await anyio.sleep(0.01)
-            assert engine(slow)
+            assert process_of(slow)
             assert await complete(other) == ["Second 0."]
             # The rest waits on disk, as audio.
             assert len(slow._engine._messages) == WINDOW
@@ -170,12 +164,12 @@ def test_a_meeting_that_hangs_ends_its_process_after_the_other_meetings(
                 async for _ in hanging.events():
                     break  # the engine hangs after its first block of audio
             await other.push(SECOND)
-            shared = engine(other)
+            shared = process_of(other)
             await hanging.aclose()
             # It accepts no further meetings, since it will be killed.
             async with live("hang at 8 kHz") as third:
                 assert await complete(third) == ["Second 0."]
-                assert engine(third) is not shared
+                assert process_of(third) is not shared
             assert await complete(other) == ["Second 0.", "Second 1."]
             assert shared._child.poll() is None
         assert shared._child.wait(60) == -signal.SIGKILL
@@ -193,7 +187,7 @@ def test_a_process_without_sessions_ends_after_a_while(
             await session.push(SECOND)
             await anyio.sleep(0.2)  # the session keeps it
             assert await complete(session) == ["Second 0.", "Second 1."]
-            return engine(session)
+            return process_of(session)
 
     first = anyio.run(work)
     assert first._child.wait(60) == 0
@@ -207,8 +201,8 @@ def test_a_process_that_does_not_end_is_killed(live: Live, monkeypatch: pytest.M
     async def work() -> EngineProcess:
         async with live() as session:
             assert await complete(session) == ["Second 0."]
-            os.kill(engine(session).pid, signal.SIGSTOP)
-            return engine(session)
+            os.kill(process_of(session).pid, signal.SIGSTOP)
+            return process_of(session)
 
     assert anyio.run(work)._child.wait(60) == -signal.SIGKILL
 
@@ -220,7 +214,7 @@ def test_a_forked_program_does_not_keep_the_process_of_its_parent(
     async def work() -> EngineProcess:
         async with live() as session:
             assert await complete(session) == ["Second 0."]
-            return engine(session)
+            return process_of(session)
 
     shared = anyio.run(work)
     wait, proceed = os.pipe()

@@ -14,7 +14,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from double.engine import model_folder
+from double.engine import model_folder, process_of
 from double.voices import MODEL, signature_text
 from speech_adapters import Attendee, MeetingRequest, Mode
 from speech_adapters.audio import PcmFormat
@@ -37,17 +37,11 @@ async def opened(mode: Mode) -> tuple[MeetingService, LocalSession]:
     return meetings, session
 
 
-def engine(session: LocalSession) -> EngineProcess:
-    assert session._engine is not None
-    assert session._engine._process is not None
-    return session._engine._process
-
-
 @pytest.mark.engine
 def test_the_death_of_the_worker_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     async def work() -> None:
         meetings, session = await opened(Mode.LIVE)
-        os.kill(engine(session).pid, signal.SIGKILL)
+        os.kill(process_of(session).pid, signal.SIGKILL)
         with pytest.raises(BackendError, match="process died"):
             [event async for event in session.events()]
         await session.push(bytes(3200))  # the program may not have noticed yet
@@ -178,7 +172,7 @@ def test_a_worker_that_waits_is_woken_once(live: Live, monkeypatch: pytest.Monke
             with anyio.fail_after(60):
                 while session._waiting_at is None:
                     await anyio.sleep(0.01)
-            os.kill(engine(session).pid, signal.SIGSTOP)  # so that it asks for nothing
+            os.kill(process_of(session).pid, signal.SIGSTOP)  # so that it asks for nothing
             send = session._send
 
             def record(command: str, *argument: int) -> None:
@@ -189,7 +183,7 @@ def test_a_worker_that_waits_is_woken_once(live: Live, monkeypatch: pytest.Monke
             for _ in range(3):
                 await session.push(SECOND)
             woken.extend(sent)
-            os.kill(engine(session).pid, signal.SIGCONT)
+            os.kill(process_of(session).pid, signal.SIGCONT)
             await session.finish()
 
     anyio.run(work)
@@ -300,7 +294,7 @@ def test_a_worker_that_ignores_the_request_to_end_is_killed(
         with anyio.fail_after(60):
             async for _ in session.events():
                 break  # the engine hangs after its first block of audio
-        worker = engine(session)
+        worker = process_of(session)
         await session.aclose()
         return worker._child.returncode
 
