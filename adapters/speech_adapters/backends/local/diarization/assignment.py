@@ -9,13 +9,13 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from speech_adapters.backends.local.diarization.clustering import unit
 from speech_adapters.backends.local.diarization.embedding import EmbeddedStretch
 from speech_adapters.backends.local.diarization.segmentation import (
     FRAME_SECONDS,
     runs,
     to_frames,
 )
+from speech_adapters.backends.local.diarization.vectors import unit
 
 __all__ = ["Span", "Turn", "assign"]
 

@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 
 from speech_adapters.backends.local.diarization.models import Plda
 from speech_adapters.backends.local.diarization.vbx import vbx
+from speech_adapters.backends.local.diarization.vectors import unit
 
-__all__ = ["Clusters", "agglomerate", "cluster", "divide", "join", "refine", "unit"]
+__all__ = ["Clusters", "agglomerate", "cluster", "divide", "join", "refine"]
 
 _Vectors: TypeAlias = NDArray[np.floating[Any]]
 # Returns the closeness of one cluster to others, from mean and weight of each.
@@ -55,13 +56,6 @@ class Clusters:
 
     centroids: NDArray[np.float64]
     weights: NDArray[np.float64]
-
-
-def unit(vectors: _Vectors) -> NDArray[np.float64]:
-    """Return the vectors, shape (..., dimension), scaled to unit length."""
-    lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
-    scaled: NDArray[np.float64] = vectors / np.maximum(lengths, 1e-12)
-    return scaled
 
 
 def cluster(embeddings: _Vectors, plda: Plda | None) -> Clusters:

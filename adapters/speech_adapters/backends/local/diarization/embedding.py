@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speech_adapters.backends.local.diarization.buffer import AudioBuffer
-from speech_adapters.backends.local.diarization.clustering import unit
 from speech_adapters.backends.local.diarization.features import SAMPLE_RATE, mel_bands
 from speech_adapters.backends.local.diarization.models import SpeakerModels
 from speech_adapters.backends.local.diarization.segmentation import (
@@ -20,6 +19,7 @@ from speech_adapters.backends.local.diarization.segmentation import (
     Stretch,
     to_frames,
 )
+from speech_adapters.backends.local.diarization.vectors import unit
 
 __all__ = [
     "SHORTEST_SAMPLES",

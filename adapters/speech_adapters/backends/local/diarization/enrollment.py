@@ -20,6 +20,7 @@ from speech_adapters.backends.local.diarization.identification import (
     MIN_COSINE,
     MIN_SPEECH_SECONDS,
 )
+from speech_adapters.backends.local.diarization.vectors import unit
 from speech_adapters.backends.local.recognition.resampling import Resampler
 from speech_adapters.enrollment import Enrollment
 from speech_adapters.errors import AudioError
@@ -72,8 +73,7 @@ def create_signature(models: SpeakerModels, files: Sequence[Path], downmix: str)
     _check_same_voice(files, voices)
     # Longer recordings count more.
     total = np.sum([voice.vector * voice.speech for voice in voices], axis=0)
-    mean = total / np.linalg.norm(total)
-    signature = VoiceSignature.of(models.embedding_id, mean.tolist(), speech)
+    signature = VoiceSignature.of(models.embedding_id, unit(total).tolist(), speech)
     return Enrollment(signature, tuple(warnings))
 
 

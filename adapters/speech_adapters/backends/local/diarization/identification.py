@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from speech_adapters.backends.local.diarization.vectors import unit
 from speech_adapters.errors import VoiceSignatureError
 from speech_adapters.request import Attendee
 from speech_adapters.signatures import MODEL_ID_DIGITS, VoiceSignature, parse_signature
@@ -48,7 +49,7 @@ def identify(diarization: Diarization, signatures: Mapping[str, VoiceSignature])
     ids = [id_ for id_, found in signatures.items() if len(found.embedding) == voices.shape[-1]]
     if not ids or not len(voices):
         return {}
-    cosines = _unit(voices) @ _unit(np.array([signatures[id_].embedding for id_ in ids])).T
+    cosines = unit(voices) @ unit(np.array([signatures[id_].embedding for id_ in ids])).T
     enough = np.array(diarization.speech) >= MIN_SPEECH_SECONDS
     gains = np.where((cosines >= MIN_COSINE) & enough[:, None], cosines, 0.0)
     return {speaker: ids[person] for speaker, person in _assign(gains).items()}
@@ -69,13 +70,6 @@ def read_signatures(attendees: Iterable[Attendee], embedding_id: str) -> dict[st
             model = embedding_id[:MODEL_ID_DIGITS]
             found[attendee.id] = parse_signature(attendee.voice_signature, model)
     return found
-
-
-def _unit(rows: NDArray[np.float64]) -> NDArray[np.float64]:
-    # A speaker number that was given up has an embedding of zeros.
-    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-    unit: NDArray[np.float64] = rows / np.maximum(lengths, _EPSILON)
-    return unit
 
 
 def _assign(gains: NDArray[np.float64]) -> dict[int, int]:

@@ -15,6 +15,7 @@ from speech_adapters.backends.local.diarization.shipped import (
     ModelMismatchError,
     read_shipped,
 )
+from speech_adapters.backends.local.diarization.vectors import unit
 from speech_adapters.backends.local.packages import missing_package
 from speech_adapters.closeable import Closeable
 from speech_adapters.errors import ConfigurationError
@@ -79,9 +80,7 @@ class Plda:
 
 def _scaled(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
     """Scale each row to the square root of its dimension, as in the training of the tables."""
-    lengths = np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
-    scaled: NDArray[np.float64] = np.sqrt(vectors.shape[1]) * vectors / lengths
-    return scaled
+    return np.asarray(np.sqrt(vectors.shape[1]) * unit(vectors))
 
 
 class SpeakerModels(Closeable):

@@ -17,8 +17,8 @@ from speech_adapters.backends.local.diarization.clustering import (
     divide,
     join,
     refine,
-    unit,
 )
+from speech_adapters.backends.local.diarization.vectors import unit
 
 DIMENSION = 64
 
@@ -172,7 +172,3 @@ def test_centroids_move_to_their_embeddings() -> None:
 def test_a_centroid_without_embeddings_is_dropped() -> None:
     start = Clusters(np.eye(DIMENSION)[:3], np.ones(3))
     assert axis_of(refine(voices(4, 0, 4), start)) == [0, 2]
-
-
-def test_zero_vectors_have_a_direction_without_nan() -> None:
-    assert unit(np.zeros((2, 3))).tolist() == [[0, 0, 0], [0, 0, 0]]

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from speech_adapters.backends.local.diarization.clustering import unit
 from speech_adapters.backends.local.diarization.numbering import Numbering
+from speech_adapters.backends.local.diarization.vectors import unit
 
 EYE = np.eye(4)
 
