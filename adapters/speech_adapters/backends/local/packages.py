@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from speech_adapters.errors import BackendError, MissingExtraError
 
-__all__ = ["engine_imports", "missing_package"]
+__all__ = ["engine_imports", "missing_package", "package_folder"]
 
 
 def missing_package(package: str) -> MissingExtraError:
@@ -16,6 +18,22 @@ def missing_package(package: str) -> MissingExtraError:
         f"The local backend needs the package {package}, which is not installed:"
         ' pip install "speech-compat[local]"'
     )
+
+
+def package_folder(module: str, package: str) -> Path:
+    """Return the folder of a package, without an import, which may load a native library.
+
+    Args:
+        module: the name under which it is imported.
+        package: the name under which pip installs it.
+
+    Raises:
+        MissingExtraError: the package is not installed.
+    """
+    spec = importlib.util.find_spec(module)
+    if spec is None or spec.origin is None:
+        raise missing_package(package)
+    return Path(spec.origin).parent
 
 
 @contextmanager

@@ -9,7 +9,6 @@ bytes, so they are found without loading the library.
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import mmap
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +16,7 @@ from typing import Final
 
 import attrs
 
-from speech_adapters.backends.local.packages import missing_package
+from speech_adapters.backends.local.packages import package_folder
 from speech_adapters.errors import ConfigurationError
 
 __all__ = ["REMEDY", "ModelMismatchError", "ShippedData", "read_shipped"]
@@ -27,7 +26,6 @@ REMEDY: Final = (
     " embedding_model to ONNX files."
 )
 
-_PACKAGE: Final = "moonshine_voice"
 # On Linux, macOS and Windows.
 _LIBRARIES: Final = ("libmoonshine.so", "libmoonshine.dylib", "moonshine.dll")
 # The first bytes of a model in the format of ONNX Runtime.
@@ -89,11 +87,7 @@ def read_shipped() -> ShippedData:
 
 
 def _library() -> Path:
-    # Found without an import, which would load the library into the process.
-    spec = importlib.util.find_spec(_PACKAGE)
-    if spec is None or spec.origin is None:
-        raise missing_package("moonshine-voice")
-    folder = Path(spec.origin).parent
+    folder = package_folder("moonshine_voice", "moonshine-voice")
     for name in _LIBRARIES:
         path = folder / name
         # An empty file cannot be mapped.

