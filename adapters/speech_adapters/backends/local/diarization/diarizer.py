@@ -7,7 +7,7 @@ clustered in blocks as they arrive, so the cost of one more second of audio is c
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import attrs
@@ -62,6 +62,15 @@ class Diarization:
     turns: tuple[Turn, ...]
     embeddings: NDArray[np.float32] = attrs.field(repr=False)
     speech: tuple[float, ...]
+
+    @classmethod
+    def of(cls, turns: Iterable[Turn], embeddings: NDArray[np.float32]) -> Diarization:
+        """Return the result for turns in any order, one embedding for each speaker."""
+        ordered = tuple(sorted(turns, key=lambda turn: turn.start))
+        speech = [0.0] * len(embeddings)
+        for turn in ordered:
+            speech[turn.speaker] += turn.end - turn.start
+        return cls(ordered, embeddings, tuple(speech))
 
 
 class Diarizer:
@@ -192,11 +201,4 @@ class Diarizer:
         ]
 
     def _result(self, turns: Sequence[Turn]) -> Diarization:
-        speech = [0.0] * len(self._numbering.voices)
-        for turn in turns:
-            speech[turn.speaker] += turn.end - turn.start
-        return Diarization(
-            tuple(sorted(turns, key=lambda turn: turn.start)),
-            self._numbering.voices.astype(np.float32),
-            tuple(speech),
-        )
+        return Diarization.of(turns, self._numbering.voices.astype(np.float32))

@@ -54,15 +54,11 @@ class MoonshineDiarizer(Closeable):
             for line in self._lines.values()
             for span in line.spans
         )
-        turns = tuple(
+        turns = [
             Turn(start, end, self._numbers.setdefault(speaker, len(self._numbers)))
             for start, end, speaker in spans
-        )
-        speech = [0.0] * len(self._numbers)
-        for turn in turns:
-            speech[turn.speaker] += turn.end - turn.start
-        embeddings = np.zeros((len(speech), _DIMENSION), np.float32)
-        return Diarization(turns, embeddings, tuple(speech))
+        ]
+        return Diarization.of(turns, np.zeros((len(self._numbers), _DIMENSION), np.float32))
 
     def finish(self) -> Diarization:
         """Return the result for the whole recording.
