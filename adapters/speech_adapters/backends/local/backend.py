@@ -20,6 +20,7 @@ from speech_adapters.backends.local.options import (
     languages,
     local_options,
     provenance,
+    recognition_model,
     signature_model,
 )
 from speech_adapters.backends.local.session import LocalSession
@@ -87,7 +88,8 @@ class LocalBackend(RecordingBackend):
     @property
     def provenance(self) -> Provenance:
         """The engine's packages and their versions."""
-        return provenance(self._processing.options)
+        options = self._processing.options
+        return provenance(options, recognition_model(options))
 
     async def open_session(self, request: MeetingRequest) -> Session:
         """Start a meeting that is only live; its audio is in a temporary folder."""

@@ -72,7 +72,7 @@ def load_live(job: TranscriptionJob, models: Models) -> LiveEngine:
             job.pcm.sample_rate,
             SegmentRecognizer(recognizer, _language(job)),
             speakers,
-            provenance=provenance(job.options, fallback=fallback),
+            provenance=provenance(job.options, recognizer.model, fallback=fallback),
             signatures=signatures,
             resources=resources.pop_all(),
             settle_seconds=0.0 if isinstance(diarizer, Diarizer) else _MOONSHINE_SETTLES,
@@ -96,7 +96,7 @@ def load_stored(job: TranscriptionJob, models: Models) -> Pipeline:
             diarizer,
             language=job.language,
             seed=uuid.UUID(job.recording) if job.recording else uuid.uuid4(),
-            provenance=provenance(job.options, fallback=fallback),
+            provenance=provenance(job.options, recognizer.model, fallback=fallback),
             signatures=signatures,
             resources=resources.pop_all(),
         )

@@ -141,14 +141,14 @@ def languages(options: LocalOptions) -> frozenset[str] | None:
     return recognition_model(options).languages
 
 
-def provenance(options: LocalOptions, *, fallback: str = "") -> Provenance:
+def provenance(options: LocalOptions, model: RecognitionModel, *, fallback: str = "") -> Provenance:
     """Return the provenance of the backend's transcripts.
 
     Args:
         options: the backend's options.
+        model: the model that they name.
         fallback: why the own diarizer could not be used, if it was not.
     """
-    model = recognition_model(options)
     diarizer = "moonshine-voice" if fallback or options.diarizer == "moonshine" else "own diarizer"
     return Provenance(
         NAME,

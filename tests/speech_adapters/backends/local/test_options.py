@@ -81,7 +81,7 @@ def test_a_model_that_detects_the_language_serves_all_meetings(multilingual: str
 
 
 def test_the_origin_names_engines_versions_and_model() -> None:
-    found = provenance(options())
+    found = provenance(options(), recognition_model(options()))
     assert found.version.startswith("faster-whisper 1.")
     assert "tiny.en" in found.version
     assert "moonshine-voice 0.1.0" in found.version
@@ -89,7 +89,8 @@ def test_the_origin_names_engines_versions_and_model() -> None:
 
 
 def test_the_origin_states_that_another_diarizer_was_used() -> None:
-    (sentence,) = provenance(options(), fallback="The digest differs.").emulated
+    model = recognition_model(options())
+    (sentence,) = provenance(options(), model, fallback="The digest differs.").emulated
     assert "moonshine-voice's own diarizer" in sentence
     assert "The digest differs." in sentence
 
