@@ -49,9 +49,6 @@ _CORES: Final = os.cpu_count() or 1
 _RECOGNITION_THREADS: Final = max(1, _CORES // 4)
 _DIARIZATION_THREADS: Final = max(1, min(4, _CORES - _RECOGNITION_THREADS))
 
-# Moonshine's diarizer looks at the speakers every two seconds.
-_MOONSHINE_SETTLES: Final = 2.0
-
 
 def load_live(job: TranscriptionJob, models: Models) -> LiveEngine:
     """Load the engine for a meeting that is transcribed while it is spoken.
@@ -75,7 +72,7 @@ def load_live(job: TranscriptionJob, models: Models) -> LiveEngine:
             provenance=provenance(job.options, recognizer.model, fallback=fallback),
             signatures=signatures,
             resources=resources.pop_all(),
-            settle_seconds=0.0 if isinstance(diarizer, Diarizer) else _MOONSHINE_SETTLES,
+            settle_seconds=0.0 if diarizer is None else diarizer.settle_seconds,
         )
 
 

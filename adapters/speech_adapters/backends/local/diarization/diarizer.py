@@ -84,9 +84,14 @@ class Diarizer:
         speakers: the number of speakers, if known.
         max_speakers: the highest possible number of speakers, if known.
 
+    Attributes:
+        settle_seconds: seconds of audio by which an estimate is late.
+
     Raises:
         ValueError: a number is less than 1.
     """
+
+    settle_seconds: Final = 0.0
 
     def __init__(
         self,

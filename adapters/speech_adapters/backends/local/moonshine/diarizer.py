@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speech_adapters.backends.local.diarization import Diarization, Turn
-from speech_adapters.backends.local.moonshine.engine import Engine
+from speech_adapters.backends.local.moonshine.engine import CADENCE_SECONDS, Engine
 from speech_adapters.backends.local.utterances import EngineLine
 from speech_adapters.closeable import Closeable
 
@@ -26,9 +26,14 @@ class MoonshineDiarizer(Closeable):
     It accepts no number of speakers and returns no embeddings: their rows are zero, which
     resembles no voice.
 
+    Attributes:
+        settle_seconds: seconds of audio by which an estimate is late.
+
     Raises:
         ConfigurationError: the engine cannot be loaded.
     """
+
+    settle_seconds: Final = CADENCE_SECONDS
 
     def __init__(self) -> None:
         self._engine = Engine(_SAMPLE_RATE, diarize=True, recognize=False)

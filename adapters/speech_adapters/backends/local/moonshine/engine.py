@@ -22,14 +22,14 @@ from speech_adapters.backends.local.utterances import EngineLine, Span
 from speech_adapters.closeable import Closeable
 from speech_adapters.errors import BackendError, ConfigurationError
 
-__all__ = ["Engine"]
+__all__ = ["CADENCE_SECONDS", "Engine"]
 
 _UPDATE_SECONDS: Final = 0.5
 # The engine revises speakers within 120 s; the rest is a margin.
 _FINAL_SECONDS: Final = 150.0
-# Between two analyses of the speakers.  Smaller values are more accurate, but one analysis
-# costs about 1.5 s of CPU time.
-_CADENCE_SECONDS: Final = 2.0
+# Smaller values are more accurate, but one analysis costs about 1.5 s of CPU time.
+CADENCE_SECONDS: Final = 2.0
+"""Seconds of audio between two analyses of the speakers."""
 
 
 class Engine(Closeable):
@@ -148,7 +148,7 @@ def _load(diarize: bool, recognize: bool) -> _Transcriber:
         wanted["skip_transcription"] = "true"
     if diarize:
         wanted["identify_speakers"] = "true"
-        wanted["diarization_analyze_cadence"] = str(_CADENCE_SECONDS)
+        wanted["diarization_analyze_cadence"] = str(CADENCE_SECONDS)
     try:
         return _Transcriber(str(folder), ModelArch.TINY, wanted)
     except MoonshineError as error:
