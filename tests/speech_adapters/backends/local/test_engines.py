@@ -70,6 +70,13 @@ def test_the_own_diarizer_is_the_default() -> None:
         assert isinstance(found._turns and found._turns._work, Diarizer)
 
 
+@pytest.mark.parametrize(("diarizer", "seconds"), [("own", 0.0), ("moonshine", 2.0)])
+def test_a_live_meeting_waits_for_a_diarizer_that_is_late(diarizer: str, seconds: float) -> None:
+    job = with_options(diarizer=diarizer)
+    with Models(job.options) as models, load_live(job, models) as engine:
+        assert engine.settle_seconds == seconds
+
+
 def test_the_utterances_ids_depend_on_the_recording() -> None:
     seeds = []
     for recording in ("1" * 32, "1" * 32, "2" * 32, "", ""):
