@@ -51,7 +51,7 @@ types: $(READY) ## check the types with mypy and pyright
 
 lock: $(READY) ## update requirements.lock: versions and hashes only
 	@$(BIN)/python -m pip install --quiet uv
-	@$(BIN)/uv pip compile pyproject.toml --quiet --extra local --extra batch --group dev --universal \
+	@$(BIN)/uv pip compile pyproject.toml --quiet --extra local --extra batch --extra gateway --group dev --universal \
 		--python-version 3.11 --generate-hashes --no-annotate --no-header \
 		--no-emit-index-url --no-emit-find-links --output-file requirements.lock
 

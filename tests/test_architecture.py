@@ -74,9 +74,11 @@ HOMES = {
         f"{_ADAPTERS}",
         f"{_ADAPTERS}/azure",
         *(f"{_BACKENDS}/{name}" for name in ("auto", "batch", "local", "realtime")),
+        "speech_compat/gateway",
     },
     "pydantic_settings": {f"{_ADAPTERS}"},
     "rich": {"speech_compat/cli"},
+    "starlette": {"speech_compat/gateway"},
     "websockets": {"speech_compat/testing"},
 }
 LEGACY = ("MeetingTranscriber", "ConversationTranscriber", "speechsdk", "SpeechConfig")

@@ -93,6 +93,7 @@ class Settings(_Masked, BaseSettings):
             another one, as the retired service did.
         service: the resource named in the program's configuration.
         backends: options of each backend by its name; each backend validates its own.
+        gateway: options of the gateway, which validates them itself.
     """
 
     model_config = SettingsConfigDict(
@@ -109,6 +110,7 @@ class Settings(_Masked, BaseSettings):
     corrections: bool = True
     service: Service = Service()
     backends: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    gateway: dict[str, Any] = Field(default_factory=dict, repr=False)
 
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
         """Return the fields for ``repr``; of the backends' options only the names.
