@@ -24,6 +24,7 @@ class Capabilities:
         diarization: separates speakers.
         identification: names speakers by their voice signatures.
         signature_model: the model id of the signatures it can use; empty for any.
+        passes_signatures: passes signatures of any origin on to a service, which judges them.
         max_speakers_hint: uses the announced number of speakers.
         word_timestamps: returns word timings.
         phrases: uses a phrase list.
@@ -40,6 +41,7 @@ class Capabilities:
     diarization: bool = True
     identification: bool = False
     signature_model: str = ""
+    passes_signatures: bool = False
     max_speakers_hint: bool = False
     word_timestamps: bool = False
     phrases: bool = False
@@ -148,6 +150,8 @@ def _speaker_gaps(request: MeetingRequest, capabilities: Capabilities) -> list[_
 
 def _refusals(attendees: tuple[Attendee, ...], capabilities: Capabilities) -> list[str]:
     """Return why signatures cannot be used, one reason for each of those."""
+    if capabilities.passes_signatures:
+        return []
     model = capabilities.signature_model
     reasons = (refusal(a.voice_signature, model) for a in attendees if a.has_voice_signature)
     return [reason for reason in reasons if reason]

@@ -91,6 +91,9 @@ class Settings(_Masked, BaseSettings):
             ``first`` or ``channel:N`` (see :func:`speech_adapters.audio.mix_down`).
         corrections: whether an utterance is sent again when its speaker turns out to be
             another one, as the retired service did.
+        keep_audio: whether the audio of stored meetings stays until they are deleted.
+        take_over_seconds: how long a stored meeting stays open after its program died, so
+            that another one can take it over; afterwards a sweep ends it.
         service: the resource named in the program's configuration.
         backends: options of each backend by its name; each backend validates its own.
         gateway: options of the gateway, which validates them itself.
@@ -108,6 +111,8 @@ class Settings(_Masked, BaseSettings):
     strict: bool = False
     downmix: str = "auto"
     corrections: bool = True
+    keep_audio: bool = False
+    take_over_seconds: float = Field(default=0.0, ge=0.0, allow_inf_nan=False)
     service: Service = Service()
     backends: dict[str, dict[str, Any]] = Field(default_factory=dict)
     gateway: dict[str, Any] = Field(default_factory=dict, repr=False)
@@ -173,13 +178,19 @@ def load_settings(properties: Mapping[str, Any] | None = None) -> Settings:
 OptionsT = TypeVar("OptionsT", bound=Options)
 
 
-def parse_options(model: type[OptionsT], backend: str, options: Mapping[str, Any]) -> OptionsT:
-    """Validate a backend's own options.
+def parse_options(
+    model: type[OptionsT],
+    backend: str,
+    options: Mapping[str, Any],
+    kind: str = "option of backend",
+) -> OptionsT:
+    """Validate a backend's own options, or those of another table of the settings.
 
     Args:
         model: the class of the options.
-        backend: the backend's name, for messages.
+        backend: the name of the backend or table, for messages.
         options: the options by name, as in :attr:`Settings.backends`.
+        kind: what precedes the name in messages.
 
     Raises:
         ConfigurationError: a name is unknown or a value is invalid.
@@ -187,7 +198,7 @@ def parse_options(model: type[OptionsT], backend: str, options: Mapping[str, Any
     try:
         return model.model_validate(dict(options))
     except ValidationError as error:
-        raise ConfigurationError(_explain(f"option of backend {backend!r}", error)) from None
+        raise ConfigurationError(_explain(f"{kind} {backend!r}", error)) from None
 
 
 def missing_option(backend: str, names: str, what: str) -> ConfigurationError:
@@ -227,5 +238,7 @@ def _explain(what: str, error: ValidationError) -> str:
     for problem in error.errors(include_input=False, include_url=False):
         name = ".".join(str(part) for part in problem["loc"])
         unknown = problem["type"] == "extra_forbidden"
-        lines.append(f"{name}: " + ("there is no such name" if unknown else problem["msg"]))
+        # pydantic's prefix of a message that one of our checks raised
+        message = problem["msg"].removeprefix("Value error, ")
+        lines.append(f"{name}: " + ("there is no such name" if unknown else message))
     return f"Wrong {what}: " + "; ".join(lines) + ". See docs/configuration.md for the names."

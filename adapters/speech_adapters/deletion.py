@@ -6,7 +6,9 @@
                        ▲                         │ not yet, or failed
                        └────────postponed────────┘
 
-A cleanup runs with its recording locked.  Its failure concerns no other meeting.
+A cleanup runs with its recording locked, and deletes jobs and blobs.  What the service cannot
+delete yet, like a running job, is deleted by a later query, at the resource that has it.  Its
+failure concerns no other meeting.
 """
 
 from __future__ import annotations

@@ -12,7 +12,6 @@ that recorded them, whatever is configured later: their audio goes nowhere else.
 
 from __future__ import annotations
 
-import logging
 import threading
 from contextlib import AsyncExitStack
 
@@ -24,20 +23,18 @@ from speech_adapters.closeable import AsyncCloseable
 from speech_adapters.config import Settings
 from speech_adapters.contract import Backend, JobState, MeetingRequest, MeetingStatus, Session
 from speech_adapters.deletion import MeetingDeleter
-from speech_adapters.errors import SpeechError, StoreError
-from speech_adapters.meeting_locks import lock_meeting, release
+from speech_adapters.errors import MeetingNotFoundError, StoreError
 from speech_adapters.processing import RecordingProcessor
 from speech_adapters.recording.backend import RecordingBackend
-from speech_adapters.recording.session import StoredRecording
 from speech_adapters.registry import choose_backend, create_backend
-from speech_adapters.store import AsyncStore, Recording, Store
-from speech_adapters.store.recovery import recover
+from speech_adapters.sessions import SessionOpener
+from speech_adapters.store import AsyncStore, MeetingSummary, Recording, Store
+from speech_adapters.store.files import StoredAudio, find_audio
+from speech_adapters.sweeping import Sweeper
 from speech_adapters.temporary import remove_abandoned
 from speech_adapters.transcript import Transcript
 
 __all__ = ["MeetingService"]
-
-_logger = logging.getLogger("speech_adapters")
 
 
 class MeetingService(AsyncCloseable):
@@ -57,6 +54,7 @@ class MeetingService(AsyncCloseable):
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.store = AsyncStore(settings.state_dir)
+        self._sweeper = Sweeper(self.store)
         self._backends: dict[str, Backend] = {}
         # Guards the two attributes around it: backends are created in worker threads.
         self._creating = threading.RLock()
@@ -105,24 +103,33 @@ class MeetingService(AsyncCloseable):
         backend = await self._backend()
         if not (request.mode.stored and isinstance(backend, RecordingBackend)):
             return await backend.open_session(request)
-        await threads.COMPUTE.run(backend.check, request)
-        lock = await lock_meeting(self.store, request.meeting_id)
-        try:
-            await self.store.run(recover, request.meeting_id)
-            if backend.offline:
-                # Before the new recording exists: an error must not leave an open session.
-                # Recordings of other backends may need a network, so they wait.
-                earlier = await self._recordings(request.meeting_id)
-                await self._processor.process_all(
-                    [old for old in earlier if old.backend == backend.name]
-                )
-            stored = with_usable_signatures(request, backend.capabilities)
-            recording = await self.store.run(Store.create, stored, backend.name)
-            owner = StoredRecording(self.store, recording, lock, self._hand_over)
-            return await backend.open_recording(request, recording, owner)
-        except BaseException:
-            await release(lock)
-            raise
+        return await self._opener.open(backend, request)
+
+    async def take_over_session(self, request: MeetingRequest, position: int) -> Session:
+        """Continue a meeting whose recording was cut off, because its process died.
+
+        The new session's recording begins with the audio of the old one up to ``position``,
+        so all of it is transcribed again, and its events start at 0.  When this returns, the
+        old recording is deleted.  If this process dies before, the old recording still counts.
+
+        Args:
+            request: what the program requests now; a stored mode.
+            position: the length of the audio that is continued, in ticks.
+
+        Raises:
+            MeetingNotFoundError: there is no such recording, its audio is shorter or of another
+                format, or another backend recorded it.
+            MeetingBusyError: the meeting is being recorded.
+            StoreError: the meeting cannot be made durable.
+            BackendError: the engine or service cannot be reached.
+        """
+        backend = await self._backend()
+        if not (request.mode.stored and isinstance(backend, RecordingBackend)):
+            raise MeetingNotFoundError(
+                f"Meeting {request.meeting_id!r} cannot be continued, since the audio of such a"
+                " meeting is not in the meeting store. Start a new recording."
+            )
+        return await self._opener.take_over(backend, request, position)
 
     async def reopen_session(self, session: Session, request: MeetingRequest) -> Session:
         """Replace a session that has received no audio, because the format has changed.
@@ -188,6 +195,18 @@ class MeetingService(AsyncCloseable):
             return await (await self._backend()).transcript(meeting_id)
         return await self.store.run(Store.transcript, recordings[0].id)
 
+    async def audio(self, meeting_id: str) -> StoredAudio:
+        """Return the audio of the newest recording of a meeting.
+
+        Once the meeting is completed, there is some only with the setting ``keep_audio``; and
+        until the meeting is deleted.
+
+        Raises:
+            MeetingNotFoundError: no meeting has that id, or its audio is not here.
+        """
+        recording = await self.store.run(Store.newest, meeting_id)
+        return await threads.STORE.run(find_audio, recording)
+
     async def resume(self, meeting_id: str) -> MeetingStatus:
         """Retry the newest recording of a meeting if it has failed, and return its status.
 
@@ -234,6 +253,51 @@ class MeetingService(AsyncCloseable):
         await self._deleter.clean_up_due()
         return await self.store.run(Store.recordings)
 
+    async def summaries(self, prefix: str, limit: int, before: str = "") -> list[MeetingSummary]:
+        """Return the newest recording of each meeting whose id starts with ``prefix``.
+
+        The newest meeting is the first; deleted ones are left out.  Nothing is recovered or
+        processed.
+
+        Args:
+            prefix: the first characters of the ids; no character has a special meaning.  Of one
+                with a slash, and of the empty one, the cost depends on ``limit`` and on the
+                deleted meetings between the others only.
+            limit: how many at most.
+            before: the ``recording_id`` of the last summary of the page before; empty for the
+                first page.
+        """
+        return await self.store.run(Store.summaries, prefix, limit, before)
+
+    async def summary(self, meeting_id: str) -> MeetingSummary:
+        """Return the summary of the newest recording of a meeting; nothing is processed.
+
+        Raises:
+            MeetingNotFoundError: the store has no meeting of that id.
+        """
+        return (await self.store.run(Store.newest, meeting_id)).summary()
+
+    async def sweep(self, grace: float | None = None) -> None:
+        """Continue what dead processes left, of all meetings; to be called every few seconds.
+
+        Recordings that were cut off are ended and processed, those in the state Processing are
+        continued, and cleanups that are due are tried.  An error of one meeting is logged, and
+        the meeting is tried again after a pause.  Costs one query if there is nothing to do.
+
+        A call may be made while an earlier one runs, for example because it uploads audio:
+        recordings that it works on are skipped.
+
+        Args:
+            grace: seconds that a meeting stays open after the first sweep that found it
+                without a process, so that another one can take it over; by default the
+                setting ``take_over_seconds``.
+
+        Raises:
+            StoreError: the store cannot be used.
+        """
+        limit = self.settings.take_over_seconds if grace is None else grace
+        await self._sweeper.sweep(self._processor, self._deleter, limit)
+
     async def process(self, recording_id: str) -> None:
         """Process a recording as far as is possible now.
 
@@ -243,28 +307,6 @@ class MeetingService(AsyncCloseable):
             SpeechError: a step failed; a later call tries it again.
         """
         await self._processor.process(recording_id)
-
-    async def _hand_over(self, recording_id: str) -> None:
-        """Process a recording that has just ended.
-
-        A failure that may pass is no error of the session: everything is stored, the
-        meeting is in the state Processing, and the next status query goes on.
-        """
-        try:
-            await self.process(recording_id)
-        except SpeechError as error:
-            if not error.retryable:
-                raise
-            _logger.warning(
-                "Recording %s is stored, but could not be processed yet. The next status query"
-                " of its meeting tries again. The reason: %s",
-                recording_id,
-                error,
-            )
-        ended = await self.store.run(Store.get, recording_id)
-        if ended.state is JobState.FAILED:
-            # The program may never ask for the status.
-            _logger.error("Meeting %r failed: %s", ended.meeting_id, ended.reason)
 
     async def aclose(self) -> None:
         """Close the backends and the store; worker processes and services continue."""
@@ -283,7 +325,13 @@ class MeetingService(AsyncCloseable):
     # was never closed would be noticed late.
     @property
     def _processor(self) -> RecordingProcessor:
-        return RecordingProcessor(self.store, self._backend, self._deleter)
+        # Another process may be about to take the meeting over.
+        recovers = not self.settings.take_over_seconds
+        return RecordingProcessor(self.store, self._backend, self._deleter, recovers=recovers)
+
+    @property
+    def _opener(self) -> SessionOpener:
+        return SessionOpener(self.store, self._processor, keep_audio=self.settings.keep_audio)
 
     @property
     def _deleter(self) -> MeetingDeleter:

@@ -6,6 +6,7 @@ and after the step: other processes may have changed or deleted it.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 
@@ -20,6 +21,8 @@ from speech_adapters.store.recovery import recover
 
 __all__ = ["RecordingProcessor"]
 
+_logger = logging.getLogger("speech_adapters")
+
 
 class RecordingProcessor:
     """Processes the recordings of a store with their backends.
@@ -30,6 +33,7 @@ class RecordingProcessor:
         store: the meeting store.
         backend: returns a backend by its name.
         deleter: cleans up after recordings that are deleted during a step.
+        recovers: whether a query ends a recording whose program died, or leaves it to a sweep.
     """
 
     def __init__(
@@ -37,20 +41,28 @@ class RecordingProcessor:
         store: AsyncStore,
         backend: Callable[[str], Awaitable[Backend]],
         deleter: MeetingDeleter,
+        *,
+        recovers: bool = True,
     ) -> None:
         self._store = store
         self._backend = backend
         self._deleter = deleter
+        self._recovers = recovers
 
     async def advance(self, meeting_id: str, recordings: Sequence[Recording]) -> Recording:
         """Recover and process the recordings of a meeting; return the newest."""
-        if any(recording.state is JobState.UPLOADING for recording in recordings):
-            with suppress(MeetingBusyError):  # it is still being recorded
-                async with released(await self._store.run(Store.lock_meeting, meeting_id)):
-                    await self._store.run(recover, meeting_id)
+        uploading = any(recording.state is JobState.UPLOADING for recording in recordings)
+        if uploading and self._recovers:
+            await self.recover(meeting_id)
             recordings = await self._store.run(Store.recordings, meeting_id)
         await self.process_all(recordings)
         return await self._store.run(Store.newest, meeting_id)
+
+    async def recover(self, meeting_id: str) -> None:
+        """End the recordings of a meeting whose program died; ignored while it is recorded."""
+        with suppress(MeetingBusyError):
+            async with released(await self._store.run(Store.lock_meeting, meeting_id)):
+                await self._store.run(recover, meeting_id)
 
     async def process_all(self, recordings: Sequence[Recording]) -> None:
         """Process those of the recordings that are in the state Processing."""
@@ -63,6 +75,28 @@ class RecordingProcessor:
         # A step may pass the recording on to another backend, which goes on at once.
         while await self._step(recording_id):
             pass
+
+    async def process_ended(self, recording_id: str) -> None:
+        """Process a recording that has just ended.
+
+        A failure that may pass is no error of the session: everything is stored, the
+        meeting is in the state Processing, and the next status query goes on.
+        """
+        try:
+            await self.process(recording_id)
+        except SpeechError as error:
+            if not error.retryable:
+                raise
+            _logger.warning(
+                "Recording %s is stored, but could not be processed yet. The next status query"
+                " of its meeting tries again. The reason: %s",
+                recording_id,
+                error,
+            )
+        ended = await self._store.run(Store.get, recording_id)
+        if ended.state is JobState.FAILED:
+            # The program may never ask for the status.
+            _logger.error("Meeting %r failed: %s", ended.meeting_id, ended.reason)
 
     async def retry(self, recording: Recording) -> bool:
         """Change a recording to Processing that ended without its transcript, or parts of it.

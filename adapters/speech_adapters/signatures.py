@@ -8,10 +8,15 @@
 A signature is compared only with voices that the same embedding model has measured.  Those
 of the retired service are recognized and refused: their content can be read by no one else.
 Signatures are biometric data, so no error and no ``repr`` contains one.
+
+Programs of the retired service keep its three fields only, so a signature can be wrapped in
+them: ``{"Version": 1, "Tag": ..., "Data": ...}``, where ``Tag`` is the type above in base64, and
+``Data`` the document (docs/protocol/legacy-interface.md, 3.4).
 """
 
 from __future__ import annotations
 
+import base64
 import json
 import math
 from collections.abc import Sequence
@@ -28,6 +33,7 @@ __all__ = [
     "VoiceSignature",
     "parse_signature",
     "refusal",
+    "wrap_signature",
 ]
 
 TYPE: Final = "speech-compat voice signature"
@@ -43,6 +49,7 @@ _LENGTH_TOLERANCE: Final = 1e-3
 # The fields of the retired service's answer and of the signature inside it
 # (docs/protocol/legacy-interface.md, 3.4).
 _RETIRED_FIELDS: Final = frozenset({"Version", "Tag", "Data", "Signature"})
+_TAG: Final = base64.b64encode(TYPE.encode()).decode()
 
 
 @attrs.frozen
@@ -85,17 +92,33 @@ class VoiceSignature:
         )
 
 
+def wrap_signature(signature: VoiceSignature | None) -> dict[str, str | int]:
+    """Return a signature in the fields of the retired service, as JSON data.
+
+    Args:
+        signature: the signature; ``None`` for a placeholder that no backend uses.
+    """
+    document = "" if signature is None else signature.dump()
+    return {
+        "Version": VERSION,
+        "Tag": _TAG,
+        "Data": base64.b64encode(document.encode()).decode(),
+    }
+
+
 def parse_signature(text: str, model: str = "") -> VoiceSignature:
     """Read a signature.
 
     Args:
-        text: the JSON document.
+        text: the JSON document, which may be wrapped by :func:`wrap_signature`.
         model: the model id that it must have; empty for any.
 
     Raises:
         VoiceSignatureError: it cannot be used, for the reason in the message.
     """
     data = _load(text)
+    if data.get("Tag") == _TAG:
+        data = _unwrap(data)
     if data.get("type") != TYPE:
         raise _refused(_foreign_reason(data))
     version = data.get("version")
@@ -133,6 +156,16 @@ def _load(text: str) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise _refused("is not a JSON object")
     return data
+
+
+def _unwrap(data: dict[str, Any]) -> dict[str, Any]:
+    content: Any = data.get("Data")
+    if content == "":
+        raise _refused("is a placeholder from a service that creates no voice signatures")
+    try:
+        return _load(base64.b64decode(content, validate=True).decode())
+    except (TypeError, ValueError):  # also of the encoding
+        raise _damaged("Data") from None
 
 
 def _foreign_reason(data: dict[str, Any]) -> str:

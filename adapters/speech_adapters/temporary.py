@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from speech_adapters.errors import MeetingBusyError, StoreError
-from speech_adapters.store.locks import Lock
+from speech_adapters.store.locks import FileLock
 
 __all__ = ["create_folder", "remove_abandoned", "remove_folder"]
 
@@ -27,7 +27,7 @@ _LOCK: Final = "owner"
 _UNLOCKED_SECONDS: Final = 10.0
 
 # The locks of this process's folders, by path.
-_owned: Final[dict[Path, Lock]] = {}
+_owned: Final[dict[Path, FileLock]] = {}
 _guard: Final = threading.Lock()
 
 
@@ -45,7 +45,7 @@ def create_folder() -> Path:
             " the permissions of the system's folder for temporary files, or set TMPDIR."
         ) from error
     try:
-        lock = Lock(folder, _LOCK, "The folder has an owner.")
+        lock = FileLock(folder, _LOCK, "The folder has an owner.")
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
@@ -67,7 +67,8 @@ def remove_folder(folder: Path) -> None:
 def remove_abandoned() -> None:
     """Remove the folders of this user whose process died.  Blocks."""
     for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
-        lock = _lock_abandoned(folder)
+        # Not even tried: a process with hundreds of meetings calls this for each of them.
+        lock = None if folder in _owned else _lock_abandoned(folder)
         if lock is not None:
             # Held meanwhile, so that a process that is killed here leaves the lock to the next.
             _remove_contents(folder)
@@ -85,7 +86,7 @@ def _remove_contents(folder: Path) -> None:
                 path.unlink()
 
 
-def _lock_abandoned(folder: Path) -> Lock | None:
+def _lock_abandoned(folder: Path) -> FileLock | None:
     """Return the lock of a folder whose owner died, or ``None`` for any other folder."""
     try:
         status = folder.stat(follow_symlinks=False)
@@ -95,7 +96,7 @@ def _lock_abandoned(folder: Path) -> Lock | None:
         if hasattr(os, "getuid") and status.st_uid != os.getuid():
             return None
         if any(folder.glob("*.lock")):
-            return Lock(folder, _LOCK, "The folder has an owner.")
+            return FileLock(folder, _LOCK, "The folder has an owner.")
         # Without a lock it belongs to another program, or to an older version that records
         # just now: only an empty one, which a crash during its creation left, is removed.
         if time.time() - status.st_mtime > _UNLOCKED_SECONDS:

@@ -115,6 +115,13 @@ def test_signatures_that_cannot_be_used_are_one_gap_with_each_reason_once() -> N
     assert "bWFkZSB1cA" not in repr(gap)
 
 
+def test_a_service_judges_the_signatures_that_are_passed_on_to_it() -> None:
+    passes = attrs.evolve(IDENTIFIES, passes_signatures=True)
+    request = people(RETIRED, signature_text(model="f" * 16))
+    assert gaps(request, passes) == ()
+    assert with_usable_signatures(request, passes) == request
+
+
 def test_only_usable_signatures_go_to_a_backend() -> None:
     request = people(RETIRED, signature_text(), "", signature_text(model="f" * 16))
     kept = with_usable_signatures(request, IDENTIFIES)

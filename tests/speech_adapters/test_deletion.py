@@ -20,6 +20,7 @@ from speech_adapters.errors import (
 )
 from speech_adapters.meetings import MeetingService
 from speech_adapters.store import Recording, Store
+from speech_adapters.store.sqlite import SqliteStore
 
 
 def test_a_meeting_that_is_recorded_is_not_deleted(recorders: dict[str, Recorder]) -> None:
@@ -166,16 +167,16 @@ def test_the_second_of_two_deletions_finds_nothing(recorders: dict[str, Recorder
     stored(JobState.PROCESSING, "ours")
 
     async def work(meetings: MeetingService) -> None:
-        get_recordings = Store.recordings
+        get_recordings = SqliteStore.recordings
 
-        def read_then_delete(store: Store, meeting_id: str) -> list[Recording]:
+        def read_then_delete(store: SqliteStore, meeting_id: str) -> list[Recording]:
             found = get_recordings(store, meeting_id)
             if found[0].state is not JobState.DELETED:
                 store.delete(found[0].id)  # as another process does in this moment
             return found
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(Store, "recordings", read_then_delete)
+            patch.setattr(SqliteStore, "recordings", read_then_delete)
             with pytest.raises(MeetingNotFoundError, match="deleted already"):
                 await meetings.delete("m")
 

@@ -57,6 +57,13 @@ def test_an_unknown_meeting_is_unknown(question: str) -> None:
         use(lambda meetings: getattr(meetings, question)("unknown"))
 
 
+def test_a_list_of_meetings_processes_none(recorders: dict[str, Recorder]) -> None:
+    stored(JobState.PROCESSING, "ours")
+    (summary,) = use(lambda meetings: meetings.summaries("", 5), backend="ours")
+    assert (summary.meeting_id, summary.state) == ("m", JobState.PROCESSING)
+    assert recorders == {}
+
+
 # --- sessions whose audio has another format than declared -----------------------------
 
 

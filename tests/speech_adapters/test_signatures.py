@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import json
 import math
 from typing import Any
@@ -13,6 +14,7 @@ from speech_adapters.signatures import (
     VoiceSignature,
     parse_signature,
     refusal,
+    wrap_signature,
 )
 
 EVEN = tuple(1.0 / 16.0 for _ in range(256))
@@ -129,3 +131,44 @@ def test_a_refusal_is_the_reason_or_empty() -> None:
     assert refusal(signature_text(), "") == ""
     assert refusal(signature_text(), "f" * 16).startswith("was made with another embedding model")
     assert refusal(RETIRED, "").startswith("was made by the retired service")
+
+
+def test_a_signature_survives_the_fields_of_the_retired_service() -> None:
+    wrapped = wrap_signature(signature())
+    assert set(wrapped) == {"Version", "Tag", "Data"}
+    for field in ("Tag", "Data"):
+        base64.b64decode(str(wrapped[field]), validate=True)
+    assert parse_signature(json.dumps(wrapped), MODEL) == signature()
+    assert "another embedding model" in refusal(json.dumps(wrapped), "f" * 16)
+
+
+def test_a_placeholder_is_refused_as_such() -> None:
+    assert "placeholder" in refusal(json.dumps(wrap_signature(None)), MODEL)
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        ("!", '"Data"'),
+        ("YQ", '"Data"'),
+        (5, '"Data"'),
+        (None, '"Data"'),
+        ([], '"Data"'),
+        ("\u00e9", '"Data"'),
+        (base64.b64encode(b"\xff").decode(), '"Data"'),
+        (base64.b64encode(b"secret").decode(), "not JSON"),
+        (base64.b64encode(b"[]").decode(), "no JSON object|not a JSON object"),
+        (base64.b64encode(b"{}").decode(), "no document of the type"),
+    ],
+)
+def test_damaged_contents_are_refused(data: object, reason: str) -> None:
+    text = json.dumps({**wrap_signature(signature()), "Data": data})
+    with pytest.raises(VoiceSignatureError, match=reason) as caught:
+        parse_signature(text)
+    assert "secret" not in str(caught.value)
+
+
+def test_a_wrapped_signature_cannot_be_wrapped_again() -> None:
+    once = json.dumps(wrap_signature(signature()))
+    twice = {**wrap_signature(signature()), "Data": base64.b64encode(once.encode()).decode()}
+    assert "retired service" in refusal(json.dumps(twice), MODEL)

@@ -14,12 +14,12 @@ from double.recorder import Recorder, use
 from speech_adapters import temporary
 from speech_adapters.errors import StoreError
 from speech_adapters.meetings import MeetingService
-from speech_adapters.store import Lock
+from speech_adapters.store.locks import FileLock
 from speech_adapters.temporary import create_folder, remove_abandoned, remove_folder
 
 OWNER = """
 import os, signal
-from speech_adapters.store import Lock
+from speech_adapters.store.locks import FileLock
 from speech_adapters.temporary import create_folder
 folder = create_folder()
 (folder / "meeting.pcm").write_bytes(b"private")
@@ -59,6 +59,25 @@ def test_a_folder_is_private_and_removed_by_its_owner(folders: Path) -> None:
     remove_folder(folder)
     remove_folder(folder)
     assert list(folders.iterdir()) == []
+
+
+def test_the_folders_of_this_process_cost_nothing(
+    folders: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = [create_folder() for _ in range(3)]
+    dead = killed(folders)
+    tried: list[Path] = []
+
+    def lock(folder: Path, *more: str) -> FileLock:
+        tried.append(folder)
+        return FileLock(folder, *more)
+
+    monkeypatch.setattr(temporary, "FileLock", lock)
+    remove_abandoned()
+    assert tried == [dead], "a gateway with 200 meetings looks for abandoned ones 200 times"
+    for folder in own:
+        assert folder.exists()
+        remove_folder(folder)
 
 
 def test_the_folder_of_a_killed_process_is_removed_by_the_next(folders: Path) -> None:
@@ -129,7 +148,7 @@ def test_a_folder_that_cannot_be_locked_is_not_left(
     def fail(*_: object) -> None:
         raise StoreError("no locks here")
 
-    monkeypatch.setattr(temporary, "Lock", fail)
+    monkeypatch.setattr(temporary, "FileLock", fail)
     with pytest.raises(StoreError, match="no locks here"):
         create_folder()
     assert list(folders.iterdir()) == []
@@ -145,13 +164,13 @@ def test_the_lock_is_removed_after_all_data(
     for path in (folder / "a" / "answer.json", folder / "z.pcm"):
         path.touch()
     left: list[set[str]] = []
-    release = Lock.release
+    release = FileLock.release
 
-    def note(lock: Lock) -> None:
+    def note(lock: FileLock) -> None:
         left.append({found.suffix for found in folder.iterdir()})
         release(lock)
 
-    monkeypatch.setattr(Lock, "release", note)
+    monkeypatch.setattr(FileLock, "release", note)
     remove_folder(folder) if by_owner else remove_abandoned()
     assert left == [{".lock"}]
     assert not folder.exists()

@@ -48,6 +48,11 @@ class PcmFormat:
         # Multiplied before divided: hours of audio stay exact to the tick.
         return size // self.frame_bytes * TICKS_PER_SECOND // self.sample_rate
 
+    def size(self, ticks: int) -> int:
+        """Return the bytes of the shortest audio that is ``ticks`` long; reverses :meth:`ticks`."""
+        # Rounded up, since ticks() rounds down.
+        return -(-ticks * self.sample_rate // TICKS_PER_SECOND) * self.frame_bytes
+
 
 _LOWEST_RATE: Final = 1_000
 _HIGHEST_RATE: Final = 384_000

@@ -121,7 +121,11 @@ class RecordingBackend(AsyncCloseable, ABC):
         recording: Recording,
         owner: RecordingOwner,
     ) -> Session:
-        """Start to record into the store; ``owner`` ends and processes the recording."""
+        """Start to record into the store; ``owner`` ends and processes the recording.
+
+        The session's ``push`` must not wait until events are read: when a meeting is taken over,
+        the old audio is pushed before the program has the session.
+        """
         return SpoolSession(recording.audio_path, owner)
 
     async def discard(self, recording: Recording) -> float | None:

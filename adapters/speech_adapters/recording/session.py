@@ -18,13 +18,14 @@ from speech_adapters import threads
 from speech_adapters.closeable import AsyncCloseable
 from speech_adapters.contract import SessionEvent
 from speech_adapters.errors import AudioError, BackendError
-from speech_adapters.meeting_locks import released
+from speech_adapters.meeting_locks import release, released
 from speech_adapters.recording.spool import SpoolWriter
 from speech_adapters.store import AsyncStore, Lock, Recording
 from speech_adapters.store.recovery import NO_AUDIO, close_audio
 from speech_adapters.temporary import remove_folder
 
 __all__ = [
+    "LockedRecording",
     "RecordingOwner",
     "SpoolSession",
     "StoredRecording",
@@ -111,6 +112,23 @@ class StoredRecording:
             if self._live and not completed:
                 with anyio.move_on_after(_PROCESS_SECONDS):
                     await self._process(self._recording.id)
+
+
+class LockedRecording:
+    """The owner of a recording that is locked until its session ends."""
+
+    def __init__(self, owner: RecordingOwner, lock: Lock) -> None:
+        self._owner = owner
+        self._lock = lock
+
+    async def hand_over(self, size: int | None) -> None:
+        """Accept the end of the audio."""
+        await self._owner.hand_over(size)
+
+    async def release(self, completed: bool) -> None:
+        """Unlock the recording first: its owner may have it processed."""
+        await release(self._lock)
+        await self._owner.release(completed)
 
 
 class _State(Enum):

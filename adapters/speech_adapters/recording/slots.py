@@ -10,6 +10,7 @@ from typing import Final
 
 from speech_adapters.errors import MeetingBusyError
 from speech_adapters.store import Lock, Store
+from speech_adapters.store.locks import FileLock
 
 __all__ = ["WAITING", "acquire_slot", "worker_slot"]
 
@@ -56,5 +57,5 @@ def acquire_slot(directory: Path, kind: str, limit: int) -> Lock | None:
     # Locks of the kernel, so that a worker that crashes leaves its slot.
     for number in range(limit):
         with suppress(MeetingBusyError):
-            return Lock(directory / "locks", f"worker:{kind}:{number}", "All workers are busy.")
+            return FileLock(directory / "locks", f"worker:{kind}:{number}", "All workers are busy.")
     return None

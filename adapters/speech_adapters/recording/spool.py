@@ -97,16 +97,24 @@ class SpoolReader(Closeable):
         except OSError as error:
             raise _failed("read", path, error) from error
 
+    @property
+    def size(self) -> int:
+        """Bytes in the file at present.
+
+        Raises:
+            StoreError: the reader was closed.
+        """
+        return os.fstat(self._open_file().fileno()).st_size
+
     def read(self, limit: int) -> bytes:
         """Return up to ``limit`` further bytes, or ``b""`` if there are none yet.
 
         Raises:
             StoreError: the file cannot be read any more, or the reader was closed.
         """
-        if self._file is None:
-            raise StoreError(f"The audio file {self.path} is closed: nothing can be read from it.")
+        file = self._open_file()
         try:
-            return self._file.read(limit)
+            return file.read(limit)
         except OSError as error:
             raise _failed("read", self.path, error) from error
 
@@ -115,6 +123,11 @@ class SpoolReader(Closeable):
         file, self._file = self._file, None
         if file is not None:
             file.close()
+
+    def _open_file(self) -> io.FileIO:
+        if self._file is None:
+            raise StoreError(f"The audio file {self.path} is closed: nothing can be read from it.")
+        return self._file
 
 
 def private_opener(path: str, flags: int) -> int:

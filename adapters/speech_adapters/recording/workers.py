@@ -6,9 +6,12 @@ import atexit
 import os
 import subprocess
 import sys
+import time
+import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Final, NoReturn
 
 from speech_adapters.contract import JobState
 from speech_adapters.errors import BackendError, StoreError
@@ -16,7 +19,17 @@ from speech_adapters.recording.spool import private_opener
 from speech_adapters.store import Recording, Store
 from speech_adapters.store.locks import acquire_with_retry
 
-__all__ = ["is_wanted", "log_errors", "log_path", "process_exclusively", "spawn"]
+__all__ = [
+    "is_wanted",
+    "log_errors",
+    "log_path",
+    "process_exclusively",
+    "progress_reporter",
+    "run_worker",
+    "spawn",
+]
+
+_REPORT_SECONDS: Final = 2.0
 
 # Workers started here, by recording: a worker that has not locked its recording yet must
 # not be started a second time by a status query.
@@ -98,3 +111,45 @@ def is_wanted(store: Store, recording_id: str) -> bool:
     with suppress(StoreError):
         return not store.get(recording_id).state.final
     return True
+
+
+def progress_reporter(
+    store: Store,
+    recording_id: str,
+    still_wanted: Callable[[Store, str], bool] = is_wanted,
+) -> Callable[[float], bool]:
+    """Return a function that stores the share of the audio processed, every few seconds.
+
+    It returns whether the work is still wanted, which it asks ``still_wanted`` as often.
+    """
+    reported = -_REPORT_SECONDS
+
+    def report(share: float) -> bool:
+        nonlocal reported
+        # Called many times a second, and each report waits for the disk.
+        if time.monotonic() - reported < _REPORT_SECONDS:
+            return True
+        reported = time.monotonic()
+        store.report(recording_id, progress=share)
+        return still_wanted(store, recording_id)
+
+    return report
+
+
+def run_worker(main: Callable[[str], int]) -> NoReturn:
+    """Run the main function of a worker with its order, and end the process at once.
+
+    What is worth keeping is on disk then, and a native library may need seconds to release
+    what it used.
+
+    Args:
+        main: receives the order from standard input, and returns the exit code.
+    """
+    try:
+        # UTF-8, whatever encoding the system's standard input has.
+        code = main(sys.stdin.buffer.read().decode())
+    except BaseException:
+        traceback.print_exc()
+        code = 1
+    sys.stderr.flush()
+    os._exit(code)

@@ -1,10 +1,10 @@
-"""The meeting store: records, database, locks and crash recovery."""
+"""The meeting store: interface, records, locks, crash recovery, and its database (sqlite)."""
 
 from __future__ import annotations
 
 from speech_adapters.store.access import AsyncStore
-from speech_adapters.store.locks import Lock, acquire_with_retry
-from speech_adapters.store.records import Recording
-from speech_adapters.store.store import Store
+from speech_adapters.store.interface import Lock, Store
+from speech_adapters.store.locks import acquire_with_retry
+from speech_adapters.store.records import MeetingSummary, Recording
 
-__all__ = ["AsyncStore", "Lock", "Recording", "Store", "acquire_with_retry"]
+__all__ = ["AsyncStore", "Lock", "MeetingSummary", "Recording", "Store", "acquire_with_retry"]

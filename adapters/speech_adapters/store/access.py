@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
 from speech_adapters import threads
 from speech_adapters.errors import StoreCorruptError, StoreError
-from speech_adapters.store.store import Store
+from speech_adapters.store.interface import Store
 
 __all__ = ["AsyncStore"]
 
@@ -47,8 +48,12 @@ class AsyncStore:
         self, function: Callable[Concatenate[Store, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
         store = self._open()
+        # A method of the interface stands for that of the store's own class.
+        is_method = vars(Store).get(getattr(function, "__name__", "")) is function
+        call = getattr(store, function.__name__) if is_method else partial(function, store)
         try:
-            return function(store, *args, **kwargs)
+            result: T = call(*args, **kwargs)
+            return result
         except StoreError as error:
             # Damaged and put aside, moved or deleted: the caller has the error, and the
             # next call starts anew, so that a program that runs for weeks recovers.

@@ -5,11 +5,54 @@ A file that another process has open cannot be removed on some systems.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import os
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
-__all__ = ["recording_ids", "remove_all", "remove_files", "remove_others"]
+from speech_adapters.audio import PcmFormat
+from speech_adapters.errors import MeetingNotFoundError
+from speech_adapters.store.records import Recording
+
+__all__ = [
+    "StoredAudio",
+    "find_audio",
+    "recording_files",
+    "remove_completed",
+    "remove_files",
+    "remove_others",
+]
+
+
+class StoredAudio(NamedTuple):
+    """The audio of a recording: samples without a header.
+
+    Attributes:
+        path: the file; it may be removed at any time, and while it is recorded it grows.
+        format: the format of the samples.
+        size: bytes of whole sample frames.
+    """
+
+    path: Path
+    format: PcmFormat
+    size: int
+
+
+def find_audio(recording: Recording) -> StoredAudio:
+    """Return the audio of a recording.
+
+    Raises:
+        MeetingNotFoundError: it is not here.
+    """
+    path, pcm = recording.audio_path, recording.request.audio
+    try:
+        size = path.stat().st_size
+    except OSError:
+        raise MeetingNotFoundError(
+            f"The audio of meeting {recording.meeting_id!r} is not here: it was not recorded here,"
+            ' or was removed. Set "keep_audio" to keep that of later meetings.'
+        ) from None
+    return StoredAudio(path, pcm, size // pcm.frame_bytes * pcm.frame_bytes)
 
 
 def remove_others(audio: Path) -> bool:
@@ -19,10 +62,10 @@ def remove_others(audio: Path) -> bool:
         Whether all of them are removed.
     """
     removed = True
-    for path in audio.parent.glob(f"{audio.stem}.*"):
-        if path != audio:
+    for name in _names(audio.parent):
+        if name.startswith(f"{audio.stem}.") and name != audio.name:
             try:
-                path.unlink(missing_ok=True)
+                audio.with_name(name).unlink(missing_ok=True)
             except OSError:
                 removed = False
     return removed
@@ -35,15 +78,26 @@ def remove_files(audio: Path) -> None:
     remove_others(audio)
 
 
-def remove_all(folder: Path, ids: Iterable[str]) -> None:
-    """Remove all files of these recordings from the folder, where possible."""
-    for key in ids:
-        remove_files(folder / f"{key}.pcm")
+def remove_completed(recording: Recording) -> None:
+    """Remove what a recording no longer needs once its transcript is stored, where possible."""
+    if recording.keep_audio:
+        remove_others(recording.audio_path)
+    else:
+        remove_files(recording.audio_path)
 
 
-def recording_ids(folder: Path) -> set[str]:
-    """Return the ids of the recordings that have a file in the folder."""
+def recording_files(folder: Path) -> dict[str, set[str]]:
+    """Return the names of the files in the folder, by the ids of their recordings."""
+    files: dict[str, set[str]] = {}
+    for name in _names(folder):
+        files.setdefault(name.partition(".")[0], set()).add(name)
+    return files
+
+
+def _names(folder: Path) -> list[str]:
+    # Not Path.iterdir, which is several times slower: audio that is kept may be much.
     try:
-        return {path.name.partition(".")[0] for path in folder.iterdir()}
+        with os.scandir(folder) as entries:
+            return [entry.name for entry in entries]
     except OSError:  # a store that cannot be read reports it with the first call
-        return set()
+        return []

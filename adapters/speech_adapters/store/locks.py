@@ -14,8 +14,9 @@ from typing import Final, Self
 import filelock
 
 from speech_adapters.errors import MeetingBusyError, StoreError
+from speech_adapters.store.interface import Lock
 
-__all__ = ["Lock", "acquire_with_retry"]
+__all__ = ["FileLock", "acquire_with_retry"]
 
 _TRIES: Final = 5
 _PAUSE_SECONDS: Final = 0.2
@@ -23,7 +24,7 @@ _PAUSE_SECONDS: Final = 0.2
 _STALE_FILES: Final = 3
 
 
-class Lock:
+class FileLock:
     """Locks one name exclusively, among all processes and within this one.
 
     Any thread may release it.  Its file is removed by the release; one that a killed owner

@@ -7,10 +7,18 @@ from typing import Final
 
 from speech_adapters.contract import JobState
 from speech_adapters.errors import MeetingBusyError
+from speech_adapters.store.interface import Store
 from speech_adapters.store.records import Recording
-from speech_adapters.store.store import Store
 
-__all__ = ["CUT_SHORT", "NO_AUDIO", "close_abandoned", "close_audio", "is_locked", "recover"]
+__all__ = [
+    "CUT_SHORT",
+    "NO_AUDIO",
+    "close_abandoned",
+    "close_audio",
+    "discard_copies",
+    "is_locked",
+    "recover",
+]
 
 CUT_SHORT: Final = "The recording ended early: the program that made it died or was stopped."
 NO_AUDIO: Final = "The meeting has no audio (0 seconds): nothing was recorded."
@@ -45,12 +53,24 @@ def is_locked(store: Store, recording: Recording) -> bool:
     return False
 
 
+def discard_copies(store: Store, meeting_id: str) -> None:
+    """Delete the recordings that were to take over another one; the meeting must be locked.
+
+    Their programs died before they had all of its audio, which the other one still has.
+    """
+    for recording in store.recordings(meeting_id):
+        # In any other state: a worker may have completed what was copied.
+        if recording.replaces and recording.state is not JobState.DELETED:
+            store.delete(recording.id)
+
+
 def recover(store: Store, meeting_id: str) -> None:
     """End the recordings of a meeting whose program died; the meeting must be locked.
 
     The lock shows that no program records the meeting.  A live worker may still own
     the recording of a dead program, and ends it itself.
     """
+    discard_copies(store, meeting_id)
     for recording in store.recordings(meeting_id):
         if recording.state is JobState.UPLOADING and not is_locked(store, recording):
             close_abandoned(store, recording)

@@ -24,6 +24,14 @@ def test_sizes_become_ticks_by_whole_frames() -> None:
     assert PcmFormat(44_100).ticks(2) == 226  # 226.757...: counted, never rounded up
 
 
+@pytest.mark.parametrize("rate", [8_000, 11_025, 16_000, 44_100, 48_000])
+def test_ticks_become_the_size_that_they_were_made_of(rate: int) -> None:
+    pcm = PcmFormat(rate, 3)
+    sizes = [frames * 6 for frames in (0, 1, 2, 3, 440, 441, rate, 7_201 * rate + 1)]
+    assert [pcm.size(pcm.ticks(size)) for size in sizes] == sizes
+    assert pcm.size(pcm.ticks(600) + 1) == 606
+
+
 def test_16_bit_samples_are_returned_unchanged() -> None:
     data = b"\x01\x02\x03\x04"
     assert to_pcm16(data, SourceFormat(channels=2)) is data

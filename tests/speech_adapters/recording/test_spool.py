@@ -31,6 +31,15 @@ def test_a_reader_follows_a_writer(path: Path) -> None:
         assert writer.size == 8
 
 
+def test_a_reader_states_the_size_of_a_file_that_was_removed(path: Path) -> None:
+    with SpoolWriter(path) as writer:
+        writer.write(bytes(100))
+        with SpoolReader(path) as reader:
+            path.unlink()
+            writer.write(bytes(20))
+            assert (reader.size, len(reader.read(1_000))) == (120, 120)
+
+
 def test_what_was_written_survives_sigkill(path: Path) -> None:
     code = (
         "import sys, os, signal; from pathlib import Path;"

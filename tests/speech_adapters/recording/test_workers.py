@@ -6,12 +6,20 @@ import sys
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from speech_adapters.contract import JobState
 from speech_adapters.errors import BackendError
-from speech_adapters.recording.workers import is_wanted, log_path, process_exclusively, spawn
+from speech_adapters.recording import workers
+from speech_adapters.recording.workers import (
+    is_wanted,
+    log_path,
+    process_exclusively,
+    progress_reporter,
+    spawn,
+)
 from speech_adapters.store import Recording, Store
 
 # Writes its order to a file, so that a test can wait for it.
@@ -143,3 +151,38 @@ def test_work_is_wanted_until_the_meeting_is_deleted_and_while_the_store_cannot_
     assert not is_wanted(store, recording.id)
     store.close()
     assert is_wanted(store, recording.id)
+
+
+def test_progress_is_reported_every_few_seconds_until_the_meeting_is_deleted(
+    store: Store, recording: Recording, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [1_000.0]
+    monkeypatch.setattr(workers, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    report = progress_reporter(store, recording.id)
+    assert report(0.25)
+    assert store.get(recording.id).progress == 0.25
+    assert report(0.5), "too early for another write"
+    assert store.get(recording.id).progress == 0.25
+    now[0] += 2
+    assert report(0.5)
+    assert store.get(recording.id).progress == 0.5
+    now[0] += 2
+    store.delete(recording.id)
+    assert not report(0.75)
+
+
+def test_a_worker_that_fails_leaves_its_traceback_and_an_exit_code(tmp_path: Path) -> None:
+    code = (
+        "from speech_adapters.recording.workers import run_worker\n"
+        "def main(order): raise ValueError(order)\n"
+        "run_worker(main)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        input="ordér",
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "ValueError: ord" in done.stderr

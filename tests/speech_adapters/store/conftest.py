@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from speech_adapters.store import Store
+from speech_adapters.store.sqlite import SqliteStore
 
 
 @pytest.fixture
@@ -16,6 +16,6 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def store(folder: Path) -> Iterator[Store]:
-    with Store.open(folder) as store:
+def store(folder: Path) -> Iterator[SqliteStore]:
+    with SqliteStore.open(folder) as store:
         yield store

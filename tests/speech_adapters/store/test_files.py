@@ -9,9 +9,10 @@ import pytest
 from double.recorder import DONE, REQUEST, use
 from speech_adapters.config import load_settings
 from speech_adapters.contract import JobState
+from speech_adapters.errors import MeetingNotFoundError
 from speech_adapters.meetings import MeetingService
 from speech_adapters.store import Recording, Store
-from speech_adapters.store.files import recording_ids
+from speech_adapters.store.files import StoredAudio, recording_files
 
 
 def files(recording: Recording) -> list[Path]:
@@ -22,8 +23,8 @@ def files(recording: Recording) -> list[Path]:
     return paths
 
 
-def finished(store: Store, state: JobState) -> Recording:
-    recording = store.create(REQUEST, "local")
+def finished(store: Store, state: JobState, *, keep_audio: bool = False) -> Recording:
+    recording = store.create(REQUEST, "local", keep_audio=keep_audio)
     if state is not JobState.UPLOADING:
         store.close_audio(recording.id, 2)
     match state:
@@ -61,6 +62,29 @@ def test_no_audio_of_a_completed_or_deleted_meeting_is_kept(
     assert [path.exists() for path in paths] == [kept] * 3
 
 
+@pytest.mark.parametrize("state", list(JobState))
+def test_audio_that_is_to_be_kept_stays_until_the_deletion(state: JobState) -> None:
+    folder = load_settings().state_dir
+    with Store.open(folder) as store:
+        recording = finished(store, state, keep_audio=True)
+        paths = files(recording)
+    Store.open(folder).close()
+    others = state not in (JobState.COMPLETED, JobState.DELETED)
+    assert [path.exists() for path in paths] == [state is not JobState.DELETED, others, others]
+
+
+def test_the_audio_of_a_meeting_has_whole_frames() -> None:
+    async def find(meetings: MeetingService) -> StoredAudio:
+        return await meetings.audio("m")
+
+    with Store.open(load_settings().state_dir) as store:
+        recording = finished(store, JobState.UPLOADING)
+    with pytest.raises(MeetingNotFoundError, match="audio of meeting 'm' is not here"):
+        use(find)
+    recording.audio_path.write_bytes(bytes(33))
+    assert use(find) == (recording.audio_path, REQUEST.audio, 32)
+
+
 def test_files_that_the_store_does_not_know_are_kept(tmp_path: Path) -> None:
     with Store.open(tmp_path) as store:
         unknown = store.directory / "audio" / f"{'0' * 32}.pcm"
@@ -79,7 +103,7 @@ def test_a_deletion_removes_journal_and_log_at_once(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_cannot_be_read_has_no_files(tmp_path: Path) -> None:
-    assert recording_ids(tmp_path / "missing") == set()
+    assert recording_files(tmp_path / "missing") == {}
 
 
 def test_a_planned_cleanup_is_due_from_the_completion_to_its_end(tmp_path: Path) -> None:

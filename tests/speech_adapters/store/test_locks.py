@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from speech_adapters.errors import MeetingBusyError, StoreError
-from speech_adapters.store import Lock, Store, acquire_with_retry
+from speech_adapters.store import Store, acquire_with_retry
+from speech_adapters.store.locks import FileLock
 
 
 @pytest.fixture
@@ -45,7 +46,7 @@ def test_a_lock_that_is_released_meanwhile_is_acquired(
             "speech_adapters.store.locks.time.sleep", lambda _seconds: other.release()
         )
         lock = acquire_with_retry(lambda: store.lock_recording("r"))
-        assert isinstance(lock, Lock)
+        assert isinstance(lock, FileLock)
         lock.release()
 
 
@@ -94,11 +95,11 @@ _OWNER = """
 import sys
 from pathlib import Path
 from speech_adapters.errors import MeetingBusyError
-from speech_adapters.store import Lock
+from speech_adapters.store.locks import FileLock
 folder, marker, owned = Path(sys.argv[1]), Path(sys.argv[2]), 0
 while owned < 300:
     try:
-        with Lock(folder, "m", "busy"):
+        with FileLock(folder, "m", "busy"):
             marker.touch(exist_ok=False)
             marker.unlink()
             owned += 1

@@ -159,4 +159,4 @@ try:
 except StoreError as error:
     print(error)
 """
-    assert "earlier format (1, needed is 2) and cannot be written" in run(code, folder)
+    assert "earlier format (1, needed is 3) and cannot be written" in run(code, folder)

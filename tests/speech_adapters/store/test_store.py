@@ -272,3 +272,28 @@ def test_only_a_failed_recording_without_audio_is_forgotten(store: Store) -> Non
     for recording in (empty, recorded, running):
         store.forget_empty(recording)
     assert {found.id for found in store.recordings()} == {recorded, running}
+
+
+def test_a_recording_that_is_taken_over_keeps_its_audio_until_the_new_one_counts(
+    store: Store, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = store.create(REQUEST, "local")
+    new = store.create(REQUEST, "local", keep_audio=True, replaces=old.id)
+    removed: list[Path] = []
+
+    def remove(audio: Path) -> None:
+        # Another connection: what it reads would be there if this process died now.
+        with Store.open(folder) as other:
+            assert other.newest("standup").id == new.id
+            assert other.get(old.id).state is JobState.DELETED
+        removed.append(audio)
+
+    monkeypatch.setattr("speech_adapters.store.sqlite.store.remove_files", remove)
+    assert store.newest("standup").id == old.id
+    store.replace(new.id)
+    assert removed == [old.audio_path]
+    replaced = attrs.evolve(new, replaces="", created=old.created)
+    assert attrs.evolve(store.get(new.id), updated=new.updated) == replaced
+    with pytest.raises(MeetingNotFoundError):
+        store.replace(new.id)  # nothing is left to replace
+    assert store.newest("standup").id == new.id

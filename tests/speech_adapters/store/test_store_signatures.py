@@ -12,7 +12,8 @@ from double.disk import files_with
 from double.voices import signature_text
 from speech_adapters.contract import Attendee, JobState, MeetingRequest, Mode
 from speech_adapters.errors import MeetingNotFoundError
-from speech_adapters.store import Recording, Store
+from speech_adapters.store import Recording
+from speech_adapters.store.sqlite import SqliteStore
 from speech_adapters.transcript import Provenance, Transcript
 
 # Part of the signature's text, in the longest sequence without an escape.
@@ -22,27 +23,27 @@ STEVE = Attendee("steve-chrysanthemum", "", signature_text(8, PLANTED))
 GUEST = Attendee("guest-chrysanthemum")
 REQUEST = MeetingRequest("standup", mode=Mode.STORED, attendees=(KATIE, GUEST, STEVE))
 TRANSCRIPT = Transcript("standup", (), 20, Provenance("local", "1.0"))
-ENDS: dict[str, Callable[[Store, str], object]] = {
+ENDS: dict[str, Callable[[SqliteStore, str], object]] = {
     "completed": lambda store, key: store.complete(key, TRANSCRIPT),
     "failed": lambda store, key: store.fail(key, "The engine died."),
     "deleted": lambda store, key: store.delete(key),
 }
 
 
-def recorded(store: Store) -> Recording:
+def recorded(store: SqliteStore) -> Recording:
     made = store.create(REQUEST, "local")
     store.close_audio(made.id, 100)
     return store.get(made.id)
 
 
-def test_only_attendees_with_a_signature_are_kept_for_the_processing(store: Store) -> None:
+def test_only_attendees_with_a_signature_are_kept_for_the_processing(store: SqliteStore) -> None:
     assert recorded(store).request == attrs.evolve(REQUEST, attendees=(KATIE, STEVE))
     assert recorded(store).request.participants == 3
 
 
 @pytest.mark.parametrize("end", ENDS)
 def test_signatures_are_removed_from_the_disk_at_the_end(
-    store: Store, folder: Path, end: str
+    store: SqliteStore, folder: Path, end: str
 ) -> None:
     made = recorded(store)
     assert files_with(folder, PLANTED), "else this test finds nothing"
@@ -56,11 +57,11 @@ def test_signatures_are_removed_from_the_disk_at_the_end(
 
 @pytest.mark.parametrize("end", ENDS)
 def test_signatures_are_removed_while_others_use_the_store(
-    store: Store, folder: Path, end: str
+    store: SqliteStore, folder: Path, end: str
 ) -> None:
     """Another process has the file open, and the log has more than this recording."""
     made = recorded(store)
-    with Store.open(folder) as other:
+    with SqliteStore.open(folder) as other:
         for _ in range(20):
             other.report(made.id, progress=0.5)
         ENDS[end](store, made.id)
@@ -68,14 +69,16 @@ def test_signatures_are_removed_while_others_use_the_store(
         assert files_with(folder, PLANTED) == []
 
 
-def test_a_recording_that_is_final_already_keeps_nothing_either(store: Store, folder: Path) -> None:
+def test_a_recording_that_is_final_already_keeps_nothing_either(
+    store: SqliteStore, folder: Path
+) -> None:
     made = recorded(store)
     store.fail(made.id, "The engine died.")
     assert store.complete(made.id, TRANSCRIPT)
     assert files_with(folder, PLANTED) == []
 
 
-def test_a_retry_states_that_it_names_no_participants(store: Store) -> None:
+def test_a_retry_states_that_it_names_no_participants(store: SqliteStore) -> None:
     made = recorded(store)
     store.fail(made.id, "The engine died.")
     store.resume(made.id)
@@ -87,7 +90,7 @@ def test_a_retry_states_that_it_names_no_participants(store: Store) -> None:
     assert store.get(unsigned.id).notes == ()
 
 
-def test_a_damaged_request_is_not_left_with_signatures(store: Store, folder: Path) -> None:
+def test_a_damaged_request_is_not_left_with_signatures(store: SqliteStore, folder: Path) -> None:
     made = recorded(store)
     with store._database.transaction() as connection:
         connection.execute("UPDATE recordings SET request = substr(request, 2)")
@@ -97,7 +100,9 @@ def test_a_damaged_request_is_not_left_with_signatures(store: Store, folder: Pat
     assert store.transcript(made.id) == TRANSCRIPT
 
 
-def test_attendees_are_replaced_while_the_meeting_is_recorded(store: Store, folder: Path) -> None:
+def test_attendees_are_replaced_while_the_meeting_is_recorded(
+    store: SqliteStore, folder: Path
+) -> None:
     made = store.create(REQUEST, "local")
     late = Attendee("late", "", signature_text(9, "f" * 16))
     store.replace_attendees(made.id, (late, GUEST))
@@ -106,7 +111,7 @@ def test_attendees_are_replaced_while_the_meeting_is_recorded(store: Store, fold
 
 
 @pytest.mark.parametrize("end", [*ENDS, "processing"])
-def test_attendees_are_not_replaced_later(store: Store, end: str) -> None:
+def test_attendees_are_not_replaced_later(store: SqliteStore, end: str) -> None:
     made = recorded(store)
     if end in ENDS:
         ENDS[end](store, made.id)
@@ -115,19 +120,19 @@ def test_attendees_are_not_replaced_later(store: Store, end: str) -> None:
     assert store.get(made.id).request == before
 
 
-def test_attendees_of_an_unknown_recording_are_an_error(store: Store) -> None:
+def test_attendees_of_an_unknown_recording_are_an_error(store: SqliteStore) -> None:
     with pytest.raises(MeetingNotFoundError):
         store.replace_attendees("unknown", ())
 
 
-def test_a_recording_does_not_show_them(store: Store) -> None:
+def test_a_recording_does_not_show_them(store: SqliteStore) -> None:
     shown = repr(recorded(store))
     assert "chrysanthemum" not in shown
     assert PLANTED not in shown
 
 
 def test_a_meeting_without_signatures_costs_no_cleaning_of_the_log(
-    store: Store, monkeypatch: pytest.MonkeyPatch
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = store.create(attrs.evolve(REQUEST, attendees=()), "local")
     calls: list[Callable[[], None]] = []

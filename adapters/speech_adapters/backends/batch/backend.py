@@ -11,7 +11,7 @@ from anyio import CapacityLimiter
 from speech_adapters import threads
 from speech_adapters.audio import check_downmix
 from speech_adapters.azure.credentials import choose_credentials, storage_credential
-from speech_adapters.azure.endpoint import service_client
+from speech_adapters.azure.endpoint import address, service_client
 from speech_adapters.azure.speakers import MOST_SPEAKERS
 from speech_adapters.backends.batch.addresses import AddressSession, check_addresses
 from speech_adapters.backends.batch.api import Api, Job
@@ -214,7 +214,7 @@ class BatchBackend(RecordingBackend):
             if self._connections is None:
                 options, settings = self._options, self._host.settings
                 credentials = choose_credentials(NAME, options, settings.service)
-                service = service_client(options, credentials, limiter)
+                service = service_client(address(options), options, credentials, limiter)
                 client = BatchClient(service, Api(options.api_version))
                 # Audio at addresses of the program needs no storage account.
                 storage = None

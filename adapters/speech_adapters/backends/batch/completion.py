@@ -28,6 +28,7 @@ from speech_adapters.backends.batch.results import (
 from speech_adapters.backends.batch.upload import blob_names, diarizes
 from speech_adapters.errors import AuthenticationError, BackendError
 from speech_adapters.store import AsyncStore, Recording, Store
+from speech_adapters.store.files import remove_completed
 from speech_adapters.transcript import Provenance
 
 __all__ = ["Completion"]
@@ -93,7 +94,7 @@ class Completion:
                 raise
             return
         if completed:
-            await threads.STORE.run(recording.audio_path.unlink, missing_ok=True)
+            await threads.STORE.run(remove_completed, recording)
             await self._cleanup.complete(recording, progress, failed)
 
     async def _earlier_outcomes(self, progress: BatchProgress) -> list[JobOutcome]:

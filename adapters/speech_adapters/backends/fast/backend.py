@@ -14,7 +14,7 @@ from anyio import CapacityLimiter
 from speech_adapters import threads
 from speech_adapters.audio import check_downmix
 from speech_adapters.azure.credentials import choose_credentials
-from speech_adapters.azure.endpoint import service_client
+from speech_adapters.azure.endpoint import address, service_client
 from speech_adapters.azure.http import RejectedError, ServiceClient
 from speech_adapters.azure.http_errors import (
     InterruptedAnswerError,
@@ -39,6 +39,7 @@ from speech_adapters.contract import MeetingRequest
 from speech_adapters.errors import AuthenticationError, BackendError, SpeechError, TimedOutError
 from speech_adapters.recording.backend import Host, RecordingBackend
 from speech_adapters.store import Recording, Store
+from speech_adapters.store.files import remove_completed
 from speech_adapters.transcript import Provenance, Transcript
 
 __all__ = ["FastBackend", "store_isolated"]
@@ -138,7 +139,7 @@ class FastBackend(RecordingBackend):
                 await self._fail(recording, str(error))
         else:
             if completed:
-                await threads.STORE.run(recording.audio_path.unlink, missing_ok=True)
+                await threads.STORE.run(remove_completed, recording)
 
     async def _fail(self, recording: Recording, reason: str) -> None:
         # Without the progress, so that a resumed meeting has the whole time again.
@@ -222,8 +223,9 @@ class FastBackend(RecordingBackend):
     def _open(self, limiter: CapacityLimiter) -> ServiceClient:
         with self._opening:
             if self._client is None:
-                credentials = choose_credentials(NAME, self._options, self._host.settings.service)
-                self._client = service_client(self._options, credentials, limiter)
+                options = self._options
+                credentials = choose_credentials(NAME, options, self._host.settings.service)
+                self._client = service_client(address(options), options, credentials, limiter)
             return self._client
 
 

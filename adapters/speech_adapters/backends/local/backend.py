@@ -110,6 +110,7 @@ class LocalBackend(RecordingBackend):
             self._processing,
             store=self._host.store.directory,
             recording=recording.id,
+            take_over_seconds=self._host.settings.take_over_seconds,
         )
         return LocalSession(job, owner)
 

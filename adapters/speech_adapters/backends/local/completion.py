@@ -8,7 +8,7 @@ from speech_adapters.backends.local.channel import AbandonedError
 from speech_adapters.contract import JobState
 from speech_adapters.recording.workers import is_wanted
 from speech_adapters.store import Store
-from speech_adapters.store.files import remove_files, remove_others
+from speech_adapters.store.files import remove_completed, remove_others
 from speech_adapters.transcript import Transcript
 
 __all__ = ["check_wanted", "clean_if_deleted", "complete"]
@@ -26,7 +26,7 @@ def complete(store: Store, recording_id: str, transcript: Transcript) -> None:
     notes = recording.provenance_notes
     noted = attrs.evolve(transcript, provenance=attrs.evolve(transcript.provenance, notes=notes))
     if store.complete(recording_id, noted):
-        remove_files(recording.audio_path)
+        remove_completed(recording)
 
 
 def clean_if_deleted(store: Store, recording_id: str) -> None:

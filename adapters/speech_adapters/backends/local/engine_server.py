@@ -12,9 +12,10 @@ that are stored are completed, and the process ends after the last one::
 from __future__ import annotations
 
 import threading
+import time
 import traceback
 from contextlib import suppress
-from typing import TextIO
+from typing import Final, TextIO
 
 import attrs
 
@@ -31,6 +32,9 @@ from speech_adapters.store.recovery import close_abandoned
 from speech_adapters.transcript import Transcript
 
 __all__ = ["serve"]
+
+# Each check reads the store.
+_PAUSE_SECONDS: Final = 0.5
 
 
 def serve(models: Models, commands: TextIO, output: TextIO) -> None:
@@ -113,11 +117,24 @@ def _run_and_store(job: TranscriptionJob, channel: SessionChannel, models: Model
             try:
                 transcript = _transcribe(job, channel, models, checkpoint)
                 if channel.cut_short:
+                    _wait_for_take_over(job, checkpoint)
                     # The program died, so this process ends the recording in its place.
                     close_abandoned(store, store.get(job.recording))
                 complete(store, job.recording, transcript)
             finally:
                 clean_if_deleted(store, job.recording)
+
+
+def _wait_for_take_over(job: TranscriptionJob, checkpoint: Checkpoint) -> None:
+    """Keep the recording open, with its audio, while another program may take it over.
+
+    Raises:
+        AbandonedError: one has done so.
+    """
+    deadline = time.monotonic() + job.take_over_seconds
+    while time.monotonic() < deadline:
+        checkpoint(0.0)
+        time.sleep(_PAUSE_SECONDS)
 
 
 def _transcribe(

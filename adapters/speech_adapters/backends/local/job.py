@@ -80,6 +80,8 @@ class TranscriptionJob:
         max_speakers: the highest possible number of speakers, if known.
         attendees: the participants with a voice signature.  These are personal data, so a
             job is passed on standard input: others on the machine can see a command line.
+        take_over_seconds: how long a live meeting that is stored stays open after its program
+            died.
     """
 
     audio: Path
@@ -94,6 +96,7 @@ class TranscriptionJob:
     immediate: bool = True
     max_speakers: int | None = None
     attendees: tuple[Attendee, ...] = attrs.field(default=(), repr=False)
+    take_over_seconds: float = 0.0
 
     @classmethod
     def create(
@@ -104,6 +107,7 @@ class TranscriptionJob:
         *,
         store: Path | None = None,
         recording: str = "",
+        take_over_seconds: float = 0.0,
     ) -> TranscriptionJob:
         """Return the job for a request, whose audio is in the file ``audio``."""
         return cls(
@@ -119,6 +123,7 @@ class TranscriptionJob:
             immediate=request.immediate,
             max_speakers=_max_speakers(request),
             attendees=tuple(a for a in request.attendees if a.has_voice_signature),
+            take_over_seconds=take_over_seconds,
         )
 
     def dump(self) -> str:

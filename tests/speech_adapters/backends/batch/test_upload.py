@@ -19,6 +19,7 @@ from speech_adapters.backends.batch.progress import BatchProgress, BatchStage
 from speech_adapters.backends.batch.upload import Uploader, diarizes, splits_channels
 from speech_adapters.errors import AudioError, ConfigurationError
 from speech_adapters.store import Store
+from speech_adapters.store.sqlite import SqliteStore
 
 Run = Callable[..., Any]
 STEREO = PcmFormat(channels=2)
@@ -101,13 +102,13 @@ def test_the_share_of_all_chunks_is_the_step(run: Run, monkeypatch: pytest.Monke
     monkeypatch.setattr(module, "_REPORT_SECONDS", 0.0)
     monkeypatch.setattr(storage_module, "_BLOCK_BYTES", 8_000)
     steps = []
-    report = Store.report
+    report = SqliteStore.report
 
-    def noted(store: Store, recording: str, **values: Any) -> None:
+    def noted(store: SqliteStore, recording: str, **values: Any) -> None:
         steps.append(values.get("step"))
         report(store, recording, **values)
 
-    monkeypatch.setattr(Store, "report", noted)
+    monkeypatch.setattr(SqliteStore, "report", noted)
 
     async def work(parts: Parts) -> None:
         recording = await parts.record()

@@ -12,6 +12,7 @@ import pytest
 
 from double.engine import Model
 from speech_adapters.audio import PcmFormat
+from speech_adapters.backends.local import engine_server
 from speech_adapters.backends.local.engine_server import serve
 from speech_adapters.backends.local.job import TranscriptionJob
 from speech_adapters.backends.local.models import Models
@@ -24,6 +25,7 @@ from speech_adapters.backends.local.protocol import (
     WorkerMessage,
     decode,
 )
+from speech_adapters.backends.local.pulse import Checkpoint
 from speech_adapters.contract import JobState, Mode, Recognized
 from speech_adapters.store.recovery import CUT_SHORT, is_locked
 
@@ -127,6 +129,28 @@ def test_when_the_program_dies_only_its_stored_meetings_are_completed(
     assert messages[2][-1] == Finished()
     found = in_process.store.get(recording.id)
     assert (found.state, found.notes) == (JobState.COMPLETED, (CUT_SHORT,))
+
+
+def test_a_meeting_whose_program_died_stays_open_for_another_one(
+    in_process: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_server, "_PAUSE_SECONDS", 0.01)
+    recording = in_process.recording(Mode.BOTH, 2.0, ended=False)
+    states: list[JobState] = []
+    wait = engine_server._wait_for_take_over
+
+    def waiting(job: TranscriptionJob, checkpoint: Checkpoint) -> None:
+        states.append(in_process.store.get(recording.id).state)
+        assert recording.audio_path.exists()
+        in_process.store.delete(recording.id)  # as the program that takes it over does
+        wait(job, checkpoint)
+
+    monkeypatch.setattr(engine_server, "_wait_for_take_over", waiting)
+    job = attrs.evolve(in_process.job(recording), take_over_seconds=600.0)
+    messages = served([f"start 1 {job.dump()}"])
+    assert states == [JobState.UPLOADING]
+    assert messages[1][-1] == Stopped()
+    assert in_process.store.get(recording.id).state is JobState.DELETED
 
 
 def test_the_formats_of_meetings_are_independent(live_job: Any) -> None:

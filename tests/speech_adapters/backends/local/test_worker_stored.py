@@ -187,7 +187,7 @@ def test_a_meeting_that_is_deleted_while_it_waits_is_abandoned(
 @pytest.fixture
 def other_writer(in_process: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[OtherWriter]:
     """Return another program's connection, which may keep the store locked for too long."""
-    monkeypatch.setattr("speech_adapters.store.database._WAIT_SECONDS", 0.05)
+    monkeypatch.setattr("speech_adapters.store.sqlite.database._WAIT_SECONDS", 0.05)
     with OtherWriter(in_process.store.directory) as other:
         yield other
 

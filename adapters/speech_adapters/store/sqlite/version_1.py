@@ -1,4 +1,10 @@
-"""The tables of the meeting store, and the migrations from earlier versions."""
+"""The migration of a meeting store of version 1.
+
+Version 1 kept a backend's state as a JSON object of strings in the column "details", and a
+transcript as one JSON document.  This is the only code outside the backends that knows keys of
+backends: those of version 1, which are fixed.  Nothing here may fail because of a value: one
+damaged record must not lock all other meetings away.
+"""
 
 from __future__ import annotations
 
@@ -6,106 +12,23 @@ import json
 import math
 import sqlite3
 import uuid
-from collections.abc import Callable, Mapping
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Any
 
-from speech_adapters.store.transcript_rows import encode_chunks, insert_chunk, insert_header
+from speech_adapters.store.sqlite.transcript_rows import encode_chunks, insert_chunk, insert_header
 from speech_adapters.transcript import Transcript
 
-__all__ = ["SCHEMA_VERSION", "migrate"]
-
-SCHEMA_VERSION: Final = 2
-
-_TABLES: Final = (
-    # "number" is the order of creation; "cleanup_after" is the Unix time after which the
-    # backend of a deleted or completed recording may clean up at its service, or NULL.
-    """
-    CREATE TABLE recordings (
-        number INTEGER PRIMARY KEY AUTOINCREMENT,
-        id TEXT NOT NULL UNIQUE,
-        meeting_id TEXT NOT NULL,
-        backend TEXT NOT NULL,
-        fallback TEXT NOT NULL DEFAULT '',
-        state TEXT NOT NULL,
-        reason TEXT NOT NULL DEFAULT '',
-        notes TEXT NOT NULL DEFAULT '[]',
-        created TEXT NOT NULL,
-        updated TEXT NOT NULL,
-        request TEXT NOT NULL,
-        audio_bytes INTEGER,
-        attempts INTEGER NOT NULL DEFAULT 0,
-        progress REAL,
-        step TEXT NOT NULL DEFAULT '',
-        backend_state TEXT NOT NULL DEFAULT '',
-        next_poll REAL NOT NULL DEFAULT 0.0,
-        cleanup_after REAL
-    )
-    """,
-    "CREATE INDEX recordings_by_meeting ON recordings (meeting_id, number)",
-    # Partial: the size of these two follows the work to be done, so a status query
-    # costs the same however many finished meetings the store keeps.
-    "CREATE INDEX recordings_open ON recordings (backend) WHERE state = 'Processing'",
-    "CREATE INDEX recordings_to_clean ON recordings (cleanup_after)"
-    " WHERE cleanup_after IS NOT NULL",
-    """
-    CREATE TABLE transcripts (
-        recording_id TEXT PRIMARY KEY REFERENCES recordings (id),
-        document_id TEXT NOT NULL,
-        chunks INTEGER NOT NULL,
-        header BLOB NOT NULL
-    )
-    """,
-    """
-    CREATE TABLE transcript_chunks (
-        recording_id TEXT NOT NULL REFERENCES recordings (id),
-        document_id TEXT NOT NULL,
-        number INTEGER NOT NULL,
-        utterances BLOB NOT NULL,
-        PRIMARY KEY (recording_id, document_id, number)
-    )
-    """,
-)
+__all__ = ["migrate_from_1"]
 
 
-def migrate(connection: sqlite3.Connection) -> None:
-    """Bring a file of any earlier version, or an empty one, to :data:`SCHEMA_VERSION`.
-
-    One transaction: a process killed within it leaves the file as it was.
-    """
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        # Read inside the transaction, which keeps every other writer out.
-        version = connection.execute("PRAGMA user_version").fetchone()[0]
-        while version < SCHEMA_VERSION:
-            version = _MIGRATIONS[version](connection)
-        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.rollback()
-        raise
-
-
-def _create(connection: sqlite3.Connection) -> int:
-    for statement in _TABLES:
-        connection.execute(statement)
-    return SCHEMA_VERSION
-
-
-# --- version 1 to 2 ----------------------------------------------------------------
-# Version 1 kept a backend's state as a JSON object of strings in the column "details",
-# and a transcript as one JSON document.  This is the only code outside the backends that
-# knows keys of backends: those of version 1, which are fixed.  Nothing here may
-# fail because of a value: one damaged record must not lock all other meetings away.
-
-
-def _from_1_to_2(connection: sqlite3.Connection) -> int:
+def migrate_from_1(connection: sqlite3.Connection, tables: Sequence[str]) -> None:
+    """Replace the tables of version 1 by ``tables``, with all records; in a transaction."""
     # New tables instead of new columns: SQLite drops columns only since 3.35, and a
     # migrated file is then the same as a new one.
     connection.execute("ALTER TABLE recordings RENAME TO recordings_1")
     connection.execute("ALTER TABLE transcripts RENAME TO transcripts_1")
     connection.execute("DROP INDEX recordings_by_meeting")
-    for statement in _TABLES:
+    for statement in tables:
         connection.execute(statement)
     same = (
         "number, id, meeting_id, backend, state, reason, notes, created, updated, request,"
@@ -116,7 +39,6 @@ def _from_1_to_2(connection: sqlite3.Connection) -> int:
     _convert_transcripts(connection)
     connection.execute("DROP TABLE transcripts_1")
     connection.execute("DROP TABLE recordings_1")
-    return 2
 
 
 def _convert_details(connection: sqlite3.Connection) -> None:
@@ -241,10 +163,3 @@ def _convert_transcripts(connection: sqlite3.Connection) -> None:
             insert_chunk(connection, recording_id, document, chunks, chunk)
             chunks += 1
         insert_header(connection, recording_id, document, chunks, transcript)
-
-
-# By the version that each begins with; each returns the version it made.
-_MIGRATIONS: Final[Mapping[int, Callable[[sqlite3.Connection], int]]] = {
-    0: _create,
-    1: _from_1_to_2,
-}

@@ -19,7 +19,7 @@ from typing import Any, Final
 import filelock
 
 from speech_adapters.errors import StoreCorruptError, StoreError
-from speech_adapters.store.schema import SCHEMA_VERSION, migrate
+from speech_adapters.store.sqlite.schema import SCHEMA_VERSION, migrate
 
 __all__ = ["Database"]
 

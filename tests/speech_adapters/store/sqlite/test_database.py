@@ -12,7 +12,7 @@ import pytest
 from double.other_writer import OtherWriter
 from speech_adapters.contract import MeetingRequest, Mode
 from speech_adapters.errors import StoreCorruptError, StoreError
-from speech_adapters.store import Store
+from speech_adapters.store.sqlite import SqliteStore
 from speech_adapters.transcript import Provenance, Transcript, Utterance
 
 REQUEST = MeetingRequest("standup", mode=Mode.STORED)
@@ -24,7 +24,7 @@ def transcript(text: str = "Good morning.") -> Transcript:
     return Transcript("standup", said, 20, Provenance("local", "1.0"))
 
 
-def test_the_store_is_durable_as_promised(store: Store, folder: Path) -> None:
+def test_the_store_is_durable_as_promised(store: SqliteStore, folder: Path) -> None:
     connection = store._database._connection
     assert connection is not None
     pragmas = [
@@ -36,7 +36,7 @@ def test_the_store_is_durable_as_promised(store: Store, folder: Path) -> None:
 def test_an_empty_file_is_a_new_store(folder: Path) -> None:
     folder.mkdir()
     (folder / "meetings.sqlite3").touch()
-    with Store.open(folder) as store:
+    with SqliteStore.open(folder) as store:
         assert store.recordings() == []
         store.create(REQUEST, "local")
 
@@ -45,14 +45,14 @@ def test_a_relative_folder_stays_where_it_was(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    with Store.open(Path("state")) as store:
+    with SqliteStore.open(Path("state")) as store:
         monkeypatch.chdir("/")
         assert store.create(REQUEST, "local").audio_path.parent == tmp_path / "state" / "audio"
         store.lock_meeting("standup").release()
 
 
 def damaged(folder: Path) -> Path:
-    with Store.open(folder) as store:
+    with SqliteStore.open(folder) as store:
         for number in range(40):
             key = store.create(MeetingRequest(f"meeting {number}"), "local").id
             store.complete(key, transcript(text="word " * 400))
@@ -90,13 +90,13 @@ def test_a_damaged_store_is_put_aside_whole_and_a_new_one_begins(
     with pytest.raises(
         StoreCorruptError, match=r"put aside as .*\.corrupt-.*Start again"
     ) as caught:
-        Store.open(folder)
+        SqliteStore.open(folder)
     assert "\n" not in str(caught.value)
     (aside,) = put_aside(folder)
     assert aside.read_bytes() == before
     assert not file.exists()
     assert audio.read_bytes() == b"sound"
-    with Store.open(folder) as store:
+    with SqliteStore.open(folder) as store:
         assert store.recordings() == []
 
 
@@ -106,7 +106,7 @@ def test_damage_on_damage_overwrites_nothing(folder: Path) -> None:
         (folder / "meetings.sqlite3").write_bytes(content)
         (folder / "meetings.sqlite3-wal").write_bytes(b"log of " + content)
         with pytest.raises(StoreCorruptError, match="put aside"):
-            Store.open(folder)
+            SqliteStore.open(folder)
     kept = {path.read_bytes()[:12] for path in folder.glob("*.corrupt-*")}
     assert kept >= {b"first first ", b"second secon", b"third third "}
     assert kept >= {b"log of first", b"log of secon", b"log of third"}
@@ -116,8 +116,10 @@ def test_damage_found_while_in_use_is_put_aside_too(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = damaged(folder)
-    monkeypatch.setattr("speech_adapters.store.database._CHECKED_BYTES", 0)  # as if it were large
-    with Store.open(folder) as store:
+    monkeypatch.setattr(
+        "speech_adapters.store.sqlite.database._CHECKED_BYTES", 0
+    )  # as if it were large
+    with SqliteStore.open(folder) as store:
         data = bytearray(file.read_bytes())
         data[4096:] = os.urandom(len(data) - 4096)
         with file.open("r+b") as raw:
@@ -127,13 +129,13 @@ def test_damage_found_while_in_use_is_put_aside_too(
         with pytest.raises(StoreError, match="closed"):
             store.recordings()
     assert len(put_aside(folder)) == 1
-    with Store.open(folder) as store:
+    with SqliteStore.open(folder) as store:
         assert store.recordings() == []
 
 
 @pytest.mark.parametrize("code", [11, 26, 267, 779])  # with and without SQLite's details
 def test_every_kind_of_damage_is_recognised(folder: Path, code: int) -> None:
-    with Store.open(folder) as store:
+    with SqliteStore.open(folder) as store:
         error = sqlite3.DatabaseError("as SQLite reports it")
         error.sqlite_errorcode = code
         with pytest.raises(StoreCorruptError), store._database.transaction():
@@ -144,8 +146,8 @@ def test_who_else_has_a_store_open_that_was_put_aside_is_told(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = damaged(folder)
-    monkeypatch.setattr("speech_adapters.store.database._CHECKED_BYTES", 0)
-    with Store.open(folder) as first, Store.open(folder) as second:
+    monkeypatch.setattr("speech_adapters.store.sqlite.database._CHECKED_BYTES", 0)
+    with SqliteStore.open(folder) as first, SqliteStore.open(folder) as second:
         holes(file)
         with pytest.raises(StoreCorruptError):
             first.recordings()
@@ -155,19 +157,19 @@ def test_who_else_has_a_store_open_that_was_put_aside_is_told(
 
 
 def test_a_store_of_a_newer_version_is_left_untouched(folder: Path) -> None:
-    Store.open(folder).close()
+    SqliteStore.open(folder).close()
     file = folder / "meetings.sqlite3"
     with sqlite3.connect(file) as connection:
         connection.execute("PRAGMA user_version = 99")
     connection.close()
     before = file.read_bytes()
-    with pytest.raises(StoreError, match=r"newer version .*format 99, known is 2"):
-        Store.open(folder)
+    with pytest.raises(StoreError, match=r"newer version .*format 99, known is 3"):
+        SqliteStore.open(folder)
     assert file.read_bytes() == before
     assert put_aside(folder) == []
 
 
-def test_a_damaged_transcript_does_not_show_in_the_error(store: Store, folder: Path) -> None:
+def test_a_damaged_transcript_does_not_show_in_the_error(store: SqliteStore, folder: Path) -> None:
     key = store.create(REQUEST, "local").id
     store.complete(key, transcript())
     with sqlite3.connect(folder / "meetings.sqlite3") as connection:
@@ -179,7 +181,7 @@ def test_a_damaged_transcript_does_not_show_in_the_error(store: Store, folder: P
     assert caught.value.__cause__ is None
 
 
-def test_a_damaged_record_does_not_show_in_the_error(store: Store, folder: Path) -> None:
+def test_a_damaged_record_does_not_show_in_the_error(store: SqliteStore, folder: Path) -> None:
     key = store.create(REQUEST, "local").id
     with sqlite3.connect(folder / "meetings.sqlite3") as connection:
         connection.execute("UPDATE recordings SET request = ?", (f'{{"{SECRET}": ',))
@@ -196,12 +198,12 @@ def test_what_cannot_be_a_store_says_why(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_text("I am a file.")
     with pytest.raises(StoreError, match=r"/file cannot hold .* it is not a folder.*state_dir"):
-        Store.open(file)
+        SqliteStore.open(file)
     with pytest.raises(StoreError, match="Not a directory"):
-        Store.open(file / "below")
+        SqliteStore.open(file / "below")
     (tmp_path / "state" / "meetings.sqlite3").mkdir(parents=True)
     with pytest.raises(StoreError, match=r"meetings\.sqlite3 cannot be used: unable to open"):
-        Store.open(tmp_path / "state")
+        SqliteStore.open(tmp_path / "state")
     assert (tmp_path / "state" / "meetings.sqlite3").is_dir()
 
 
@@ -209,10 +211,10 @@ def test_what_cannot_be_a_store_says_why(tmp_path: Path) -> None:
 def test_a_folder_without_permission_says_so(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     with pytest.raises(StoreError, match="Permission denied"):
-        Store.open(tmp_path / "state")
+        SqliteStore.open(tmp_path / "state")
 
 
-def test_a_store_deleted_or_replaced_in_use_is_noticed(store: Store, folder: Path) -> None:
+def test_a_store_deleted_or_replaced_in_use_is_noticed(store: SqliteStore, folder: Path) -> None:
     file = folder / "meetings.sqlite3"
     file.rename(folder / "elsewhere")
     with pytest.raises(StoreError, match="moved or deleted while in use"):
@@ -223,7 +225,7 @@ def test_a_store_deleted_or_replaced_in_use_is_noticed(store: Store, folder: Pat
 
 
 def test_a_closed_store_says_so(folder: Path) -> None:
-    store = Store.open(folder)
+    store = SqliteStore.open(folder)
     store.close()
     store.close()
     with pytest.raises(StoreError, match="is closed"):
@@ -233,8 +235,8 @@ def test_a_closed_store_says_so(folder: Path) -> None:
 
 
 def test_a_store_locked_for_too_long_says_so(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("speech_adapters.store.database._WAIT_SECONDS", 0.1)
-    with Store.open(folder) as store:
+    monkeypatch.setattr("speech_adapters.store.sqlite.database._WAIT_SECONDS", 0.1)
+    with SqliteStore.open(folder) as store:
         other = sqlite3.connect(folder / "meetings.sqlite3", isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(StoreError, match="cannot be used: database is locked"):
@@ -246,9 +248,9 @@ def test_a_store_locked_for_too_long_says_so(folder: Path, monkeypatch: pytest.M
 
 
 def test_other_threads_read_while_one_waits_to_write(
-    store: Store, folder: Path, monkeypatch: pytest.MonkeyPatch
+    store: SqliteStore, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("speech_adapters.store.database._WAIT_SECONDS", 5.0)
+    monkeypatch.setattr("speech_adapters.store.sqlite.database._WAIT_SECONDS", 5.0)
     waiting = threading.Event()
     connection = store._database._connection
     assert connection is not None
@@ -263,7 +265,7 @@ def test_other_threads_read_while_one_waits_to_write(
         assert created.result(30).meeting_id == "standup"
 
 
-def test_an_error_of_begin_that_is_no_lock_is_raised_at_once(store: Store) -> None:
+def test_an_error_of_begin_that_is_no_lock_is_raised_at_once(store: SqliteStore) -> None:
     with (
         pytest.raises(StoreError, match="within a transaction"),
         store._database.transaction(),

@@ -12,8 +12,8 @@ import pytest
 
 from speech_adapters.contract import JobState, MeetingRequest, Mode
 from speech_adapters.errors import MeetingNotFoundError, StoreError
-from speech_adapters.store import Store, transcripts
-from speech_adapters.store.transcript_rows import (
+from speech_adapters.store.sqlite import SqliteStore, transcripts
+from speech_adapters.store.sqlite.transcript_rows import (
     CHUNK_UTTERANCES,
     decode_header,
     encode_chunks,
@@ -45,7 +45,7 @@ def chunks(folder: Path) -> list[tuple[str, int]]:
 
 @pytest.mark.parametrize("count", [0, 1, 499, 500, 501, 1700])
 def test_a_transcript_of_any_length_is_read_as_it_was_written(
-    store: Store, folder: Path, count: int
+    store: SqliteStore, folder: Path, count: int
 ) -> None:
     key = store.create(REQUEST, "local").id
     assert store.complete(key, transcript(count))
@@ -54,7 +54,7 @@ def test_a_transcript_of_any_length_is_read_as_it_was_written(
     assert chunks(folder) == [(key, number) for number in range(expected)]
 
 
-def test_stored_speakers_are_numbered_without_gaps(store: Store) -> None:
+def test_stored_speakers_are_numbered_without_gaps(store: SqliteStore) -> None:
     """A corrected speaker, or a second connection, leaves gaps in the live numbers."""
     key = store.create(REQUEST, "realtime").id
     live = transcript(3)
@@ -66,14 +66,14 @@ def test_stored_speakers_are_numbered_without_gaps(store: Store) -> None:
     assert [u.speaker for u in store.transcript(key).utterances] == [0, 1, 2]
 
 
-def test_half_a_character_costs_no_more_than_itself(store: Store) -> None:
+def test_half_a_character_costs_no_more_than_itself(store: SqliteStore) -> None:
     key = store.create(REQUEST, "local").id
     assert store.complete(key, transcript(1, "half \ud83c and 🎉"))
     assert store.transcript(key).utterances[0].text == "half \ufffd and 🎉 0"
 
 
 def test_other_threads_write_between_the_chunks(
-    store: Store, monkeypatch: pytest.MonkeyPatch
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     key, other = (store.create(REQUEST, "local").id for _ in range(2))
 
@@ -94,7 +94,8 @@ def test_other_threads_write_between_the_chunks(
 _KILLED = """
 import os, signal, sys
 from pathlib import Path
-from speech_adapters.store import Store, transcripts
+from speech_adapters.store.sqlite import SqliteStore
+from speech_adapters.store.sqlite import transcripts
 from speech_adapters.transcript import Provenance, Transcript, Utterance
 
 spoken = tuple(Utterance(f"{n:032x}", "chrysanthemum", n, 1) for n in range(1700))
@@ -103,7 +104,7 @@ def insert_header(*arguments):
     header(*arguments)
     os.kill(os.getpid(), signal.SIGKILL)
 transcripts.insert_header = insert_header
-with Store.open(Path(sys.argv[1])) as store:
+with SqliteStore.open(Path(sys.argv[1])) as store:
     store.complete(sys.argv[2], Transcript("standup", spoken, 1, Provenance("local", "1")))
 """
 
@@ -118,7 +119,7 @@ def killed(folder: Path, key: str) -> None:
 
 
 def test_a_killed_writer_leaves_no_transcript_and_the_next_removes_its_chunks(
-    store: Store, folder: Path
+    store: SqliteStore, folder: Path
 ) -> None:
     key = store.create(REQUEST, "local").id
     killed(folder, key)
@@ -129,7 +130,7 @@ def test_a_killed_writer_leaves_no_transcript_and_the_next_removes_its_chunks(
     assert store.transcript(key) == transcript(600)
 
 
-def test_a_deletion_removes_what_a_killed_writer_left(store: Store, folder: Path) -> None:
+def test_a_deletion_removes_what_a_killed_writer_left(store: SqliteStore, folder: Path) -> None:
     key = store.create(REQUEST, "local").id
     other = store.create(REQUEST, "local").id
     assert store.complete(other, transcript())
@@ -143,7 +144,7 @@ def test_a_deletion_removes_what_a_killed_writer_left(store: Store, folder: Path
 @pytest.mark.parametrize("after", [0, 1, 3])
 @pytest.mark.parametrize("rival", ["complete", "delete"])
 def test_a_writer_that_loses_leaves_nothing(
-    store: Store, folder: Path, monkeypatch: pytest.MonkeyPatch, rival: str, after: int
+    store: SqliteStore, folder: Path, monkeypatch: pytest.MonkeyPatch, rival: str, after: int
 ) -> None:
     key = store.create(REQUEST, "local").id
 
@@ -157,7 +158,7 @@ def test_a_writer_that_loses_leaves_nothing(
 
     def overtake() -> None:
         monkeypatch.setattr(transcripts, "encode_chunks", encode_chunks)
-        with Store.open(folder) as second:
+        with SqliteStore.open(folder) as second:
             if rival == "delete":
                 second.delete(key)
             else:
@@ -173,7 +174,7 @@ def test_a_writer_that_loses_leaves_nothing(
 
 
 def test_a_writer_that_fails_removes_its_chunks(
-    store: Store, folder: Path, monkeypatch: pytest.MonkeyPatch
+    store: SqliteStore, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     key = store.create(REQUEST, "local").id
 
@@ -200,7 +201,7 @@ def test_a_writer_that_fails_removes_its_chunks(
     ],
 )
 def test_a_damaged_transcript_does_not_show_in_the_error(
-    store: Store, folder: Path, damage: str
+    store: SqliteStore, folder: Path, damage: str
 ) -> None:
     key = store.create(REQUEST, "local").id
     assert store.complete(key, transcript(600))
@@ -214,13 +215,13 @@ def test_a_damaged_transcript_does_not_show_in_the_error(
 
 
 def test_a_transcript_deleted_while_it_is_read_is_not_called_damaged(
-    store: Store, folder: Path, monkeypatch: pytest.MonkeyPatch
+    store: SqliteStore, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     key = store.create(REQUEST, "local").id
     assert store.complete(key, transcript(600))
 
     def decode(data: bytes) -> Transcript:
-        with Store.open(folder) as second:
+        with SqliteStore.open(folder) as second:
             second.delete(key)
         return decode_header(data)
 

@@ -1,4 +1,4 @@
-"""Migration of a version-1 file, which is written here as SQL, as version 1 wrote it."""
+"""Migration of files of versions 1 and 2, which are written here as SQL, as those wrote them."""
 
 from __future__ import annotations
 
@@ -297,7 +297,8 @@ def test_details_that_are_no_numbers_or_lists_are_empty(folder: Path) -> None:
 _OPENED = """
 import os, signal, sys
 from pathlib import Path
-from speech_adapters.store import Store, database
+from speech_adapters.store import Store
+from speech_adapters.store.sqlite import database
 
 migrate, left = database.migrate, int(sys.argv[2])
 
@@ -363,13 +364,49 @@ def test_processes_that_open_at_once_migrate_once(folder: Path) -> None:
     assert len([left for _, left in outputs if left != "-1"]) == 1
 
 
+def test_version_2_is_migrated_with_all_records(folder: Path) -> None:
+    folder.mkdir()
+    with sqlite3.connect(folder / "meetings.sqlite3") as connection:
+        connection.executescript(Path(__file__).with_name("version_2.sql").read_text("utf-8"))
+    connection.close()
+    with Store.open(folder) as store:
+        assert [(found.meeting_id, found.state) for found in store.recordings()] == [
+            ("deleted", JobState.DELETED),
+            ("uploading", JobState.UPLOADING),
+            ("owner/processing", JobState.PROCESSING),
+            ("owner/completed", JobState.COMPLETED),
+        ]
+        processing, completed = store.summaries("owner/", 9)
+        assert (completed.duration, completed.speakers, completed.has_audio) == (10**7, None, False)
+        found = store.get(processing.recording_id)
+        assert (found.notes, found.next_poll, found.replaces) == (("Cut.",), 5.0, "")
+        assert found.backend_state == '{"stage": "recorded"}'
+        (utterance,) = store.transcript(completed.recording_id).utterances
+        assert utterance.text == "Good morning."
+        assert [found.meeting_id for found in store.due_cleanups(1.0)] == ["deleted"]
+    assert sorted(columns(folder)) == sorted(columns(folder.with_name("new")))
+
+
+def columns(folder: Path) -> list[str]:
+    """Return the columns and the indexes of a store, which is created if it does not exist."""
+    Store.open(folder).close()
+    connection = sqlite3.connect(folder / "meetings.sqlite3")
+    found = connection.execute(
+        "SELECT m.name, c.name, c.type, c.[notnull], c.dflt_value"
+        " FROM sqlite_master AS m, pragma_table_info(m.name) AS c"
+        " UNION SELECT name, sql, '', 0, '' FROM sqlite_master WHERE type = 'index'"
+    ).fetchall()
+    connection.close()
+    return [str(row) for row in found]
+
+
 def test_a_later_version_is_refused_and_left_untouched(folder: Path) -> None:
     file = version_1(folder)
     with sqlite3.connect(file) as connection:
-        connection.execute("PRAGMA user_version = 3")
+        connection.execute("PRAGMA user_version = 4")
     connection.close()
     before = dump(file)
-    with pytest.raises(StoreError, match=r"newer version .*format 3, known is 2"):
+    with pytest.raises(StoreError, match=r"newer version .*format 4, known is 3"):
         Store.open(folder)
     assert dump(file) == before
 

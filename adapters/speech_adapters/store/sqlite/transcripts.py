@@ -19,9 +19,9 @@ import attrs
 
 from speech_adapters.contract import JobState
 from speech_adapters.errors import StoreError
-from speech_adapters.store.database import Database
-from speech_adapters.store.records import WITHOUT_ATTENDEES, state_of
-from speech_adapters.store.transcript_rows import (
+from speech_adapters.store.sqlite.database import Database
+from speech_adapters.store.sqlite.rows import WITHOUT_ATTENDEES, state_of
+from speech_adapters.store.sqlite.transcript_rows import (
     decode_chunk,
     decode_header,
     encode_chunks,
@@ -71,8 +71,9 @@ def write(
             insert_header(connection, recording_id, document, chunks, transcript)
             connection.execute(
                 "UPDATE recordings SET state = 'Completed', reason = '', progress = 1.0,"  # noqa: S608
-                f" step = '', updated = ?, {WITHOUT_ATTENDEES} WHERE id = ?",
-                (now, recording_id),
+                f" step = '', duration = ?, speakers = ?, updated = ?, {WITHOUT_ATTENDEES}"
+                " WHERE id = ?",
+                (transcript.duration, len(transcript.speakers), now, recording_id),
             )
             return True
     except BaseException:

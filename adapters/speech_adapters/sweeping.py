@@ -1,0 +1,136 @@
+"""The sweep: continues what dead processes left, of all meetings of a store.
+
+::
+
+    Uploading, unlocked ──grace──▶ recovered ──▶ Processing ──step──▶ ... ──▶ final state
+                                                     ▲          │ error
+                                                     └──pause───┘
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import anyio
+
+from speech_adapters.contract import JobState
+from speech_adapters.deletion import MeetingDeleter
+from speech_adapters.errors import MeetingBusyError, SpeechError
+from speech_adapters.processing import RecordingProcessor
+from speech_adapters.store import AsyncStore, Recording, Store
+
+__all__ = ["Sweeper"]
+
+# How many meetings are processed at a time: a service that answers slowly must not stop the
+# meetings of others.
+_AT_ONCE: Final = 8
+# How many are processed in one sweep; hundreds may wait for a worker, and each costs some
+# milliseconds.  The next sweep begins with the others.
+_MOST: Final = 100
+# Until the next attempt after an error; one that does not pass by itself, like a wrong key,
+# needs a person.
+_RETRY_SECONDS: Final = 60.0
+_REFUSED_SECONDS: Final = 3600.0
+_logger = logging.getLogger("speech_adapters")
+
+
+class Sweeper:
+    """Remembers, between sweeps, which meetings had no process and which could not be processed.
+
+    No process can state when it was killed, and its lock is only free.  So the grace time of a
+    recording begins with the first sweep that finds its meeting unlocked.
+
+    Args:
+        store: the meeting store.
+        clock: returns the time in seconds.
+    """
+
+    def __init__(self, store: AsyncStore, clock: Callable[[], float] = time.monotonic) -> None:
+        self._store = store
+        self._clock = clock
+        # When a recording in the state Uploading was first found without a process, by its id.
+        self._abandoned: dict[str, float] = {}
+        # When a recording may be processed again after an error, by its id.
+        self._paused: dict[str, float] = {}
+        # The number of the last sweep that processed a recording, by its id.
+        self._processed: dict[str, int] = {}
+        self._sweeps = 0
+
+    async def sweep(
+        self, processor: RecordingProcessor, deleter: MeetingDeleter, grace: float
+    ) -> None:
+        """Sweep once; see ``MeetingService.sweep``."""
+        unfinished = await self._store.run(Store.unfinished, time.time())
+        if unfinished:
+            unlocked = await self._store.run(_unlocked, unfinished)
+            await self._process(processor, self._due(unfinished, unlocked, grace))
+        else:
+            self._abandoned, self._paused, self._processed = {}, {}, {}
+        await deleter.clean_up_due()
+
+    def _due(
+        self, unfinished: Sequence[Recording], unlocked: set[str], grace: float
+    ) -> list[Recording]:
+        """Return the recordings to process now; what is remembered of all others is forgotten."""
+        now = self._clock()
+        self._abandoned = {key: self._abandoned.get(key, now) for key in unlocked}
+        present = {recording.id for recording in unfinished}
+        self._processed = {k: n for k, n in self._processed.items() if k in present}
+        self._paused = {k: end for k, end in self._paused.items() if k in present and end > now}
+        expired = {key for key, since in self._abandoned.items() if now - since >= grace}
+        due = [
+            recording
+            for recording in unfinished
+            if recording.id not in self._paused
+            and (recording.state is JobState.PROCESSING or recording.id in expired)
+        ]
+        due.sort(key=lambda recording: self._processed.get(recording.id, 0))
+        self._sweeps += 1
+        self._processed |= dict.fromkeys((found.id for found in due[:_MOST]), self._sweeps)
+        return due[:_MOST]
+
+    async def _process(self, processor: RecordingProcessor, due: Sequence[Recording]) -> None:
+        limiter = anyio.CapacityLimiter(_AT_ONCE)
+        async with anyio.create_task_group() as tasks:
+            for recording in due:
+                tasks.start_soon(self._try, processor, recording, limiter)
+
+    async def _try(
+        self, processor: RecordingProcessor, recording: Recording, limiter: anyio.CapacityLimiter
+    ) -> None:
+        async with limiter:
+            try:
+                if recording.state is JobState.UPLOADING:
+                    await processor.recover(recording.meeting_id)
+                await processor.process(recording.id)
+            except SpeechError as error:
+                pause = _RETRY_SECONDS if error.retryable else _REFUSED_SECONDS
+                self._pause(recording, pause, str(error))
+            except Exception as error:
+                # The other meetings go on.  The text may quote what was said.
+                reason = f"an unexpected {type(error).__name__}; please report it."
+                self._pause(recording, _REFUSED_SECONDS, reason)
+
+    def _pause(self, recording: Recording, seconds: float, reason: str) -> None:
+        self._paused[recording.id] = self._clock() + seconds
+        _logger.warning(
+            "Recording %s could not be processed. The next attempt is in %d seconds."
+            " The reason: %s",
+            *(recording.id, seconds, reason),
+        )
+
+
+def _unlocked(store: Store, recordings: Sequence[Recording]) -> set[str]:
+    """Return the recordings in the state Uploading whose meeting no process records."""
+    found = set[str]()
+    for recording in recordings:
+        if recording.state is JobState.UPLOADING:
+            try:
+                store.lock_meeting(recording.meeting_id).release()
+            except MeetingBusyError:
+                continue
+            found.add(recording.id)
+    return found
