@@ -28,6 +28,8 @@ from speech_adapters.errors import (
     SpeechError,
 )
 from speech_adapters.meetings import MeetingService
+from speech_adapters.recording.backend import RecordingBackend
+from speech_adapters.store import Store
 
 __all__ = ["BackendConformance", "DoubleConformance"]
 
@@ -57,11 +59,14 @@ class BackendConformance:
 
     @pytest.fixture
     def use(self, settings: Settings) -> Callable[..., Any]:
-        """Return a runner of coroutine functions with a new service, which it closes afterwards."""
+        """Return a runner of coroutine functions with a new service, which it closes afterwards.
 
-        def run(work: Callable[[MeetingService], Awaitable[T]]) -> T:
+        Its keywords replace settings.
+        """
+
+        def run(work: Callable[[MeetingService], Awaitable[T]], **replaced: Any) -> T:
             async def closing() -> T:
-                meetings = MeetingService(settings)
+                meetings = MeetingService(settings.model_copy(update=replaced))
                 try:
                     return await work(meetings)
                 finally:
@@ -239,6 +244,67 @@ class BackendConformance:
 
         assert word in " ".join(utterance.text for utterance in use(work).utterances)
 
+    @pytest.mark.parametrize("mode", [Mode.STORED, Mode.BOTH])
+    def test_audio_that_is_to_be_kept_stays_until_the_deletion(
+        self, use: Callable[..., Any], settings: Settings, speech: Path, mode: Mode
+    ) -> None:
+        async def read(meetings: MeetingService) -> tuple[PcmFormat, int, bytes]:
+            await meetings.recordings()  # removes leftovers
+            kept = await meetings.audio("meeting")
+            return kept.format, kept.size, kept.path.read_bytes()
+
+        async def work(meetings: MeetingService) -> tuple[PcmFormat, int, bytes]:
+            if not isinstance(meetings.backend(), RecordingBackend):
+                pytest.skip("the recordings of this backend are at its service")
+            await _record(meetings, speech, mode)
+            await _fetch(meetings)
+            return await read(meetings)
+
+        async def delete(meetings: MeetingService) -> None:
+            await meetings.delete("meeting")
+            with pytest.raises(MeetingNotFoundError, match="audio"):
+                await meetings.audio("meeting")
+
+        found = use(work, keep_audio=True)
+        with WavFile(speech) as file:
+            audio = file.read(100_000_000)
+            assert found == (file.pcm, len(audio), audio)
+        # Of another process, whose own meetings have no audio kept.
+        assert use(read) == found
+        use(delete)
+        assert not any(settings.state_dir.rglob("*.pcm"))
+
+    @pytest.mark.parametrize("mode", [Mode.STORED, Mode.BOTH])
+    def test_a_meeting_of_a_dead_program_is_taken_over(
+        self, use: Callable[..., Any], speech: Path, word: str, mode: Mode
+    ) -> None:
+        async def work(meetings: MeetingService) -> tuple[list[SessionEvent], Transcript]:
+            with WavFile(speech) as file:
+                request = _request(meetings, mode, audio=file.pcm)
+                audio = file.read(100_000_000)
+            backend = meetings.backend()
+            if not isinstance(backend, RecordingBackend):
+                pytest.skip(f"the recordings of {backend.name!r} are at its service")
+            half = len(audio) // 2 // request.audio.frame_bytes * request.audio.frame_bytes
+            old = await meetings.store.run(Store.create, request, backend.name)
+            # It had received more than the client continues from.
+            old.audio_path.write_bytes(audio[: half + 3_200])
+            session = await meetings.take_over_session(request, request.audio.ticks(half))
+            async with session:
+                await session.push(audio[half:])
+                await session.finish()
+                events = [event async for event in session.events()]
+            assert (await meetings.store.run(Store.get, old.id)).state is JobState.DELETED
+            newest = await meetings.store.run(Store.newest, "meeting")
+            assert newest.audio_bytes == len(audio)
+            return events, await _fetch(meetings)
+
+        events, transcript = use(work)
+        assert word in " ".join(utterance.text for utterance in transcript.utterances)
+        assert transcript.provenance.notes == ()
+        latest = {e.utterance.id: e.utterance for e in events if isinstance(e, Recognized)}
+        assert tuple(latest.values()) == (() if mode is Mode.STORED else transcript.utterances)
+
 
 class DoubleConformance(BackendConformance):
     """For backends on a double of their service, whose transcripts contain the word double."""
@@ -258,12 +324,20 @@ async def _open(
     meeting_id: str = "meeting",
     audio: PcmFormat | None = None,
 ) -> Session:
+    return await meetings.open_session(_request(meetings, mode, meeting_id, audio))
+
+
+def _request(
+    meetings: MeetingService,
+    mode: Mode,
+    meeting_id: str = "meeting",
+    audio: PcmFormat | None = None,
+) -> MeetingRequest:
     backend = meetings.backend()
     capabilities = backend.capabilities
     if (mode.live and not capabilities.live) or (mode.stored and not capabilities.stored):
         pytest.skip(f"backend {backend.name!r} has no mode {mode.value!r}")
-    request = MeetingRequest(meeting_id, audio=audio or PcmFormat(), mode=mode)
-    return await meetings.open_session(request)
+    return MeetingRequest(meeting_id, audio=audio or PcmFormat(), mode=mode)
 
 
 async def _close(session: Session) -> None:

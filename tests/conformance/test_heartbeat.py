@@ -1,17 +1,8 @@
-"""Nothing blocks the event loop while a result of 100 MB is stored, for every backend.
-
-The heart beats every few milliseconds, and the longest time without a beat counts.  It is CPU
-time of this process, because other processes of a busy machine delay a beat as well.  So what
-counts is work that keeps the loop from running, on its thread or in a thread that holds the
-interpreter lock; a wait for a disk does not.  The best of several attempts counts.
-"""
+"""Nothing blocks the event loop while a result of 100 MB is stored, for every backend."""
 
 from __future__ import annotations
 
-import gc
-import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,47 +11,20 @@ import msgspec
 import pytest
 from starlette.responses import FileResponse
 
+from double.heartbeat import ATTEMPTS, LARGE, Heart, assert_no_gap
 from double.service import KEY, Fault, ServiceDouble
 from speech_adapters.audio import WavFile
-from speech_adapters.backends.realtime.journal import journal_path
 from speech_adapters.config import Settings, load_settings
 from speech_adapters.contract import JobState, MeetingRequest, Mode, Session
 from speech_adapters.meetings import MeetingService
+from speech_adapters.speech_sdk.journal import journal_path
 from speech_adapters.store import Store
+from speech_adapters.store.sqlite import SqliteStore
 from speech_adapters.transcript import Utterance
 
-LARGE: Final = 100_000_000
-LONGEST_GAP: Final = 0.1
-ATTEMPTS: Final = 5
 TEXT: Final = "All work and no play makes a long meeting. " * 3
 FAST: Final = b'{"durationMilliseconds": 90000000, "phrases": [%s]}'
 BATCH: Final = b'{"source": "", "durationMilliseconds": 90000000, "recognizedPhrases": [%s]}'
-
-
-class Heart:
-    """Measures the most CPU seconds between two beats on the event loop."""
-
-    def __init__(self) -> None:
-        self.gap = 0.0
-
-    @asynccontextmanager
-    async def beating(self) -> AsyncIterator[None]:
-        # A collection of garbage would walk the objects of all the other tests as well.
-        gc.collect()
-        gc.freeze()
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._beat)
-            try:
-                yield
-            finally:
-                tasks.cancel_scope.cancel()
-                gc.unfreeze()
-
-    async def _beat(self) -> None:
-        while True:
-            before = time.process_time()
-            await anyio.sleep(0.005)
-            self.gap = max(self.gap, time.process_time() - before)
 
 
 def fast_phrase(number: int) -> dict[str, Any]:
@@ -134,6 +98,7 @@ async def finish(meetings: MeetingService, session: Session) -> int:
 
 def stored_utterances(store: Store, recording_id: str) -> int:
     """Count the utterances without reading the whole transcript."""
+    assert isinstance(store, SqliteStore)
     rows = store._database.rows(
         "SELECT utterances FROM transcript_chunks WHERE recording_id = ?", recording_id
     )
@@ -160,13 +125,6 @@ def longest_gap(
             return heart.gap
 
     return anyio.run(run)
-
-
-def assert_no_gap(attempt: Callable[[], float]) -> None:
-    gaps: list[float] = []
-    while len(gaps) < ATTEMPTS and (not gaps or gaps[-1] > LONGEST_GAP):
-        gaps.append(attempt())
-    assert min(gaps) <= LONGEST_GAP, gaps
 
 
 @pytest.mark.parametrize(

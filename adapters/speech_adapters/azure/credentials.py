@@ -1,6 +1,7 @@
 """Credentials of the Speech resource, and the one order in which they are chosen.
 
-Every Azure backend (``batch``, ``fast``, ``realtime``) uses the first of these that is set:
+Every backend with such a service uses the first of these that is set (``batch``, ``fast``,
+``realtime``, ``remote_meeting``):
 
 1. the backend's own option ``key``;
 2. the backend's own option ``credential`` (DefaultAzureCredential of azure-identity);
@@ -42,6 +43,8 @@ __all__ = [
 
 SCOPE: Final = "https://cognitiveservices.azure.com/.default"
 _EARLY_SECONDS: Final = 300.0
+# The extra of a backend, if it has another name.
+_EXTRAS: Final = {"fast": "batch"}
 
 
 class CredentialOptions(Protocol):
@@ -152,7 +155,7 @@ def default_credential(backend: str) -> Any:
     Raises:
         MissingExtraError: azure-identity is not installed; the message names the extra.
     """
-    need_packages("realtime" if backend == "realtime" else "batch", "azure.identity")
+    need_packages(_EXTRAS.get(backend, backend), "azure.identity")
     # Imported only here: it takes long, and most programs use a key.
     from azure.identity import DefaultAzureCredential
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from speech_adapters.azure.http import ServiceClient
 
 __all__ = [
+    "ClientOptions",
     "ServiceOptions",
     "address",
     "service_client",
@@ -30,18 +31,13 @@ _CLOUDS: Final = {
 }
 
 
-class ServiceOptions(Options):
-    """Options of every backend on Azure's REST services.
+class ClientOptions(Options):
+    """Options of every client of a REST service.
 
     Attributes:
-        region: the Speech resource's region; or
-        endpoint: its custom domain, ``https://NAME.cognitiveservices.azure.com``.
-        key: its key; or
+        key: key of the Speech resource; or
         credential: ``default`` for azure-identity's DefaultAzureCredential, which
             needs a custom domain.
-        max_speakers: largest number of speakers, 2 to 35, if the program names neither a
-            number nor participants.  Two voices with one number are a larger error than one
-            voice with two, so the default is the largest that other clients choose.
         retry_seconds: upper limit of the first pause after a failed request.
         result_minutes: longest time of a request that has audio or a result, in minutes.
         result_megabytes: largest result after decompression, in millions of bytes.
@@ -49,15 +45,28 @@ class ServiceOptions(Options):
             and can be resumed; 0 for no deadline.
     """
 
-    region: str = ""
-    endpoint: str = ""
     key: SecretStr = SecretStr("")
     credential: Literal["", "default"] = ""
-    max_speakers: int = Field(default=10, ge=2, le=MOST_SPEAKERS)
     retry_seconds: float = Field(default=1.0, ge=0.0)
     result_minutes: float = Field(default=60.0, gt=0.0)
     result_megabytes: float = Field(default=2048.0, gt=0.0)
     deadline_hours: float = Field(default=48.0, ge=0.0)
+
+
+class ServiceOptions(ClientOptions):
+    """Options of every backend on Azure's REST services.
+
+    Attributes:
+        region: the Speech resource's region; or
+        endpoint: its custom domain, ``https://NAME.cognitiveservices.azure.com``.
+        max_speakers: largest number of speakers, 2 to 35, if the program names neither a
+            number nor participants.  Two voices with one number are a larger error than one
+            voice with two, so the default is the largest that other clients choose.
+    """
+
+    region: str = ""
+    endpoint: str = ""
+    max_speakers: int = Field(default=10, ge=2, le=MOST_SPEAKERS)
 
 
 OptionsT = TypeVar("OptionsT", bound=ServiceOptions)
@@ -86,14 +95,16 @@ def address(options: ServiceOptions) -> str:
 
 
 def service_client(
-    options: ServiceOptions,
+    base: str,
+    options: ClientOptions,
     credentials: Credentials,
     limiter: CapacityLimiter | None = None,
 ) -> ServiceClient:
-    """Return a client of the service that the options name.
+    """Return a client of a service.
 
     Args:
-        options: endpoint and retry policy.
+        base: the address to which all paths are added.
+        options: retry policy and limits.
         credentials: what every request is signed in with.
         limiter: limits the worker threads in which tokens are requested.
     """
@@ -110,9 +121,7 @@ def service_client(
         result_bytes=int(options.result_megabytes * 1_000_000),
         result_seconds=options.result_minutes * 60,
     )
-    return ServiceClient(
-        address(options), auth, RetryPolicy(first=options.retry_seconds), limits=limits
-    )
+    return ServiceClient(base, auth, RetryPolicy(first=options.retry_seconds), limits=limits)
 
 
 def _from_program(options: ServiceOptions, service: Service) -> dict[str, str]:

@@ -22,16 +22,18 @@ from websockets.http11 import Request, Response
 from websockets.sync.server import Server, ServerConnection, serve
 from websockets.typing import Subprotocol
 
+from speech_adapters.audio import PcmFormat
 from speech_adapters.transcript import TICKS_PER_SECOND
 from speech_compat.gateway.dialogue import (
     AudioReceived,
     Dialogue,
+    MeetingEvent,
     Turn,
     TurnEnded,
     TurnStarted,
 )
 
-__all__ = ["ABORT", "Connected", "Line", "LoopbackService", "Script", "clock_audio"]
+__all__ = ["ABORT", "Connected", "HeldMeeting", "Line", "LoopbackService", "Script", "clock_audio"]
 
 # In place of a close code: the connection is torn down without a close frame.
 ABORT: Final = 0
@@ -127,6 +129,37 @@ class Connected:
     credential: str = attrs.field(repr=False)
 
 
+@attrs.define
+class HeldMeeting:
+    """A meeting that a client held on one connection.
+
+    Attributes:
+        details: the meeting in the client's ``speech.event``.
+        query: the query of the connection, without credentials.
+        connection_id: the client's id of the connection.
+        pcm: the format of the audio.
+        received: ticks of audio.
+        ended: whether the client ended the audio.
+    """
+
+    details: dict[str, Any]
+    query: Mapping[str, str]
+    connection_id: str
+    pcm: PcmFormat = attrs.field(factory=PcmFormat)
+    received: int = 0
+    ended: bool = False
+
+    @property
+    def id(self) -> str:
+        """The meeting's id."""
+        return str(self.details["id"])
+
+    @property
+    def only_stored(self) -> bool:
+        """Whether no results are wanted on the connection."""
+        return self.query.get("transcriptionMode") == "async"
+
+
 class LoopbackService:
     """Plays a script and records what clients send.
 
@@ -137,6 +170,7 @@ class LoopbackService:
         turn_starts: start of each turn in ticks of the session, with ``clock`` of the
             recording.
         received: ticks of audio received in all turns, replays included.
+        meetings: the meetings, in the order of their beginning.
     """
 
     def __init__(self, script: Script) -> None:
@@ -145,6 +179,7 @@ class LoopbackService:
         self.contexts: list[dict[str, Any]] = []
         self.turn_starts: list[int] = []
         self.received = 0
+        self.meetings: list[HeldMeeting] = []
         # Each connection has a thread; the lock guards all that follows.
         self._lock = threading.Lock()
         # The refusals and cuts that are still due.
@@ -190,6 +225,23 @@ class LoopbackService:
             turns = round((last - sample) / _CLOCK_TURNS)
             return (sample + turns * _CLOCK_TURNS) * _TENTH
 
+    def meeting(self, connection_id: str) -> HeldMeeting | None:
+        """Return the meeting of a connection."""
+        with self._lock:
+            return next((m for m in self.meetings if m.connection_id == connection_id), None)
+
+    def hold(self, details: dict[str, Any], connection_id: str) -> None:
+        """Begin a meeting; a client that connects again begins none."""
+        if self.meeting(connection_id) is not None:
+            return
+        query = next(c.query for c in self.connections if c.connection_id == connection_id)
+        with self._lock:
+            self.meetings.append(HeldMeeting(details, query, connection_id))
+
+    def result_id(self, connection_id: str, line: Line) -> str:
+        """Return the id of the results of a line."""
+        return uuid.uuid5(uuid.NAMESPACE_OID, f"{connection_id}{line.offset}").hex
+
     def next_cut(self, position: int) -> int | None:
         """Return the close code of a cut that is due at ``position`` (ticks), once."""
         with self._lock:
@@ -215,8 +267,8 @@ class LoopbackService:
         if status:
             return connection.respond(http.HTTPStatus(status), "refused by the script\n")
         shown = {name: value for name, value in query.items() if name.lower() not in _CREDENTIALS}
-        own = request.headers.get("X-ConnectionId") or query.get("X-ConnectionId", "")
-        self.connections.append(Connected(address.path, shown, own.lower(), credential))
+        own = _connection_id(request)
+        self.connections.append(Connected(address.path, shown, own, credential))
         return None
 
     def _refusal(self, credential: str) -> int:
@@ -228,9 +280,16 @@ class LoopbackService:
 
     def _play(self, connection: ServerConnection) -> None:
         request = connection.request
-        own = request.headers.get("X-ConnectionId", "").lower() if request else ""
+        own = _connection_id(request) if request else ""
         with suppress(ConnectionClosed, OSError):
             _Player(self, connection, own).play()
+
+
+def _connection_id(request: Request) -> str:
+    """Return the client's id of a connection, which the JavaScript SDK puts into the query."""
+    query = dict(parse_qsl(urlsplit(request.path).query))
+    found = request.headers.get("X-ConnectionId") or query.get("X-ConnectionId", "")
+    return found.lower()
 
 
 class _Player:
@@ -267,6 +326,8 @@ class _Player:
                     self._advance(turn)
                 case TurnEnded(turn):
                     self._finish(turn)
+                case MeetingEvent(_, "start", meeting):
+                    self._service.hold(meeting, self._own)
                 case _:
                     pass
 
@@ -290,7 +351,7 @@ class _Player:
     def _steps(self, turn: Turn, line: Line) -> Iterator[tuple[int, str]]:
         """Yield the messages of a line with their due positions, in ticks of the session."""
         offset = line.offset - self._base
-        own = {"Id": uuid.uuid5(uuid.NAMESPACE_OID, f"{self._own}{line.offset}").hex}
+        own = {"Id": self._service.result_id(self._own, line)}
         more = {**own, "SpeakerId": line.speaker, **line.fields}
         for number, text in enumerate(line.hypotheses, 1):
             share = line.duration * number // (len(line.hypotheses) + 1)
@@ -301,6 +362,11 @@ class _Player:
 
     def _advance(self, turn: Turn) -> None:
         position = self._base + turn.received
+        meeting = self._service.meeting(self._own)
+        if meeting is not None:
+            meeting.pcm, meeting.received = turn.pcm, max(meeting.received, position)
+            if meeting.only_stored:
+                self._due = []
         self._stalled = self._stalled or self._service.stalls(position)
         code = self._service.next_cut(position)
         if code is not None:
@@ -327,6 +393,9 @@ class _Player:
         for at, message in [step for step in self._due if step[0] <= end]:
             self._deliver(turn, at, message)
         self._due = []
+        meeting = self._service.meeting(self._own)
+        if meeting is not None:
+            meeting.received, meeting.ended = max(meeting.received, end), True
         last = max((line.end for line in self._script.lines if line.end <= end), default=0)
         self._send(turn.speech_ended(max(last - self._base, 0)))
         self._send(turn.end_of_dictation(turn.received))

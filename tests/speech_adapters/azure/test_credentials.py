@@ -21,11 +21,11 @@ from speech_adapters.azure.credentials import (
     storage_credential,
 )
 from speech_adapters.azure.endpoint import ServiceOptions
-from speech_adapters.backends.realtime.options import Access
 from speech_adapters.config import Service
 from speech_adapters.errors import (
     MissingExtraError,
 )
+from speech_adapters.speech_sdk.options import Access
 
 SCOPE = "https://cognitiveservices.azure.com/.default"
 

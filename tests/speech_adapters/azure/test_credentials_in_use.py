@@ -11,6 +11,7 @@ from starlette.responses import PlainTextResponse
 
 import speech_compat as speechsdk
 from double.meetings import run
+from double.remote_meetings import RemoteMeetings
 from double.service import Fault, ServiceDouble
 from oracle.test_oracle import why_not
 from speech_adapters import JobState, MeetingRequest, Mode
@@ -30,6 +31,7 @@ from speech_adapters.errors import (
 )
 from speech_adapters.meetings import MeetingService
 from speech_compat._session.mapping.requests import settings_of
+from speech_compat.testing.loopback import Script
 
 SCOPE = "https://cognitiveservices.azure.com/.default"
 STORAGE = "https://account.blob.core.windows.net"
@@ -127,6 +129,20 @@ def test_rest_services_receive_the_first_credential_that_is_set(
 
 
 @pytest.mark.parametrize(("source", "sources"), CASES, ids=IDS)
+def test_a_meeting_service_receives_the_first_credential_that_is_set(
+    configure: Callable[..., Settings],
+    source: CredentialSource,
+    sources: list[CredentialSource],
+) -> None:
+    service = RemoteMeetings(Script())
+    service.accepted = {SENT[source]}
+    with service.running():
+        url = service.rest.removesuffix("/api/v1")
+        run(configure("remote_meeting", url, sources), ask_for_a_meeting)
+    assert service.credentials == [SENT[source]]
+
+
+@pytest.mark.parametrize(("source", "sources"), CASES, ids=IDS)
 def test_the_realtime_sdk_receives_the_first_credential_that_is_set(
     configure: Callable[..., Settings],
     source: CredentialSource,
@@ -134,7 +150,7 @@ def test_the_realtime_sdk_receives_the_first_credential_that_is_set(
 ) -> None:
     if why_not():
         pytest.skip(why_not())
-    from speech_adapters.backends.realtime.sdk_config import speech_config
+    from speech_adapters.speech_sdk.sdk_config import speech_config
 
     settings = configure("realtime", "https://name.cognitiveservices.azure.com", sources)
     access = access_of(realtime_options(settings), settings)
@@ -145,7 +161,7 @@ def test_the_realtime_sdk_receives_the_first_credential_that_is_set(
     assert not (key and token)
 
 
-@pytest.mark.parametrize("backend", ["batch", "fast", "realtime"])
+@pytest.mark.parametrize("backend", ["batch", "fast", "realtime", "remote_meeting"])
 def test_without_any_credential_every_backend_names_the_options(
     configure: Callable[..., Settings], backend: str
 ) -> None:

@@ -58,6 +58,8 @@ def test_the_javascript_sdk_accepts_the_answers(era: str) -> None:
         ("Good evening.", 3 * SECOND, "Guest-2"),
     ]
     assert service.received == 5 * SECOND
+    held = [(m.pcm.channels, m.received, m.ended, m.only_stored) for m in service.meetings]
+    assert held == ([(8, 5 * SECOND, True, False)] if era else [])
     (connected,) = service.connections
     assert connected.credential == "any"
     assert "any" not in connected.query.values(), "credentials are left out"

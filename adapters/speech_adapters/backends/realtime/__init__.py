@@ -26,9 +26,9 @@ def create(settings: Settings, host: Host) -> Backend:
         MissingExtraError: the Speech SDK is not installed.
         ConfigurationError: an option is wrong or missing.
     """
-    from speech_adapters.backends.realtime.options import need_sdk
+    from speech_adapters.speech_sdk.options import need_sdk
 
-    need_sdk()
+    need_sdk("realtime")
     from speech_adapters.backends.realtime.backend import RealtimeBackend
 
     return RealtimeBackend(settings, host)

@@ -13,28 +13,28 @@ from pydantic import SecretStr
 from speech_adapters import threads
 from speech_adapters.audio import check_downmix
 from speech_adapters.backends.realtime.completion import complete_async
-from speech_adapters.backends.realtime.feeder import Feeder, RecognizerProtocol
-from speech_adapters.backends.realtime.journal import Journal, journal_path
-from speech_adapters.backends.realtime.messages import RecognizerMessage
-from speech_adapters.backends.realtime.normalizer import EventNormalizer
 from speech_adapters.backends.realtime.options import (
     NAME,
     access_of,
     provenance,
     realtime_options,
 )
-from speech_adapters.backends.realtime.session import RealtimeSession
 from speech_adapters.backends.realtime.worker import WorkerOrder
 from speech_adapters.capabilities import Capabilities
 from speech_adapters.config import Settings
 from speech_adapters.contract import Session, SessionEvent
 from speech_adapters.errors import ConfigurationError
-from speech_adapters.meeting_locks import release
 from speech_adapters.recording.backend import Host, RecordingBackend
-from speech_adapters.recording.session import RecordingOwner, TemporaryRecording
+from speech_adapters.recording.session import LockedRecording, RecordingOwner, TemporaryRecording
 from speech_adapters.recording.workers import log_path, spawn
 from speech_adapters.request import SETTINGS, MeetingRequest, Mode
-from speech_adapters.store import Lock, Recording, Store
+from speech_adapters.speech_sdk.feeder import Feeder, RecognizerProtocol
+from speech_adapters.speech_sdk.journal import Journal, journal_path
+from speech_adapters.speech_sdk.messages import RecognizerMessage
+from speech_adapters.speech_sdk.normalizer import EventNormalizer
+from speech_adapters.speech_sdk.orders import access_fields
+from speech_adapters.speech_sdk.session import LiveSession
+from speech_adapters.store import Recording, Store
 from speech_adapters.temporary import create_folder
 from speech_adapters.transcript import Provenance
 
@@ -94,12 +94,12 @@ class RealtimeBackend(RecordingBackend):
         else:
             self._check_worker()
 
-    async def open_session(self, request: MeetingRequest) -> RealtimeSession:
+    async def open_session(self, request: MeetingRequest) -> LiveSession:
         """Start a meeting that is only live; its audio is kept until it ends."""
         folder = await threads.AUDIO.run(create_folder)
         audio = folder / _AUDIO_FILE
         make_feeder = partial(self._feeder, request, audio, self._normalizer(request))
-        return RealtimeSession(audio, TemporaryRecording(folder), None, make_feeder, _nothing_left)
+        return LiveSession(audio, TemporaryRecording(folder), None, make_feeder, _nothing_left)
 
     async def open_recording(
         self, request: MeetingRequest, recording: Recording, owner: RecordingOwner
@@ -113,9 +113,9 @@ class RealtimeBackend(RecordingBackend):
             return await super().open_recording(request, recording, owner)
         lock = await self._host.store.run(Store.lock_recording, recording.id)
         normalizer = self._normalizer(request)
-        return RealtimeSession(
+        return LiveSession(
             recording.audio_path,
-            _LockedRecording(owner, lock),
+            LockedRecording(owner, lock),
             Journal(journal_path(recording)),
             partial(self._feeder, request, recording.audio_path, normalizer),
             partial(self._complete, recording, normalizer),
@@ -152,7 +152,7 @@ class RealtimeBackend(RecordingBackend):
     ) -> Feeder:
         def connect(on_message: Callable[[RecognizerMessage], None]) -> RecognizerProtocol:
             # Imported on the feeder's thread, because it loads the SDK.
-            from speech_adapters.backends.realtime.recognizer import connect
+            from speech_adapters.speech_sdk.recognizer import connect
 
             return connect(request, self._access, self._options.pace, on_message)
 
@@ -188,39 +188,14 @@ class RealtimeBackend(RecordingBackend):
         spawn(command, recording.id, log_path(recording), order)
 
     def _order(self, recording: Recording) -> WorkerOrder:
-        access = self._access
-        # The worker creates its own default credential, which renews its tokens.
-        own_credential = access.credential is not None
         return WorkerOrder(
             state_dir=self._host.store.directory,
             recording=recording.id,
             downmix=self._settings.downmix,
-            # JSON holds asterisks in place of a secret; the chosen key is passed as text below.
+            # JSON holds asterisks in place of a secret; the chosen key is passed as text.
             options=self._options.model_copy(update={"key": SecretStr("")}),
-            region=access.region,
-            endpoint=access.endpoint,
-            key=access.key,
-            token="" if own_credential else access.token_provider().token(),
-            resource_id=access.resource_id,
-            default_credential=own_credential,
+            **access_fields(self._access),
         )
-
-
-class _LockedRecording:
-    """The owner of a recording that is locked until its session ends."""
-
-    def __init__(self, owner: RecordingOwner, lock: Lock) -> None:
-        self._owner = owner
-        self._lock = lock
-
-    async def hand_over(self, size: int | None) -> None:
-        """Accept the end of the audio."""
-        await self._owner.hand_over(size)
-
-    async def release(self, completed: bool) -> None:
-        """Unlock the recording first: its owner may have it processed."""
-        await release(self._lock)
-        await self._owner.release(completed)
 
 
 async def _nothing_left() -> bool:

@@ -8,11 +8,11 @@ import attrs
 import msgspec
 
 from speech_adapters import isolated, threads
-from speech_adapters.backends.realtime.journal import journal_path, read_journal
 from speech_adapters.backends.realtime.options import provenance
 from speech_adapters.isolated import run_isolated
+from speech_adapters.speech_sdk.journal import journal_path, read_journal
 from speech_adapters.store import AsyncStore, Recording, Store
-from speech_adapters.store.files import remove_files
+from speech_adapters.store.files import remove_completed
 from speech_adapters.transcript import Transcript
 
 __all__ = ["complete", "complete_async", "complete_isolated"]
@@ -28,7 +28,7 @@ class _Task:
 
 
 def complete(store: Store, recording_id: str, emulated: tuple[str, ...]) -> bool:
-    """Store the transcript of a recording that is recognized to its end, and remove its audio.
+    """Store the transcript of a recording that is recognized to its end, and remove its files.
 
     Args:
         store: the meeting store.
@@ -54,7 +54,7 @@ def complete(store: Store, recording_id: str, emulated: tuple[str, ...]) -> bool
     )
     stored = store.complete(recording_id, transcript)
     if stored:
-        remove_files(recording.audio_path)
+        remove_completed(recording)
     return stored
 
 

@@ -7,78 +7,48 @@ again.
 
 from __future__ import annotations
 
-import os
-import sys
-import time
-import traceback
-from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Final
 
 import attrs
 import msgspec
-from pydantic import BaseModel, ConfigDict
 
-from speech_adapters.azure.credentials import default_credential
 from speech_adapters.backends.realtime.completion import complete
-from speech_adapters.backends.realtime.feeder import Feeder
-from speech_adapters.backends.realtime.journal import Journal, journal_path, read_journal
-from speech_adapters.backends.realtime.normalizer import EventNormalizer
-from speech_adapters.backends.realtime.options import NAME, Access, RealtimeOptions
+from speech_adapters.backends.realtime.options import NAME, RealtimeOptions
 from speech_adapters.contract import JobState, Recognized, SessionEvent
 from speech_adapters.errors import SpeechError, StoreError
 from speech_adapters.recording.slots import worker_slot
-from speech_adapters.recording.workers import is_wanted, process_exclusively
+from speech_adapters.recording.workers import (
+    process_exclusively,
+    progress_reporter,
+    run_worker,
+)
+from speech_adapters.speech_sdk.feeder import Feeder
+from speech_adapters.speech_sdk.journal import Journal, journal_path, read_journal
+from speech_adapters.speech_sdk.normalizer import EventNormalizer
+from speech_adapters.speech_sdk.orders import SdkOrder
 from speech_adapters.store import Recording, Store
 from speech_adapters.store.files import remove_others
 
 __all__ = ["MAX_ATTEMPTS", "RealtimeProgress", "WorkerOrder", "main"]
 
 MAX_ATTEMPTS: Final = 3
-_REPORT_SECONDS: Final = 2.0
 # Processes that recognize at a time: each has the SDK in its memory and one of the
 # resource's concurrent connections.
 _WORKERS: Final = 32
 
 
-class WorkerOrder(BaseModel):
-    """What a worker has to do; it holds credentials, so it is never logged.
+class WorkerOrder(SdkOrder):
+    """What a worker has to do.
 
     Attributes:
-        state_dir: the folder of the meeting store.
-        recording: the recording's id in it.
-        downmix: how its channels are mixed to one.
+        downmix: how the channels are mixed to one.
         options: the options of the backend, without its key.
-        region, endpoint, key, token, resource_id: see :class:`Access`.
-        default_credential: whether DefaultAzureCredential is used.
     """
 
-    # A validation error would quote the key, and the log keeps it.
-    model_config = ConfigDict(hide_input_in_errors=True)
-
-    state_dir: Path
-    recording: str
+    backend = NAME
     downmix: str
     options: RealtimeOptions
-    region: str = ""
-    endpoint: str = ""
-    key: str = ""
-    token: str = ""
-    resource_id: str = ""
-    default_credential: bool = False
-
-    def access(self) -> Access:
-        """Return endpoint and credentials."""
-        credential = default_credential(NAME) if self.default_credential else None
-        return Access(
-            key=self.key,
-            credential=credential,
-            token=(lambda: self.token) if self.token else None,
-            region=self.region,
-            endpoint=self.endpoint,
-            resource_id=self.resource_id,
-        )
 
 
 @attrs.frozen
@@ -142,7 +112,7 @@ def _attempt(order: WorkerOrder, store: Store, recording: Recording) -> None:
 
 
 def _recognize(order: WorkerOrder, store: Store, recording: Recording) -> None:
-    from speech_adapters.backends.realtime.recognizer import connect  # loads the SDK
+    from speech_adapters.speech_sdk.recognizer import connect  # loads the SDK
 
     request, access, options = recording.request, order.access(), order.options
     path = journal_path(recording)
@@ -156,10 +126,11 @@ def _recognize(order: WorkerOrder, store: Store, recording: Recording) -> None:
         def emit(event: SessionEvent) -> None:
             if isinstance(event, Recognized):
                 journal.add(event.utterance)
-            if not report(normalizer.reached):
+            if not report(normalizer.reached / length):
                 feeder.close()
 
-        report = _progress_reporter(store, recording)
+        length = max(request.audio.ticks(recording.audio_bytes or 0), 1)
+        report = progress_reporter(store, recording.id)
         feeder = Feeder(
             recording.audio_path,
             request.audio,
@@ -178,34 +149,5 @@ def _recognize(order: WorkerOrder, store: Store, recording: Recording) -> None:
         complete(store, recording.id, normalizer.emulated)
 
 
-def _progress_reporter(store: Store, recording: Recording) -> Callable[[int], bool]:
-    """Return a function that stores the position reached, in ticks, every few seconds.
-
-    It returns whether the work is still wanted: the meeting may have been deleted.
-    """
-    length = max(recording.request.audio.ticks(recording.audio_bytes or 0), 1)
-    reported = -_REPORT_SECONDS
-
-    def report(reached: int) -> bool:
-        nonlocal reported
-        # Results come many times a second, and each report waits for the disk.
-        if time.monotonic() - reported < _REPORT_SECONDS:
-            return True
-        reported = time.monotonic()
-        store.report(recording.id, progress=reached / length)
-        return is_wanted(store, recording.id)
-
-    return report
-
-
 if __name__ == "__main__":
-    try:
-        # UTF-8, whatever encoding the system's standard input has.
-        code = main(sys.stdin.buffer.read().decode())
-    except BaseException:
-        traceback.print_exc()
-        code = 1
-    # What is worth keeping is on disk; the SDK would need ten seconds to release a service
-    # that does not answer.
-    sys.stderr.flush()
-    os._exit(code)
+    run_worker(main)

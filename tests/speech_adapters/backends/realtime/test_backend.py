@@ -16,7 +16,6 @@ from double.recognition import (
     texts,
     transcribe,
 )
-from speech_adapters.backends.realtime.journal import journal_path
 from speech_adapters.backends.realtime.worker import WorkerOrder
 from speech_adapters.capabilities import Capabilities
 from speech_adapters.config import Settings
@@ -34,6 +33,7 @@ from speech_adapters.meetings import MeetingService
 from speech_adapters.recording.backend import Host, RecordingBackend
 from speech_adapters.recording.workers import log_path
 from speech_adapters.registry import create_backend
+from speech_adapters.speech_sdk.journal import journal_path
 from speech_adapters.store import Recording, Store
 from speech_adapters.transcript import Provenance
 from speech_compat.testing.loopback import (

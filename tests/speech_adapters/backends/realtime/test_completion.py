@@ -13,10 +13,10 @@ import pytest
 from speech_adapters.audio import PcmFormat
 from speech_adapters.backends.realtime import completion
 from speech_adapters.backends.realtime.completion import complete, complete_async
-from speech_adapters.backends.realtime.journal import Journal, journal_path
 from speech_adapters.contract import JobState, MeetingRequest, Mode
 from speech_adapters.errors import StoreError
 from speech_adapters.recording.workers import log_path
+from speech_adapters.speech_sdk.journal import Journal, journal_path
 from speech_adapters.store import AsyncStore, Recording, Store
 from speech_adapters.transcript import Provenance, Utterance, Word
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from speech_adapters.backends.realtime import options
-from speech_adapters.backends.realtime.options import Access, access_of, realtime_options
+from speech_adapters.backends.realtime.options import access_of, realtime_options
 from speech_adapters.config import Service, load_settings
-from speech_adapters.errors import ConfigurationError, MissingExtraError
+from speech_adapters.errors import ConfigurationError
+from speech_adapters.speech_sdk.options import Access
 
 
 def access(service: dict[str, Any] | None = None, **given: str) -> Access:
@@ -55,12 +55,6 @@ def test_the_retired_address_is_refused_with_advice() -> None:
     retired = "wss://centralus.sts.speech.microsoft.com/speech/recognition/multiaudio"
     with pytest.raises(ConfigurationError, match="give the region instead"):
         access({"endpoint": retired, "key": "k"})
-
-
-def test_without_the_sdk_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
-    with pytest.raises(MissingExtraError, match=r"pip install \"speech-compat\[realtime\]\""):
-        options.need_sdk()
 
 
 def test_naming_the_backend_does_not_load_the_sdk() -> None:

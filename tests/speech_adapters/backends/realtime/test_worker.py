@@ -26,14 +26,17 @@ from double.recognition import (
     run,
 )
 from speech_adapters.backends.realtime import worker
-from speech_adapters.backends.realtime.journal import journal_path, read_journal
-from speech_adapters.backends.realtime.messages import Completed
 from speech_adapters.backends.realtime.options import realtime_options
 from speech_adapters.backends.realtime.worker import MAX_ATTEMPTS, RealtimeProgress, WorkerOrder
 from speech_adapters.contract import JobState, MeetingRequest, Mode
 from speech_adapters.errors import StoreError
 from speech_adapters.meetings import MeetingService
-from speech_adapters.store import Lock, Recording, Store
+from speech_adapters.recording import workers
+from speech_adapters.speech_sdk import orders
+from speech_adapters.speech_sdk.journal import journal_path, read_journal
+from speech_adapters.speech_sdk.messages import Completed
+from speech_adapters.store import Recording, Store
+from speech_adapters.store.locks import FileLock
 from speech_adapters.transcript import Transcript
 from speech_compat.testing.loopback import Script
 
@@ -131,7 +134,7 @@ def test_a_worker_that_dies_leaves_no_trouble_of_an_earlier_one(
     def die(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("speech_adapters.backends.realtime.recognizer.connect", die)
+    monkeypatch.setattr("speech_adapters.speech_sdk.recognizer.connect", die)
     given = order("ws://127.0.0.1:9")
     with Store.open(given.state_dir) as store:
         store.update(given.recording, backend_state=RealtimeProgress("busy").encode())
@@ -191,7 +194,7 @@ def test_a_meeting_deleted_during_the_work_leaves_no_file(
 def test_a_worker_stops_when_its_meeting_is_deleted(
     order: Callable[..., WorkerOrder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker, "_REPORT_SECONDS", 0.0)
+    monkeypatch.setattr(workers, "_REPORT_SECONDS", 0.0)
     given = order("ws://127.0.0.1:9", 4)
     with Store.open(given.state_dir) as store:
         recording = store.get(given.recording)
@@ -204,7 +207,7 @@ def test_a_worker_stops_when_its_meeting_is_deleted(
 
         script = RecognizerScript(written=written)
         monkeypatch.setattr(
-            "speech_adapters.backends.realtime.recognizer.connect",
+            "speech_adapters.speech_sdk.recognizer.connect",
             lambda _request, _access, _pace, on_message: script.connect(on_message),
         )
         # In this process: nothing but the deletion can end it.
@@ -217,8 +220,8 @@ def test_a_worker_stops_when_its_meeting_is_deleted(
 def test_a_store_that_is_locked_for_long_fails_no_meeting(
     order: Callable[..., WorkerOrder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker, "_REPORT_SECONDS", 0.0)
-    monkeypatch.setattr("speech_adapters.store.database._WAIT_SECONDS", 0.05)
+    monkeypatch.setattr(workers, "_REPORT_SECONDS", 0.0)
+    monkeypatch.setattr("speech_adapters.store.sqlite.database._WAIT_SECONDS", 0.05)
     given = order("ws://127.0.0.1:9", 2)
     with OtherWriter(given.state_dir) as other, Store.open(given.state_dir) as store:
 
@@ -228,7 +231,7 @@ def test_a_store_that_is_locked_for_long_fails_no_meeting(
 
         script = RecognizerScript(started=lambda _: other.lock(), ended=unlock_later)
         monkeypatch.setattr(
-            "speech_adapters.backends.realtime.recognizer.connect",
+            "speech_adapters.speech_sdk.recognizer.connect",
             lambda _request, _access, _pace, on_message: script.connect(on_message),
         )
         assert worker.main(given.model_dump_json()) == 0
@@ -239,12 +242,12 @@ def test_a_transcript_that_cannot_be_stored_is_stored_by_the_next_worker(
     order: Callable[..., WorkerOrder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("database._WAIT_SECONDS", "store._FINAL_WAIT_SECONDS"):
-        monkeypatch.setattr(f"speech_adapters.store.{name}", 0.05)
+        monkeypatch.setattr(f"speech_adapters.store.sqlite.{name}", 0.05)
     given = order("ws://127.0.0.1:9", 2)
     with OtherWriter(given.state_dir) as other, Store.open(given.state_dir) as store:
         script = RecognizerScript(started=lambda _: other.lock())
         monkeypatch.setattr(
-            "speech_adapters.backends.realtime.recognizer.connect",
+            "speech_adapters.speech_sdk.recognizer.connect",
             lambda _request, _access, _pace, on_message: script.connect(on_message),
         )
         with pytest.raises(StoreError, match="database is locked"):
@@ -268,7 +271,7 @@ def test_a_worker_whose_meeting_is_deleted_while_it_waits_for_others_does_nothin
             store.delete(given.recording)
 
         monkeypatch.setattr("speech_adapters.recording.slots.time", SimpleNamespace(sleep=sleep))
-        with Lock(given.state_dir / "locks", "worker:realtime:0", "busy"):
+        with FileLock(given.state_dir / "locks", "worker:realtime:0", "busy"):
             assert worker.main(given.model_dump_json()) == 0
         assert store.get(given.recording).attempts == 0
 
@@ -307,7 +310,7 @@ def test_an_order_carries_the_credentials(
     with_token = given.model_copy(update={"key": "", "token": "T", "region": "r"}).access()
     assert with_token.token is not None
     assert (with_token.token(), with_token.region) == ("T", "r")
-    monkeypatch.setattr(worker, "default_credential", lambda name: f"credential of {name}")
+    monkeypatch.setattr(orders, "default_credential", lambda name: f"credential of {name}")
     found = given.model_copy(update={"default_credential": True}).access()
     assert found.credential == "credential of realtime"
 
@@ -322,26 +325,6 @@ def test_progress_is_a_record_with_the_key_of_the_first_schema(
         progress = RealtimeProgress.of(store.get(given.recording))
     assert progress == RealtimeProgress("busy")
     assert progress.encode() == '{"trouble":"busy"}'
-
-
-def test_progress_is_reported_every_few_seconds_until_the_meeting_is_deleted(
-    order: Callable[..., WorkerOrder], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    now = [1_000.0]
-    monkeypatch.setattr(worker, "time", SimpleNamespace(monotonic=lambda: now[0]))
-    given = order("ws://127.0.0.1:9", 4)
-    with Store.open(given.state_dir) as store:
-        report = worker._progress_reporter(store, store.get(given.recording))
-        assert report(SECOND)
-        assert store.get(given.recording).progress == 0.25
-        assert report(2 * SECOND), "too early for another write"
-        assert store.get(given.recording).progress == 0.25
-        now[0] += 2
-        assert report(2 * SECOND)
-        assert store.get(given.recording).progress == 0.5
-        now[0] += 2
-        store.delete(given.recording)
-        assert not report(3 * SECOND)
 
 
 def test_a_meeting_that_no_attempt_completes_fails_with_the_reason_and_can_be_resumed(
@@ -377,11 +360,11 @@ def test_a_worker_creates_no_journal_for_a_deleted_meeting(
     given = order("ws://127.0.0.1:9")
     script = RecognizerScript()
     monkeypatch.setattr(
-        "speech_adapters.backends.realtime.recognizer.connect",
+        "speech_adapters.speech_sdk.recognizer.connect",
         lambda *arguments: script.connect(arguments[-1]),
     )
     # So long after the last report that no result of this test causes another one.
-    monkeypatch.setattr(worker, "_REPORT_SECONDS", 1_000.0)
+    monkeypatch.setattr(workers, "_REPORT_SECONDS", 1_000.0)
     with Store.open(given.state_dir) as store:
         path = journal_path(store.get(given.recording))
         left: list[bool] = []
@@ -404,7 +387,7 @@ def test_a_meeting_that_is_deleted_before_its_worker_starts_is_not_recognized(
 ) -> None:
     given = order("ws://127.0.0.1:9")
     script = RecognizerScript()
-    monkeypatch.setattr("speech_adapters.backends.realtime.recognizer.connect", script.connect)
+    monkeypatch.setattr("speech_adapters.speech_sdk.recognizer.connect", script.connect)
     with Store.open(given.state_dir) as store:
 
         def delete(path: Path) -> object:

@@ -1,0 +1,37 @@
+"""Meetings at a service with the retired interface, such as the gateway of this project.
+
+::
+
+    session ──▶ spool file ──driver (live), or a worker──▶ service ──ask by id──▶ meeting store
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from speech_adapters.config import Settings
+from speech_adapters.contract import Backend
+
+if TYPE_CHECKING:
+    from speech_adapters.recording.backend import Host
+
+__all__ = ["create"]
+
+
+def create(settings: Settings, host: Host) -> Backend:
+    """Create the backend; the SDK itself is imported with the first meeting.
+
+    Raises:
+        MissingExtraError: a package of the extra ``remote_meeting`` is not installed.
+        ConfigurationError: an option is wrong or missing.
+    """
+    from speech_adapters.backends.remote_meeting.options import NAME
+    from speech_adapters.extras import need_packages
+    from speech_adapters.speech_sdk.options import need_sdk
+
+    need_sdk(NAME)
+    need_packages(NAME, "httpx", "tenacity")
+    # Imported only here, after the check: it imports these packages.
+    from speech_adapters.backends.remote_meeting.backend import RemoteMeetingBackend
+
+    return RemoteMeetingBackend(settings, host)
