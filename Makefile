@@ -2,7 +2,7 @@
 # Needs Python 3.11 or newer, git and make; everything else is set up in .venv.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test crash accuracy coverage check format lint types lock ledger surfaces clean
+.PHONY: help demo test crash fuzz accuracy coverage check format lint types lock ledger surfaces clean
 
 PYTHON ?= $(shell for p in python3.11 python3 python3.12 python3.13; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
@@ -22,6 +22,10 @@ test: $(READY) ## run the tests
 
 crash: $(READY) ## kill programs and workers for half an hour, about 400 times
 	@CRASH_ROUNDS=$${CRASH_ROUNDS:-80} $(BIN)/python -m pytest tests/crash -s
+
+fuzz: $(READY) ## attack parsers and the gateway with generated data for about an hour
+	@SPEECH_COMPAT_FUZZ_CASES=$${SPEECH_COMPAT_FUZZ_CASES:-20000} $(BIN)/python -m pytest tests/fuzz \
+		--timeout 0 --show-capture=no
 
 accuracy: $(READY) ## measure the local engine on the recordings in RECORDINGS
 	@$(BIN)/python -m pip install --quiet uv

@@ -27,35 +27,53 @@ BACKENDS = sorted(p.name for p in (ADAPTERS / "backends").iterdir() if p.name[0]
 # Where each third-party library may be imported; "" is the package's own folder.
 _ADAPTERS = "speech_adapters"
 _BACKENDS = "speech_adapters/backends"
+_ALL = ("batch", "fast", "local", "realtime", "remote_meeting")
 HOMES = {
     "anyio": {
         f"{_ADAPTERS}",
         f"{_ADAPTERS}/azure",
         f"{_ADAPTERS}/recording",
-        *(f"{_BACKENDS}/{name}" for name in ("batch", "fast", "local", "realtime")),
+        f"{_ADAPTERS}/speech_sdk",
+        *(
+            f"{_BACKENDS}/{name}"
+            for name in ("batch", "fast", "local", "realtime", "remote_meeting")
+        ),
         "speech_compat/_session",
         "speech_compat/cli",
+        "speech_compat/gateway",
     },
     "attrs": {
         f"{_ADAPTERS}",
         f"{_ADAPTERS}/audio",
         f"{_ADAPTERS}/azure",
+        f"{_ADAPTERS}/speech_sdk",
         f"{_ADAPTERS}/store",
-        *(f"{_BACKENDS}/{name}" for name in ("batch", "fast", "local", "realtime")),
+        f"{_ADAPTERS}/store/sqlite",
+        *(
+            f"{_BACKENDS}/{name}"
+            for name in ("batch", "fast", "local", "realtime", "remote_meeting")
+        ),
         f"{_BACKENDS}/local/diarization",
         f"{_BACKENDS}/local/recognition",
         "speech_compat/cli",
         "speech_compat/gateway",
+        "speech_compat/gateway/web",
         "speech_compat/testing",
     },
-    "filelock": {f"{_ADAPTERS}/store"},
+    "filelock": {f"{_ADAPTERS}/store", f"{_ADAPTERS}/store/sqlite"},
     "msgspec": {
         f"{_ADAPTERS}/azure",
+        f"{_ADAPTERS}/speech_sdk",
         f"{_ADAPTERS}/store",
-        *(f"{_BACKENDS}/{name}" for name in ("batch", "fast", "local", "realtime")),
+        f"{_ADAPTERS}/store/sqlite",
+        *(
+            f"{_BACKENDS}/{name}"
+            for name in ("batch", "fast", "local", "realtime", "remote_meeting")
+        ),
         f"{_BACKENDS}/local/recognition",
+        "speech_compat/gateway",
     },
-    "azure": {f"{_ADAPTERS}/azure", f"{_BACKENDS}/batch", f"{_BACKENDS}/realtime"},
+    "azure": {f"{_ADAPTERS}/azure", f"{_ADAPTERS}/speech_sdk", f"{_BACKENDS}/batch"},
     "httpx": {f"{_ADAPTERS}/azure"},
     "tenacity": {f"{_ADAPTERS}/azure"},
     "av": {f"{_BACKENDS}/local/recognition"},
@@ -73,19 +91,30 @@ HOMES = {
     "pydantic": {
         f"{_ADAPTERS}",
         f"{_ADAPTERS}/azure",
-        *(f"{_BACKENDS}/{name}" for name in ("auto", "batch", "local", "realtime")),
+        f"{_ADAPTERS}/speech_sdk",
+        *(
+            f"{_BACKENDS}/{name}"
+            for name in ("auto", "batch", "local", "realtime", "remote_meeting")
+        ),
         "speech_compat/gateway",
     },
     "pydantic_settings": {f"{_ADAPTERS}"},
     "rich": {"speech_compat/cli"},
-    "starlette": {"speech_compat/gateway"},
+    # The gateway: its web application, its server, its tokens and certificates, its metrics.
+    "starlette": {"speech_compat/gateway", "speech_compat/gateway/web"},
+    "uvicorn": {"speech_compat/gateway"},
+    "h11": {"speech_compat/gateway"},
+    "jwt": {"speech_compat/gateway"},
+    "cryptography": {"speech_compat/gateway"},
+    "prometheus_client": {"speech_compat/gateway"},
     "websockets": {"speech_compat/testing"},
 }
 LEGACY = ("MeetingTranscriber", "ConversationTranscriber", "speechsdk", "SpeechConfig")
 # Names of the present SDK; one of its classes has a legacy name.
 SDK_NAMES = {
-    "backends/realtime/recognizer.py": {"ConversationTranscriber"},
-    "backends/realtime/sdk_config.py": {"SpeechConfig"},
+    "speech_sdk/recognizer.py": {"ConversationTranscriber"},
+    "speech_sdk/meeting_recognizer.py": {"MeetingTranscriber"},
+    "speech_sdk/sdk_config.py": {"SpeechConfig"},
 }
 HEAVY = (
     "anyio",
@@ -168,6 +197,18 @@ def _assert_no_foreign_backend(folder: str, path: Path, name: str) -> None:
         assert f"{folder}/".startswith(f"{_BACKENDS}/{parts[2]}/"), (
             f"{path} imports the backend {name}"
         )
+
+
+def test_the_database_of_the_store_is_used_through_the_interface_only() -> None:
+    """``store.interface.Store`` names it, so that another database can replace it."""
+    users = {
+        path.relative_to(ADAPTERS).as_posix()
+        for _, path in _sources()
+        for name in _imports(path)
+        if f"{name}.".startswith("speech_adapters.store.sqlite.") or name == "sqlite3"
+    }
+    outside = {name for name in users if not name.startswith("store/sqlite/")}
+    assert outside == {"store/interface.py"}
 
 
 @pytest.mark.parametrize("path", sorted(ADAPTERS.rglob("*.py")), ids=lambda p: p.name)

@@ -41,6 +41,13 @@ def test_the_wheel_ships_types_and_the_demo_program(wheel: zipfile.Path) -> None
     assert shipped.read_bytes() == (ROOT / "docs/examples/legacy_meeting.py").read_bytes()
 
 
+def test_the_wheel_ships_the_files_of_the_web_page(wheel: zipfile.Path) -> None:
+    folder = "speech_compat/gateway/web/static"
+    written = {file.name for file in (ROOT / "compat" / folder).iterdir()}
+    assert {"index.html", "style.css", "app.js"} <= written
+    assert {file.name for file in wheel.joinpath(folder).iterdir()} == written
+
+
 def test_the_lock_holds_versions_and_hashes_only() -> None:
     text = LOCK.read_text(encoding="utf-8")
     assert "://" not in text

@@ -88,7 +88,7 @@ def lines(hours: float) -> tuple[Line, ...]:
 def measure(url: str, options: argparse.Namespace) -> dict[str, Any]:
     """Run the program; return the results that it received, latencies and memory."""
     import speech_compat as speechsdk
-    from speech_adapters.backends.realtime import recognizer
+    from speech_adapters.speech_sdk import recognizer
 
     received: dict[int, float] = {}  # when the SDK's callback had a result, by its offset
     real = recognizer.Recognizer._send

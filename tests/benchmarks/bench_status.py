@@ -31,6 +31,7 @@ from speech_adapters.config import load_settings
 from speech_adapters.contract import JobState, MeetingRequest, Mode
 from speech_adapters.meetings import MeetingService
 from speech_adapters.store import Store
+from speech_adapters.store.sqlite import SqliteStore
 from speech_adapters.transcript import Provenance, Transcript, Utterance
 
 __all__ = ["main"]
@@ -66,7 +67,7 @@ _COPIES: Final = (
 )
 
 
-def _fill(store: Store, completed: int) -> None:
+def _fill(store: SqliteStore, completed: int) -> None:
     """Add completed meetings, then some at the service, and a deleted one to clean up later."""
     model = store.create(MeetingRequest("model", mode=Mode.STORED), "batch")
     store.close_audio(model.id, 32_000)
@@ -148,7 +149,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         few, many = Path(folder) / "few", Path(folder) / "many"
         for path, completed in ((few, _FEW), (many, count)):
-            with Store.open(path) as store:
+            with SqliteStore.open(path) as store:
                 _fill(store, completed)
         for name, query in _QUERIES.items():
             best_few, best_many = anyio.run(_measure, few, many, query)

@@ -24,6 +24,8 @@ from pydantic import SecretStr
 from double.batch_parts import blob_names
 from double.engine import ENGINE_MODULE, engine_module
 from double.recognition import FakeRecognizer, RecognizerScript, audio
+from double.remote_meetings import KEY as REMOTE_KEY
+from double.remote_meetings import RemoteMeetings
 from double.service import KEY, ServiceDouble
 from speech_adapters import threads
 from speech_adapters.azure.http import ServiceClient
@@ -35,6 +37,15 @@ from speech_adapters.backends.realtime import backend as realtime_backend
 from speech_adapters.backends.realtime import worker as realtime_worker
 from speech_adapters.backends.realtime.options import realtime_options
 from speech_adapters.backends.realtime.worker import WorkerOrder
+from speech_adapters.backends.remote_meeting import backend as remote_backend
+from speech_adapters.backends.remote_meeting import worker as remote_worker
+from speech_adapters.backends.remote_meeting.options import remote_meeting_options
+from speech_adapters.backends.remote_meeting.progress import (
+    RemoteProgress,
+    RemoteStage,
+    dump_progress,
+)
+from speech_adapters.backends.remote_meeting.worker import UploadOrder
 from speech_adapters.config import Settings, load_settings
 from speech_adapters.contract import JobState, MeetingRequest, Mode
 from speech_adapters.errors import MeetingNotFoundError
@@ -42,7 +53,8 @@ from speech_adapters.meetings import MeetingService
 from speech_adapters.recording import workers
 from speech_adapters.recording.workers import log_path
 from speech_adapters.store import Recording, Store
-from speech_adapters.store.database import Database
+from speech_adapters.store.sqlite.database import Database
+from speech_compat.testing.loopback import Script
 
 SOUND = audio(0, 2)
 Points = Callable[[], object]
@@ -95,8 +107,18 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
+def remote() -> Iterator[RemoteMeetings]:
+    """Serve meetings that are at the service already."""
+    service = RemoteMeetings(Script())
+    part = {"userId": "Guest_0", "text": "private"}
+    service.others["m"] = {"processingStatus": 2, "transcriptions": [part]}
+    with service.running():
+        yield service
+
+
+@pytest.fixture
 def make(
-    tmp_path: Path, storage: str, double: ServiceDouble, folder: Path
+    tmp_path: Path, storage: str, double: ServiceDouble, remote: RemoteMeetings, folder: Path
 ) -> Callable[[str], Settings]:
     """Return a function that returns the settings for a backend."""
 
@@ -105,6 +127,9 @@ def make(
         batch = {**service, "storage_connection_string": storage, "poll_seconds": "0"}
         realtime = {"endpoint": "ws://127.0.0.1:9", "key": "any"}
         named = {"fast": service, "batch": batch, "realtime": realtime}
+        if backend == "remote_meeting":
+            given = {"poll_seconds": "0", "retry_seconds": "0", "key": REMOTE_KEY}
+            named[backend] = {**remote.addresses, **given}
         return load_settings(
             {
                 "backend": backend,
@@ -178,11 +203,14 @@ def assert_nothing_is_left(settings: Settings, deletion: _Deletion, folder: Path
     assert list(folder.iterdir()) == []
 
 
-@pytest.mark.parametrize("backend", ["batch", "fast", "auto", "local", "realtime"])
+@pytest.mark.parametrize(
+    "backend", ["batch", "fast", "auto", "local", "realtime", "remote_meeting"]
+)
 def test_no_step_of_a_backend_brings_a_deleted_meeting_back(
     make: Callable[[str], Settings],
     points: list[_Deletion],
     double: ServiceDouble,
+    remote: RemoteMeetings,
     storage: str,
     folder: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -195,6 +223,7 @@ def test_no_step_of_a_backend_brings_a_deleted_meeting_back(
     # the replacement for good, and the workers of later tests would never start.
     monkeypatch.setattr(workers, "spawn", spawn)
     monkeypatch.setattr(realtime_backend, "spawn", spawn)
+    monkeypatch.setattr(remote_backend, "spawn", spawn)
     settings = make(backend)
     others = set(blob_names(storage, "speech-compat"))  # of other tests
 
@@ -207,7 +236,10 @@ def test_no_step_of_a_backend_brings_a_deleted_meeting_back(
     at = 0
     while True:
         at += 1
-        recording = recorded(settings)
+        # At the service, where the steps are; the worker's steps have a test of their own.
+        uploaded = dump_progress(RemoteProgress(RemoteStage.UPLOADED))
+        recording = recorded(settings, uploaded if backend == "remote_meeting" else "")
+        remote.deleted.clear()
         points[:] = [_Deletion(at, settings, recording.id)]
         anyio.run(work)
         (deletion,) = points
@@ -218,6 +250,7 @@ def test_no_step_of_a_backend_brings_a_deleted_meeting_back(
             job.status = "Succeeded"  # a service deletes no job that is running
         assert_nothing_is_left(settings, deletion, folder)
         assert double.jobs == {}, at
+        assert backend != "remote_meeting" or remote.deleted == {"m"}, at
         assert set(blob_names(storage, "speech-compat")) <= others, at
     assert at > {"batch": 20, "auto": 10, "fast": 10}.get(backend, 4)
 
@@ -257,10 +290,10 @@ def run_realtime(settings: Settings, recording: Recording, monkeypatch: pytest.M
 
     script = RecognizerScript(written=send_result)
     monkeypatch.setattr(
-        "speech_adapters.backends.realtime.recognizer.connect",
+        "speech_adapters.speech_sdk.recognizer.connect",
         lambda *arguments: script.connect(arguments[-1]),
     )
-    monkeypatch.setattr(realtime_worker, "_REPORT_SECONDS", 0.0)
+    monkeypatch.setattr(workers, "_REPORT_SECONDS", 0.0)
     order = WorkerOrder(
         state_dir=settings.state_dir,
         recording=recording.id,
@@ -272,7 +305,27 @@ def run_realtime(settings: Settings, recording: Recording, monkeypatch: pytest.M
     assert realtime_worker.main(order.model_dump_json()) == 0
 
 
-@pytest.mark.parametrize("backend", ["local", "realtime"])
+def run_remote(settings: Settings, recording: Recording, monkeypatch: pytest.MonkeyPatch) -> None:
+    script = RecognizerScript()
+    monkeypatch.setattr(
+        "speech_adapters.speech_sdk.meeting_recognizer.connect_meeting",
+        lambda *arguments: script.connect(arguments[-1]),
+    )
+    monkeypatch.setattr(workers, "_REPORT_SECONDS", 0.0)
+    order = UploadOrder(
+        state_dir=settings.state_dir,
+        recording=recording.id,
+        options=remote_meeting_options(settings).model_copy(update={"key": SecretStr("")}),
+        endpoint="ws://127.0.0.1:9",
+        key="any",
+    )
+    assert remote_worker.main(order.model_dump_json()) == 0
+
+
+_WORK = {"local": run_local, "realtime": run_realtime, "remote_meeting": run_remote}
+
+
+@pytest.mark.parametrize("backend", _WORK)
 def test_no_step_of_a_worker_brings_a_deleted_meeting_back(
     make: Callable[[str], Settings],
     accesses: list[_Deletion],
@@ -281,7 +334,7 @@ def test_no_step_of_a_worker_brings_a_deleted_meeting_back(
     backend: str,
 ) -> None:
     settings = make(backend)
-    work = run_local if backend == "local" else run_realtime
+    work = _WORK[backend]
     order = Processing(LocalOptions(), "auto").dump() if backend == "local" else ""
     at = 0
     while True:

@@ -26,6 +26,8 @@ import pytest
 
 from double.batch_parts import blob_names
 from double.recognition import audio, lines
+from double.remote_meetings import KEY as REMOTE_KEY
+from double.remote_meetings import RemoteMeetings
 from double.service import KEY, ServiceDouble, running
 from oracle.test_oracle import why_not
 from speech_adapters.config import Settings, load_settings
@@ -156,7 +158,7 @@ def transcribed(transcript: Transcript) -> int:
             assert text == f"{number} {digest} {size}"
             end += size
         return end
-    if transcript.provenance.backend == "realtime":
+    if transcript.provenance.backend in ("realtime", "remote_meeting"):
         assert texts == [f"line {number}" for number in range(len(texts))]
         return len(texts) * 32_000
     (text,) = texts
@@ -180,6 +182,15 @@ def loopback() -> Iterator[str]:
         yield url
 
 
+@pytest.fixture(scope="module")
+def remote() -> Iterator[RemoteMeetings]:
+    if why_not():
+        pytest.skip(why_not())
+    service = RemoteMeetings(Script(lines(SECONDS, "Guest_0"), clock=True))
+    with service.running():
+        yield service
+
+
 @pytest.fixture
 def options(request: pytest.FixtureRequest, backend: str) -> dict[str, dict[str, str]]:
     """Return the options of the backends that ``backend`` needs; starts their services."""
@@ -188,6 +199,9 @@ def options(request: pytest.FixtureRequest, backend: str) -> dict[str, dict[str,
     if backend == "realtime":
         url = request.getfixturevalue("loopback")
         return {"realtime": {"endpoint": url, "key": "any", "pace": "100", "retry_seconds": "0"}}
+    if backend == "remote_meeting":
+        fast = {"key": REMOTE_KEY, "pace": "100", "retry_seconds": "0", "poll_seconds": "0"}
+        return {"remote_meeting": {**request.getfixturevalue("remote").addresses, **fast}}
     url = request.getfixturevalue("double").url
     service = {"endpoint": url, "key": KEY, "retry_seconds": "0"}
     if backend == "fast":
@@ -226,9 +240,15 @@ def crashes(
 
 
 @pytest.mark.timeout(300 + 60 * ROUNDS)  # against hanging; a busy machine is slow
-@pytest.mark.parametrize("backend", ["local", "realtime", "batch", "fast", "auto"])
+@pytest.mark.parametrize(
+    "backend", ["local", "realtime", "remote_meeting", "batch", "fast", "auto"]
+)
 def test_nothing_is_lost_doubled_or_left_by_kills(
-    crashes: Crashes, backend: str, double: ServiceDouble, tmp_path: Path
+    crashes: Crashes,
+    backend: str,
+    double: ServiceDouble,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
 ) -> None:
     deleted: set[str] = set()
     for number in range(ROUNDS):
@@ -248,9 +268,12 @@ def test_nothing_is_lost_doubled_or_left_by_kills(
         written = max(map(int, re.findall(r"WRITTEN (\d+)", output)), default=0)
         found = transcribed(transcript) if transcript is not None else 0
         assert found >= written // 32_000 * 32_000, (meeting_id, mode, output)
-    if backend in ("local", "realtime"):
+    if backend in ("local", "realtime", "remote_meeting"):
         crashes.record("live", "RealTime")  # and what it left is removed by the next lines
     assert_nothing_is_left(crashes, deleted, double, tmp_path)
+    if backend == "remote_meeting":
+        remote: RemoteMeetings = request.getfixturevalue("remote")
+        assert not deleted & (remote.held - remote.deleted)
     print(f"{backend}: {crashes.kills} kills")
 
 

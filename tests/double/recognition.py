@@ -9,10 +9,10 @@ import anyio
 import attrs
 
 from double.meetings import run
-from speech_adapters.backends.realtime.messages import Completed, FinalResult, RecognizerMessage
 from speech_adapters.config import Settings
 from speech_adapters.contract import MeetingRequest, Mode, Recognized, Session, SessionEvent
 from speech_adapters.meetings import MeetingService
+from speech_adapters.speech_sdk.messages import Completed, FinalResult, RecognizerMessage
 from speech_adapters.transcript import Transcript
 from speech_compat.testing.loopback import Line, LoopbackService, Script, clock_audio
 

@@ -26,7 +26,7 @@ from starlette.routing import Route
 from double.jobs import Job, length_of, outcome, wave_of
 from double.schemas import ENTITY, FAST, FILES, PAGE, SUBMIT, as_published, defect
 
-__all__ = ["Fault", "ServiceDouble", "running"]
+__all__ = ["Fault", "ServiceDouble", "running", "serving"]
 
 KEY: Final = "the-key"
 _VERSIONS: Final = ("2025-10-15", "2024-11-15")
@@ -277,18 +277,22 @@ class ServiceDouble:
 @contextmanager
 def running(double: ServiceDouble, port: int = 0) -> Iterator[str]:
     """Serve on loopback; yield the address."""
-    config = uvicorn.Config(
-        double, host="127.0.0.1", port=port, log_level="critical", lifespan="off"
-    )
+    with serving(double, port) as double.url:
+        yield double.url
+
+
+@contextmanager
+def serving(app: Any, port: int = 0) -> Iterator[str]:
+    """Serve an application on loopback; yield the address."""
+    config = uvicorn.Config(app, host="127.0.0.1", port=port, log_level="critical", lifespan="off")
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     while not server.started:
         thread.join(0.01)
     port = server.servers[0].sockets[0].getsockname()[1]
-    double.url = f"http://127.0.0.1:{port}"
     try:
-        yield double.url
+        yield f"http://127.0.0.1:{port}"
     finally:
         server.should_exit = True
         thread.join(10)

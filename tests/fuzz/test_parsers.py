@@ -1,12 +1,8 @@
-"""Parsers of data from outside: whatever they read, they raise only the project's errors.
-
-The cases are the same in every run; ``SPEECH_COMPAT_FUZZ_CASES`` sets another number of them.
-"""
+"""Parsers of data from outside: whatever they read, they raise only the project's errors."""
 
 from __future__ import annotations
 
 import json
-import os
 import struct
 from collections.abc import AsyncIterator
 from contextlib import suppress
@@ -17,10 +13,11 @@ from typing import Any
 import anyio
 import httpx
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from double.voices import RETIRED, signature_text
+from fuzz.cases import DEEP, ODD, damaged, fuzz, wav
 from speech_adapters.audio import SourceFormat, StreamDecoder, WavFile
 from speech_adapters.azure.http import RetryPolicy, ServiceClient, retry_after
 from speech_adapters.azure.http_errors import LONGEST_PAUSE
@@ -28,38 +25,24 @@ from speech_adapters.azure.results import read_result, read_source, result_trans
 from speech_adapters.backends.batch.api import Api, Job, ResultFile
 from speech_adapters.backends.batch.client import BatchClient
 from speech_adapters.backends.local.protocol import decode
-from speech_adapters.backends.realtime.journal import read_journal
+from speech_adapters.backends.remote_meeting.answers import (
+    AnswerFile,
+    read_status,
+    read_transcript,
+)
+from speech_adapters.contract import JobState
 from speech_adapters.errors import SpeechError
 from speech_adapters.export import FORMATS, render
 from speech_adapters.masking import mask
 from speech_adapters.signatures import parse_signature
+from speech_adapters.speech_sdk.journal import read_journal
 from speech_adapters.transcript import Provenance, Transcript
 from speech_compat._session.mapping.results import remote_document
 from speech_compat.gateway.dialogue import Dialogue, TurnStarted
 from speech_compat.gateway.framing import FramingError
 
-CASES = int(os.environ.get("SPEECH_COMPAT_FUZZ_CASES", "150"))
 ORIGIN = Provenance("batch", "test")
-fuzz = settings(
-    max_examples=CASES,
-    derandomize="SPEECH_COMPAT_FUZZ_CASES" not in os.environ,
-    database=None,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-)
-
-# --- values where a document has another one ---------------------------------------------
-ODD: st.SearchStrategy[Any] = st.one_of(
-    st.sampled_from(
-        [None, True, 0, -1, 1.0, 1.5, 1e308, -1e308, 10**30, 2**63, -0.0, 1e-320, [], {}, [None]]
-    ),
-    st.sampled_from(
-        ["", "PT1S", "PT.S", "PT1.2.3S", "P" + "9" * 400 + "D", "PT٣S", "nan", "\0", "\u202e"]
-    ),
-    st.text(max_size=20),
-    st.integers(),
-    st.floats(allow_nan=False, allow_infinity=False),
-)
+# --- results of a transcription ------------------------------------------------------------
 TIMES = ["offset", "duration", "offsetInTicks", "durationInTicks", "durationTicks"]
 TIMES += ["offsetMilliseconds", "durationMilliseconds"]
 TEXT = ["text", "display", "itn", "lexical", "word", "displayText", "locale", "source"]
@@ -76,24 +59,6 @@ def within(name: str, inner: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[s
 WORDS = st.one_of(within("words", LEAVES), within("displayWords", LEAVES))
 PHRASES = st.one_of(WORDS, within("nBest", WORDS))
 RESULTS = st.one_of(within("recognizedPhrases", PHRASES), within("phrases", PHRASES))
-DEEP = b"[" * 200_000
-
-
-def damaged(data: bytes) -> st.SearchStrategy[bytes]:
-    """Return strategies for ``data`` with some bytes replaced, inserted or missing."""
-    change = st.tuples(
-        st.integers(0, len(data)),
-        st.integers(0, 9),
-        st.one_of(st.binary(max_size=8), st.sampled_from([b"\xff" * 4, b"\0" * 4, b"\0\0\0\x80"])),
-    )
-
-    def apply(changes: list[tuple[int, int, bytes]]) -> bytes:
-        found = data
-        for start, size, new in changes:
-            found = found[:start] + new + found[start + size :]
-        return found
-
-    return st.lists(change, min_size=1, max_size=4).map(apply)
 
 
 def use_transcript(transcript: Transcript) -> None:
@@ -102,6 +67,32 @@ def use_transcript(transcript: Transcript) -> None:
     for name in FORMATS:
         render(transcript, name).encode()
     json.dumps(remote_document(transcript)).encode()
+
+
+TASKS = st.dictionaries(
+    st.sampled_from([*TIMES, *TEXT, "userId", "resultId", "reason"]), ODD, max_size=6
+)
+STATES = st.one_of(st.sampled_from([2, "2", "Completed", "failed"]), ODD)
+
+
+@fuzz
+@given(
+    st.builds(
+        lambda state, answer: json.dumps({"processingStatus": state, **answer}).encode(),
+        STATES,
+        within("transcriptions", TASKS),
+    )
+)
+@example(b'\xef\xbb\xbf{"processingStatus": 2}')
+@example(b'{"processingStatus": ' + b"9" * 10_000 + b"}")
+@example(b'{"processingStatus": 2, "transcriptions": ' + DEEP)
+def test_answers_about_meetings(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
+    path = tmp_path_factory.mktemp("answers") / "answer.json"
+    path.write_bytes(data)
+    with suppress(SpeechError):
+        assert read_status(path).state in JobState
+    with suppress(SpeechError):
+        use_transcript(read_transcript(AnswerFile(str(path), "m", ORIGIN)))
 
 
 @fuzz
@@ -229,14 +220,6 @@ def test_a_requested_pause(text: str) -> None:
 
 
 # --- audio ---------------------------------------------------------------------------------
-def wav(tag: int = 1, channels: int = 1, rate: int = 16_000, bits: int = 16) -> bytes:
-    block = channels * bits // 8 & 0xFFFF
-    form = struct.pack("<HHIIHH", tag, channels, rate, rate * block & 0xFFFFFFFF, block, bits)
-    data = bytes(index & 255 for index in range(200))
-    body = b"WAVEfmt " + struct.pack("<I", len(form)) + form + b"data\xc8\0\0\0" + data
-    return b"RIFF" + struct.pack("<I", len(body)) + body
-
-
 WAVES = st.sampled_from(
     [wav(), wav(3, 2, 48_000, 32), wav(6, 1, 8_000, 8), wav(1, 8, 16_000, 24), wav(1, 65_535)]
 ).flatmap(damaged)

@@ -1,9 +1,11 @@
-// Microsoft's JavaScript Speech SDK, run against the loopback service:
-// node speech_client.mjs ENDPOINT SECONDS [meeting]
+// Microsoft's JavaScript Speech SDK, run against a service on loopback:
+// node speech_client.mjs ENDPOINT SECONDS [meeting] [KEY] [FILE]
+// FILE holds 16-bit PCM, mono or of 8 channels in a meeting; without one, silence is sent.
+import { readFileSync } from "node:fs";
 import sdk from "microsoft-cognitiveservices-speech-sdk";
 
-const [endpoint, seconds, era] = process.argv.slice(2);
-const config = sdk.SpeechConfig.fromEndpoint(new URL(endpoint), "any");
+const [endpoint, seconds, era, key, file] = process.argv.slice(2);
+const config = sdk.SpeechConfig.fromEndpoint(new URL(endpoint), key || "any");
 const stream = sdk.AudioInputStream.createPushStream(
   sdk.AudioStreamFormat.getWaveFormatPCM(16000, 16, era === "meeting" ? 8 : 1),
 );
@@ -12,6 +14,7 @@ const log = [];
 let transcriber;
 if (era === "meeting") {
   config.setProperty("ConversationTranscriptionInRoomAndOnline", "true");
+  config.setProperty("DifferentiateGuestSpeakers", "true");
   config.setProperty(sdk.PropertyId.SpeechServiceConnection_Region, "any");
   const meeting = sdk.Meeting.createMeetingAsync(config, "a meeting");
   transcriber = new sdk.MeetingTranscriber(audio);
@@ -35,9 +38,11 @@ transcriber.sessionStarted = (_, event) => note("session_started", event);
 transcriber.transcribing = (_, event) => note("transcribing", event);
 transcriber.transcribed = (_, event) => note("transcribed", event);
 await new Promise((done, fail) => transcriber.startTranscribingAsync(done, fail));
-const channels = era === "meeting" ? 8 : 1;
-for (let tenth = 0; tenth < Number(seconds) * 10; tenth++) {
-  stream.write(new ArrayBuffer(3200 * channels));
+const tenth = 3200 * (era === "meeting" ? 8 : 1);
+const pcm = file ? readFileSync(file) : Buffer.alloc(tenth * 10 * Number(seconds));
+for (let start = 0; start < pcm.length; start += tenth) {
+  // A copy: the package keeps the whole buffer of a view.
+  stream.write(new Uint8Array(pcm.subarray(start, start + tenth)).buffer);
 }
 stream.close();
 await Promise.race([stopped, new Promise((done) => setTimeout(done, 30000))]);

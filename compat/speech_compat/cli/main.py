@@ -57,6 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_show(commands)
     _add_convert(commands)
     _add_enroll(commands)
+    _add_serve(commands)
     listing = commands.add_parser("list", help="list stored meetings, newest first")
     listing.set_defaults(run=_list)
     delete = commands.add_parser("delete", help="delete stored meetings: audio and transcripts")
@@ -148,6 +149,26 @@ def _add_enroll(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     command.set_defaults(run=_enroll)
 
 
+def _add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = commands.add_parser(
+        "serve", help="serve the retired interface to programs on this and other machines"
+    )
+    command.add_argument("--host", help="address to listen on (default: 127.0.0.1)")
+    command.add_argument(
+        "--port", type=int, metavar="N", help="port to listen on (default: 8080; 0 for any)"
+    )
+    command.add_argument("--backend", help="backend to use instead of the configured one")
+    command.add_argument(
+        "--insecure",
+        action="store_true",
+        help="permit an address that other machines reach without TLS or configured keys",
+    )
+    command.add_argument(
+        "--check", action="store_true", help="check settings, backend, store and files, and end"
+    )
+    command.set_defaults(run=_serve)
+
+
 def _add_output(command: argparse.ArgumentParser, formats: tuple[str, ...] = FORMATS) -> None:
     command.add_argument("--format", choices=formats, default="text", help="(default: text)")
     command.add_argument(
@@ -210,6 +231,12 @@ def _enroll(options: argparse.Namespace) -> int:
     from speech_compat.cli.enroll import enroll
 
     return enroll(options.name, options.files, options.output)
+
+
+def _serve(options: argparse.Namespace) -> int:
+    from speech_compat.cli.serve import serve
+
+    return serve(options)
 
 
 def _list(_: argparse.Namespace) -> int:

@@ -24,9 +24,9 @@ ENGINE = "speech_adapters.backends.local.engines"
 TESTS = Path(__file__).parents[2]
 # What counts as a step: classes and methods by module.
 STEPS = {
-    "speech_adapters.store.database": ("Database", ("transaction", "rows")),
+    "speech_adapters.store.sqlite.database": ("Database", ("transaction", "rows")),
     "speech_adapters.recording.spool": ("SpoolWriter", ("write", "sync")),
-    "speech_adapters.backends.realtime.journal": ("Journal", ("add",)),
+    "speech_adapters.speech_sdk.journal": ("Journal", ("add",)),
     "speech_adapters.azure.http": ("ServiceClient", ("_exchange",)),
 }
 

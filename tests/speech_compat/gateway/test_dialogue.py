@@ -10,6 +10,7 @@ from speech_adapters.audio.pcm import PcmFormat
 from speech_compat.gateway.dialogue import (
     AudioReceived,
     Dialogue,
+    MeetingEvent,
     OtherMessage,
     Turn,
     TurnEnded,
@@ -99,3 +100,58 @@ def test_an_acknowledgement_is_in_the_headers() -> None:
     message = parse(Turn("Id", {}, 0).acknowledge("t", 7))
     assert message.headers["x-continuation-audio-streams-1-offset"] == "7"
     assert message.request_id == "Id"
+
+
+def test_a_long_id_of_a_request_is_refused() -> None:
+    """Every answer repeats it, so small audio would cause large answers."""
+    for size in (128, 129):
+        text = f"Path:speech.context\r\nX-RequestId:{'x' * size}\r\n\r\n{{}}"
+        if size == 128:
+            assert isinstance(Dialogue().receive(text), TurnStarted)
+        else:
+            with pytest.raises(FramingError):
+                Dialogue().receive(text)
+
+
+def stream(offset: object) -> dict[str, Any]:
+    return {"continuation": {"token": "t", "audio": {"streams": {"1": {"offset": offset}}}}}
+
+
+@pytest.mark.parametrize(
+    ("body", "position", "token"),
+    [
+        # Native clients: a first turn, one that continues, and one after nothing was received.
+        ({"audio": {"streams": {"1": None}}}, 0, ""),
+        (stream("7"), 7, "t"),
+        ({"continuation": {"previousServiceTag": "x"}}, 0, ""),
+        # The JavaScript SDK, in both eras.
+        ({"phraseDetection": {"speakerDiarization": {"audioOffsetMs": 1500}}}, None, ""),
+        ({}, None, ""),
+        ({"continuation": {"token": 7}}, 0, ""),
+    ],
+)
+def test_which_position_a_client_declares(
+    body: dict[str, Any], position: int | None, token: str
+) -> None:
+    began = Dialogue().receive(context(body))
+    assert isinstance(began, TurnStarted)
+    assert (began.turn.position, began.turn.token) == (position, token)
+
+
+@pytest.mark.parametrize("offset", [-1, "-1", 2**63, "x", [1]])
+def test_an_offset_that_is_no_position_is_an_error(offset: object) -> None:
+    with pytest.raises(FramingError, match="offset"):
+        Dialogue().receive(context(stream(offset)))
+
+
+def test_the_events_of_a_meeting() -> None:
+    dialogue = Dialogue()
+    text = 'X-RequestId:Id\r\nPath:speech.event\r\n\r\n{"name": "join", "meeting": {"id": "m"}}'
+    assert isinstance(dialogue.receive(text), OtherMessage), "it belongs to no turn"
+    began = dialogue.receive(context({}))
+    assert isinstance(began, TurnStarted)
+    assert dialogue.receive(text) == MeetingEvent(began.turn, "join", {"id": "m"})
+    odd = dialogue.receive(text.replace('"join"', "7").replace('{"id": "m"}', "null"))
+    assert odd == MeetingEvent(began.turn, "", {})
+    with pytest.raises(FramingError, match="meeting"):
+        dialogue.receive(text.replace('{"id": "m"}', "[1]"))

@@ -18,10 +18,11 @@ if TYPE_CHECKING:
     from speech_compat._sdk.config import SpeechConfig
     from speech_compat._sdk.meeting import MeetingBase
 
-__all__ = ["Plan", "attendees", "log_gaps", "mode_of", "settings_of"]
+__all__ = ["MODES", "Plan", "attendees", "log_gaps", "mode_of", "settings_of"]
 
 _PREFIX: Final = "speech-compat."
-_MODES: Final = {"async": Mode.STORED, "realtimeandasync": Mode.BOTH}
+# Values of the service property "transcriptionMode", in lower case; any other means real time.
+MODES: Final = {"async": Mode.STORED, "realtimeandasync": Mode.BOTH}
 # Properties that a backend may support, with their names in the contract's SETTINGS.
 _SETTINGS: Final = {
     PropertyId.SpeechServiceConnection_EndpointId: "endpoint_id",
@@ -166,7 +167,7 @@ def mode_of(config: SpeechConfig, stored: bool) -> Mode:
         return Mode.LIVE
     query = config.get_property(PropertyId.SpeechServiceConnection_UserDefinedQueryParameters)
     values = parse_qs(query).get("transcriptionMode", [""])
-    return _MODES.get(values[-1].lower(), Mode.LIVE)
+    return MODES.get(values[-1].lower(), Mode.LIVE)
 
 
 def _requested_settings(config: SpeechConfig) -> dict[str, str]:

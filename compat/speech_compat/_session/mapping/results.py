@@ -37,6 +37,7 @@ __all__ = [
     "error_record",
     "no_match_record",
     "remote_document",
+    "remote_item",
     "remote_records",
     "utterance_record",
 ]
@@ -168,7 +169,7 @@ def remote_records(transcript: Transcript) -> list[ResultRecord]:
         utterance_record(utterance, MEETING, index, ResultReason.RecognizedSpeech)
         for index, utterance in enumerate(transcript.utterances)
     )
-    return [replace(record, utterance_id="", document=_remote_item(record)) for record in found]
+    return [replace(record, utterance_id="", document=_item(record)) for record in found]
 
 
 def remote_document(transcript: Transcript) -> dict[str, object]:
@@ -183,7 +184,12 @@ def remote_document(transcript: Transcript) -> dict[str, object]:
     }
 
 
-def _remote_item(record: ResultRecord) -> dict[str, object]:
+def remote_item(utterance: Utterance) -> dict[str, object]:
+    """Return one utterance as :func:`remote_document` has it."""
+    return _item(utterance_record(utterance, MEETING, 0, ResultReason.RecognizedSpeech))
+
+
+def _item(record: ResultRecord) -> dict[str, object]:
     return {
         "userId": record.speaker,
         "resultId": record.result_id,

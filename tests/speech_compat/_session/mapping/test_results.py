@@ -15,6 +15,7 @@ from speech_compat._session.mapping.results import (
     error_code,
     error_record,
     remote_document,
+    remote_item,
     remote_records,
     utterance_record,
 )
@@ -126,3 +127,4 @@ def test_fetched_results_have_no_utterance_id_and_the_retired_services_json() ->
     assert document["id"] == "m"
     assert document["processingStatus"] == 2
     assert document["transcriptions"] == [item, second.document]
+    assert [remote_item(UTTERANCE), remote_item(UNKNOWN)] == document["transcriptions"]
