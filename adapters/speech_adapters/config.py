@@ -4,42 +4,62 @@
    ``speech-compat.``; the facade passes them without that prefix;
 2. environment variables: ``SPEECH_COMPAT_BACKEND``, and with two underscores for
    a dot ``SPEECH_COMPAT_BACKENDS__LOCAL__MODEL_PATH``;
-3. ``speech-compat.toml``, or the table ``[tool.speech-compat]`` of
-   ``pyproject.toml``, in the working directory or the nearest folder above it;
-4. the defaults below.
+3. the selected profile, a table ``[profiles.NAME]`` of a file;
+4. ``speech-compat.toml``, then the table ``[tool.speech-compat]`` of ``pyproject.toml``, each in
+   the working directory or the nearest folder above it; or only the file that
+   ``SPEECH_COMPAT_CONFIG`` names;
+5. the defaults below.
+
+:mod:`speech_adapters.settings_sources` reads them.
 """
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterator, Mapping
+from functools import cache
+from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
 import platformdirs
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
-from pydantic_settings import (
-    BaseSettings,
-    InitSettingsSource,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-    TomlConfigSettingsSource,
-)
-from pydantic_settings.exceptions import SettingsError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from speech_adapters.errors import ConfigurationError
 from speech_adapters.masking import mask
+from speech_adapters.setting_names import closest
+from speech_adapters.settings_errors import (
+    describe_problems,
+    origin_of,
+    set_in,
+    wrong_settings,
+)
+from speech_adapters.settings_sources import merge, read_layers
 
 __all__ = [
+    "GROUP",
     "Options",
     "Service",
     "Settings",
+    "UserPath",
     "load_settings",
+    "load_settings_with_origins",
     "missing_option",
     "parse_options",
 ]
 
-_FILE: Final = "speech-compat.toml"
+# Entry points of backends; see :mod:`speech_adapters.registry`.
+GROUP: Final = "speech_adapters.backends"
+
+
+def _expanded(path: Path) -> Path:
+    try:
+        return path.expanduser()
+    except RuntimeError as error:  # the user after the tilde has no home folder
+        raise ValueError(str(error)) from None
+
+
+# A path whose "~" is replaced by the home folder of the user.
+UserPath = Annotated[Path, AfterValidator(_expanded)]
 
 
 def _state_dir() -> Path:
@@ -80,11 +100,12 @@ class Service(_Masked):
     token: Any = Field(default=None, repr=False)
 
 
-class Settings(_Masked, BaseSettings):
+class Settings(_Masked):
     """All settings, validated.
 
     Attributes:
         backend: name of the backend that serves meetings.
+        profile: name of the profile whose settings are used; empty for none.
         state_dir: the folder of the meeting store and its audio spool.
         strict: refuse a meeting if any requested feature would be lost.
         downmix: the mix of several channels to one: ``auto``, ``average``, ``sum``,
@@ -99,15 +120,11 @@ class Settings(_Masked, BaseSettings):
         gateway: options of the gateway, which validates them itself.
     """
 
-    model_config = SettingsConfigDict(
-        env_prefix="SPEECH_COMPAT_",
-        env_nested_delimiter="__",
-        extra="forbid",
-        frozen=True,
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     backend: str = "local"
-    state_dir: Path = Field(default_factory=_state_dir)
+    profile: str = ""
+    state_dir: UserPath = Field(default_factory=_state_dir)
     strict: bool = False
     downmix: str = "auto"
     corrections: bool = True
@@ -128,26 +145,6 @@ class Settings(_Masked, BaseSettings):
             else:
                 yield name, value
 
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Return the sources in order of precedence; ``.env`` and secret files are not read."""
-        # Both files are looked up here, at every load: the working directory may change.
-        file = _find_upward(_FILE)
-        project = _find_upward("pyproject.toml")
-        sources: list[PydanticBaseSettingsSource] = [init_settings, env_settings]
-        if file is not None:
-            sources.append(TomlConfigSettingsSource(settings_cls, file))
-        if project is not None:
-            sources.append(InitSettingsSource(settings_cls, _project_table(project)))
-        return tuple(sources)
-
 
 class Options(_Masked):
     """Base of a backend's own options; an unknown name is an error."""
@@ -163,16 +160,29 @@ def load_settings(properties: Mapping[str, Any] | None = None) -> Settings:
             ``{"backend": "local", "backends.local.model_path": "/models/x"}``.
 
     Raises:
-        ConfigurationError: a file cannot be read or is not TOML, a name is unknown, or
-            a value is invalid.
+        ConfigurationError: a file cannot be read or is not TOML, a name or the selected profile
+            is unknown, or a value is invalid.
     """
-    try:
-        return Settings(**_nested(properties or {}))
-    except ValidationError as error:
-        # The original error holds the values, among them keys.
-        raise ConfigurationError(_explain("setting", error)) from None
-    except (SettingsError, ValueError, OSError) as error:
-        raise ConfigurationError(f"The settings cannot be read: {error}.") from error
+    return load_settings_with_origins(properties)[0]
+
+
+def load_settings_with_origins(
+    properties: Mapping[str, Any] | None = None,
+) -> tuple[Settings, dict[str, str]]:
+    """Read the settings, and the origin of each by its dotted name; defaults have none.
+
+    An origin is the path of a file, with the profile if it is from one, the name of an
+    environment variable, or ``the program``.
+
+    Raises:
+        ConfigurationError: as :func:`load_settings`.
+    """
+    layers = read_layers(properties or {})
+    # Those that are not selected too: a misspelled name would be found only when it is too late.
+    for _, profile in layers.profiles:
+        _validated(*merge([profile]))
+    values, origins = merge(layers.used)
+    return _validated(values, origins), origins
 
 
 OptionsT = TypeVar("OptionsT", bound=Options)
@@ -183,6 +193,7 @@ def parse_options(
     backend: str,
     options: Mapping[str, Any],
     kind: str = "option of backend",
+    table: str = "",
 ) -> OptionsT:
     """Validate a backend's own options, or those of another table of the settings.
 
@@ -191,6 +202,7 @@ def parse_options(
         backend: the name of the backend or table, for messages.
         options: the options by name, as in :attr:`Settings.backends`.
         kind: what precedes the name in messages.
+        table: the dotted name of the table; by default that of the backend.
 
     Raises:
         ConfigurationError: a name is unknown or a value is invalid.
@@ -198,7 +210,8 @@ def parse_options(
     try:
         return model.model_validate(dict(options))
     except ValidationError as error:
-        raise ConfigurationError(_explain(f"{kind} {backend!r}", error)) from None
+        problems = describe_problems(error, model, f"{table or f'backends.{backend}'}.", {})
+        raise wrong_settings(f"{kind} {backend!r}", problems) from None
 
 
 def missing_option(backend: str, names: str, what: str) -> ConfigurationError:
@@ -208,37 +221,35 @@ def missing_option(backend: str, names: str, what: str) -> ConfigurationError:
     )
 
 
-def _nested(properties: Mapping[str, Any]) -> dict[str, Any]:
-    tree: dict[str, Any] = {}
-    for name, value in properties.items():
-        *parents, leaf = name.split(".")
-        node = tree
-        for parent in parents:
-            node = node.setdefault(parent, {})
-            if not isinstance(node, dict):
-                raise ValueError(f"{name!r} is set both as a value and as a table")
-        node[leaf] = value
-    return tree
+def _validated(values: Mapping[str, Any], origins: Mapping[str, str]) -> Settings:
+    try:
+        settings = Settings.model_validate(values)
+    except ValidationError as error:
+        # The original error holds the values, among them keys.
+        raise wrong_settings("setting", describe_problems(error, Settings, "", origins)) from None
+    unknown = [name for name in settings.backends if not _is_backend(name)]
+    if unknown:
+        raise wrong_settings("setting", [_unknown_backend(name, origins) for name in unknown])
+    return settings
 
 
-def _project_table(path: Path) -> dict[str, Any]:
-    tools = tomllib.loads(path.read_text(encoding="utf-8")).get("tool", {})
-    table: dict[str, Any] = tools.get("speech-compat", {})
-    return table
+def _is_backend(name: str) -> bool:
+    # The scan of all installed packages costs more than the rest of a load.
+    return name in _shipped_backends() or name in _installed_backends()
 
 
-def _find_upward(name: str) -> Path | None:
-    here = Path.cwd()
-    return next((f / name for f in (here, *here.parents) if (f / name).is_file()), None)
+@cache
+def _shipped_backends() -> frozenset[str]:
+    folders = (Path(__file__).parent / "backends").iterdir()
+    return frozenset(folder.name for folder in folders if (folder / "__init__.py").exists())
 
 
-def _explain(what: str, error: ValidationError) -> str:
-    lines = []
-    # Without the input: it may be a key.
-    for problem in error.errors(include_input=False, include_url=False):
-        name = ".".join(str(part) for part in problem["loc"])
-        unknown = problem["type"] == "extra_forbidden"
-        # pydantic's prefix of a message that one of our checks raised
-        message = problem["msg"].removeprefix("Value error, ")
-        lines.append(f"{name}: " + ("there is no such name" if unknown else message))
-    return f"Wrong {what}: " + "; ".join(lines) + ". See docs/configuration.md for the names."
+def _installed_backends() -> frozenset[str]:
+    return frozenset(point.name for point in entry_points(group=GROUP))
+
+
+def _unknown_backend(name: str, origins: Mapping[str, str]) -> str:
+    known = _shipped_backends() | _installed_backends()
+    hint = closest(name, known) or f"; there are {', '.join(sorted(known))}"
+    table = f"backends.{name}"
+    return f"{table}: there is no such backend{hint}{set_in(origin_of(table, origins))}"
