@@ -14,12 +14,11 @@ from pathlib import Path
 from typing import Final
 
 from speech_adapters.errors import SpeechError
-from speech_adapters.export import FORMATS
+from speech_adapters.export import FORMATS, format_of
 from speech_compat.cli.output import reason_of, report
 
 __all__ = ["main"]
 
-_WRONG_USAGE: Final = 2
 # 128 plus SIGINT, as a shell reports it.
 _INTERRUPTED: Final = 130
 
@@ -27,7 +26,9 @@ _INTERRUPTED: Final = 130
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
     options = _parser().parse_args(arguments)
-    logging.basicConfig(format="speech-compat: %(message)s", level=logging.WARNING)
+    _set_up_logging(options.verbose)
+    if hasattr(options, "output_format"):
+        options.format = options.output_format or format_of(options.output) or "text"
     try:
         code: int = options.run(options)
     except BrokenPipeError:
@@ -41,6 +42,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
+def _set_up_logging(verbosity: int) -> None:
+    logging.basicConfig(format="speech-compat: %(message)s", level=logging.WARNING)
+    if verbosity:
+        # Only the project's own loggers: those of HTTP clients write addresses with signatures.
+        for name in ("speech_adapters", "speech_compat"):
+            logging.getLogger(name).setLevel(logging.INFO if verbosity == 1 else logging.DEBUG)
+
+
 def _fail(message: str, code: int = 1) -> int:
     report(message)
     return code
@@ -52,12 +61,19 @@ def _parser() -> argparse.ArgumentParser:
         description="Transcribe meetings and differentiate their speakers.",
         epilog="Settings are described in docs/configuration.md.",
     )
+    parser.add_argument(
+        "--version", action=_Version, nargs=0, help="show the version of this package, and end"
+    )
+    _add_verbose(parser, default=0)
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_transcribe(commands)
     _add_show(commands)
     _add_convert(commands)
     _add_enroll(commands)
+    _add_record(commands)
     _add_serve(commands)
+    _add_config(commands)
+    _add_backends(commands)
     listing = commands.add_parser("list", help="list stored meetings, newest first")
     listing.set_defaults(run=_list)
     delete = commands.add_parser("delete", help="delete stored meetings: audio and transcripts")
@@ -71,14 +87,36 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+class _Version(argparse.Action):
+    """Prints the version; it is read only then, since that takes as long as all the rest."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from importlib.metadata import version
+
+        sys.stdout.write(f"speech-compat {version('speech-compat')}\n")
+        parser.exit()
+
+
+def _add_verbose(parser: argparse.ArgumentParser, default: int | str) -> None:
+    parser.add_argument(
+        "-v",
+        "--verbose",
+        action="count",
+        default=default,
+        help="also show what is done; twice also details",
+    )
+
+
 def _add_transcribe(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     command = commands.add_parser("transcribe", help="transcribe WAV files")
+    # argparse.SUPPRESS keeps the count of a -v before the command.
+    _add_verbose(command, default=argparse.SUPPRESS)
     command.add_argument(
         "files",
         nargs="+",
-        type=_source,
         metavar="FILE",
-        help="WAV file; for a backend that downloads audio also its https:// address, or that"
+        help="WAV file, folder of WAV files, quoted glob such as 'calls/**/*.wav', or - for"
+        " standard input; for a backend that downloads audio also its https:// address, or that"
         " of a folder, ending in a slash",
     )
     command.add_argument("--backend", help="backend to use instead of the configured one")
@@ -106,7 +144,26 @@ def _add_transcribe(commands: argparse._SubParsersAction[argparse.ArgumentParser
         "--meeting-id", help="also store the transcript under this id (one file only)"
     )
     _add_output(command)
+    _add_bulk(command)
     command.set_defaults(run=_transcribe)
+
+
+def _add_bulk(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--skip-existing",
+        action="store_true",
+        help="leave out recordings whose results exist, and so continue an interrupted command",
+    )
+    command.add_argument(
+        "--fail-fast",
+        action="store_true",
+        help="end at the first recording that fails (default: transcribe the others)",
+    )
+    command.add_argument(
+        "--embed-audio",
+        action="store_true",
+        help="with --format html: put the recording into the page",
+    )
 
 
 def _add_show(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -149,6 +206,24 @@ def _add_enroll(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     command.set_defaults(run=_enroll)
 
 
+def _add_record(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = commands.add_parser(
+        "record", help="record a script for the backend replay, for tests without an engine"
+    )
+    source = command.add_mutually_exclusive_group(required=True)
+    source.add_argument("file", nargs="?", type=Path, metavar="FILE", help="WAV file")
+    source.add_argument("--meeting", metavar="MEETING_ID", help="a stored meeting instead")
+    command.add_argument("--backend", help="backend to use instead of the configured one")
+    command.add_argument("--language", default="en-US", help="BCP-47 tag (default: %(default)s)")
+    command.add_argument(
+        "--speakers", type=_positive, metavar="N", help="maximum number of speakers"
+    )
+    command.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="SCRIPT.jsonl", help="the script"
+    )
+    command.set_defaults(run=_record)
+
+
 def _add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     command = commands.add_parser(
         "serve", help="serve the retired interface to programs on this and other machines"
@@ -169,19 +244,52 @@ def _add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     command.set_defaults(run=_serve)
 
 
+def _add_config(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = commands.add_parser("config", help="show the settings in effect, or their schema")
+    parts = command.add_subparsers(title="parts", required=True, metavar="PART")
+    show = parts.add_parser("show", help="show each setting, its value and where it is set")
+    show.add_argument("--json", action="store_true", help="write a JSON list")
+    show.set_defaults(run=_config_show)
+    schema = parts.add_parser("schema", help="write the JSON Schema of speech-compat.toml")
+    schema.set_defaults(run=_config_schema)
+
+
+def _add_backends(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = commands.add_parser(
+        "backends", help="show what the backends can do, and which would serve a request"
+    )
+    command.add_argument(
+        "--mode",
+        choices=("live", "async", "both"),
+        default="live",
+        help="live events, a stored transcript, or both (default: %(default)s)",
+    )
+    command.add_argument("--language", default="en-US", help="BCP-47 tag (default: %(default)s)")
+    command.add_argument("--speakers", type=_positive, metavar="N", help="announced speakers")
+    command.add_argument(
+        "--channels", type=_positive, default=1, metavar="N", help="channels (default: 1)"
+    )
+    command.add_argument("--words", action="store_true", help="word timings are wanted")
+    command.add_argument("--phrases", action="store_true", help="there is a phrase list")
+    command.add_argument("--addresses", action="store_true", help="the audio is at addresses")
+    command.add_argument("--json", action="store_true", help="write a JSON list")
+    command.set_defaults(run=_backends)
+
+
 def _add_output(command: argparse.ArgumentParser, formats: tuple[str, ...] = FORMATS) -> None:
-    command.add_argument("--format", choices=formats, default="text", help="(default: text)")
+    command.add_argument(
+        "--format",
+        dest="output_format",
+        choices=formats,
+        help="(default: that of the extension of -o, or text)",
+    )
     command.add_argument(
         "-o",
         "--output",
-        type=Path,
         metavar="FILE",
-        help="write to this file, or to one file per recording in this folder",
+        help="write to this file, or to one file per recording in this folder; - for standard"
+        " output",
     )
-
-
-def _source(text: str) -> Path | str:
-    return text if text.startswith(("https://", "http://")) else Path(text)
 
 
 def _file_name(text: str) -> str:
@@ -202,29 +310,23 @@ def _positive(text: str) -> int:
 def _transcribe(options: argparse.Namespace) -> int:
     from speech_compat.cli.transcribe import transcribe
 
-    several = len(options.files) > 1
-    if options.meeting_id is not None and several:
-        return _fail("--meeting-id names one meeting: pass a single file.", _WRONG_USAGE)
-    into_folder = options.output is not None and options.output.is_dir()
-    if several and options.format not in ("text", "rttm") and not into_folder:
-        return _fail(
-            f"A {options.format} document holds one transcript: pass a single file, or an"
-            " existing folder with -o.",
-            _WRONG_USAGE,
-        )
     return transcribe(options)
 
 
 def _show(options: argparse.Namespace) -> int:
     from speech_compat.cli.meetings import show
 
-    return show(options.meeting_id, options.format, options.output)
+    return show(options.meeting_id, options.format, _path(options.output))
 
 
 def _convert(options: argparse.Namespace) -> int:
     from speech_compat.cli.meetings import convert
 
-    return convert(options.result, options.format, options.output)
+    return convert(options.result, options.format, _path(options.output))
+
+
+def _path(output: str | None) -> Path | None:
+    return None if output is None else Path(output)
 
 
 def _enroll(options: argparse.Namespace) -> int:
@@ -233,10 +335,34 @@ def _enroll(options: argparse.Namespace) -> int:
     return enroll(options.name, options.files, options.output)
 
 
+def _record(options: argparse.Namespace) -> int:
+    from speech_compat.cli.record import record
+
+    return record(options)
+
+
 def _serve(options: argparse.Namespace) -> int:
     from speech_compat.cli.serve import serve
 
     return serve(options)
+
+
+def _config_show(options: argparse.Namespace) -> int:
+    from speech_compat.cli.config import show_config
+
+    return show_config(as_json=options.json)
+
+
+def _config_schema(_: argparse.Namespace) -> int:
+    from speech_compat.cli.config import print_schema
+
+    return print_schema()
+
+
+def _backends(options: argparse.Namespace) -> int:
+    from speech_compat.cli.backends import show_backends
+
+    return show_backends(options)
 
 
 def _list(_: argparse.Namespace) -> int:

@@ -7,10 +7,10 @@ import sys
 from pathlib import Path
 
 from speech_adapters.contract import MeetingStatus
-from speech_adapters.errors import SpeechError
+from speech_adapters.errors import MissingExtraError, SpeechError
 from speech_adapters.export import one_line, render
 from speech_adapters.meetings import MeetingService
-from speech_adapters.store import Recording
+from speech_adapters.store import Recording, Store
 from speech_adapters.transcript import Provenance, Transcript, seconds
 from speech_compat._session.mapping.results import remote_document
 from speech_compat.cli.output import format_status, report, write
@@ -23,7 +23,13 @@ def show(meeting_id: str, format: str, output: Path | None) -> int:  # noqa: A00
     """Write a stored transcript, or the meeting's status while there is none."""
 
     async def work(meetings: MeetingService) -> tuple[MeetingStatus, Transcript | None]:
-        status = await meetings.status(meeting_id)
+        try:
+            status = await meetings.status(meeting_id)
+        except MissingExtraError as error:
+            # It can be shown where it stands, but not continued.
+            found = await meetings.store.run(Store.newest, meeting_id)
+            _report(meeting_id, f"it is not continued here. {error}")
+            return found.status(), None
         return status, await meetings.transcript(meeting_id) if status.state.final else None
 
     status, transcript = with_service(work)

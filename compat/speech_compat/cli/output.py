@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import secrets
+import stat
 import sys
-import tempfile
 from contextlib import suppress
 from pathlib import Path
 
@@ -30,35 +31,70 @@ def reason_of(error: SpeechError | OSError) -> str:
 def write(text: str, output: Path | None, *, private: bool = False) -> None:
     """Write to standard output, or replace a file as a whole.
 
+    A file that is replaced keeps its permissions, and a link is followed.  A FIFO or device is
+    written to as it is.
+
     Args:
         text: what to write.
-        output: the file; ``None`` for standard output.
+        output: the file; ``None`` or ``-`` for standard output.
         private: whether only the owner may read the file.
 
     Raises:
         OSError: the file cannot be written; it is unchanged then.
     """
-    if output is None:
-        # A terminal that lacks a character shows its code instead of failing.
-        sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
-        sys.stdout.write(text)
-        sys.stdout.flush()
+    if output is None or output == Path("-"):
+        _write_to_standard_output(text)
         return
     try:
-        # In the same folder, so that replacing is a rename within one file system.
-        handle, name = tempfile.mkstemp(dir=output.parent, prefix=f".{output.name}.")
+        status = output.stat()
+    except OSError:
+        status = None  # no such file yet; any other error is that of its creation
+    if status is None or stat.S_ISREG(status.st_mode):
+        # /dev/stdout that is redirected to a file: replaced, the file would lose the rest.
+        if status is not None and _is_standard_output(status):
+            _write_to_standard_output(text)
+            return
+        mode = None if status is None else stat.S_IMODE(status.st_mode)
+        _replace(text, output, 0o600 if private else mode)
+        return
+    with output.open("w", encoding="utf-8", newline="\n") as file:
+        file.write(text)
+
+
+def _write_to_standard_output(text: str) -> None:
+    # A terminal that lacks a character shows its code instead of failing.
+    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
+def _is_standard_output(status: os.stat_result) -> bool:
+    try:
+        return os.path.samestat(status, os.fstat(1))
+    except OSError:  # standard output is closed
+        return False
+
+
+def _replace(text: str, output: Path, mode: int | None) -> None:
+    """Write a new file and rename it; ``mode`` is by default what the umask leaves."""
+    target = Path(os.path.realpath(output))
+    # In the same folder, so that replacing is a rename within one file system.
+    temporary = target.with_name(f".speech-compat-{secrets.token_hex(8)}")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    try:
+        handle = os.open(temporary, flags, 0o666 if mode is None else 0o600)
     except OSError as error:
         # The error names the temporary file, which means nothing to the user.
         raise OSError(error.errno, error.strerror, str(output)) from None
     try:
         with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
             file.write(text)
-        if not private:
-            Path(name).chmod(0o644)  # mkstemp creates files that only the owner may read
-        Path(name).replace(output)
+        if mode is not None:
+            temporary.chmod(mode)
+        temporary.replace(target)
     except BaseException:
         with suppress(OSError):
-            Path(name).unlink()
+            temporary.unlink()
         raise
 
 

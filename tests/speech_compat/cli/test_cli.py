@@ -14,6 +14,7 @@ import pytest
 from double.voices import RETIRED, signature_text
 from oracle.scenario import Scenario
 from oracle.scripted import Played, install
+from speech_adapters.registry import backend_names
 from speech_compat.cli import main
 
 MEETING = 'it\'s "my" meeting/№ 🎉' + "x" * 300
@@ -184,7 +185,7 @@ def bad_file(tmp_path: Path, kind: str) -> Path:
         ("header", "bad.wav ends inside its header: it is cut short."),
         ("mp3", "format 0x0055 (MP3) is not supported: convert it to PCM."),
         ("zero", "bad.wav has no audio (0 seconds): there is nothing to transcribe."),
-        ("folder", "bad.wav cannot be read: Is a directory."),
+        ("folder", "bad.wav is a folder without WAV files."),
     ],
 )
 def test_a_bad_file_is_one_line(
@@ -203,8 +204,9 @@ def test_an_unknown_backend_is_one_line(
 ) -> None:
     assert main(["transcribe", str(recording), "--backend", "nope"]) == 1
     assert capsys.readouterr().err == (
-        "speech-compat: There is no backend called 'nope'."
-        " Known backends: auto, batch, fast, local, realtime.\n"
+        "speech-compat: There is no backend called 'nope'. Known backends:"
+        f' {", ".join(backend_names())}. Change the setting "backend". In the environment:'
+        " SPEECH_COMPAT_BACKEND.\n"
     )
 
 

@@ -11,8 +11,10 @@ import pytest
 
 from double.engine import model_folder, worker_command
 from speech_adapters.backends.local import engine_process
+from speech_compat.cli import bulk as module
 from speech_compat.cli import main
-from speech_compat.cli import transcribe as module
+from speech_compat.cli.sources import Source
+from speech_compat.cli.transcription import transcribe_source
 
 
 @pytest.fixture(autouse=True)
@@ -61,16 +63,15 @@ def test_the_output_has_the_order_of_the_arguments(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     ended: list[str] = []
-    transcribe_source = module._transcribe_source
 
-    async def noted(meetings: object, source: Path, *more: object) -> object:
+    async def noted(meetings: object, source: Source, *more: object) -> object:
         transcript = await transcribe_source(meetings, source, *more)  # type: ignore[arg-type]
         ended.append(source.name)
         if source.name == "b.wav":
             (models / "go on").touch()
         return transcript
 
-    monkeypatch.setattr(module, "_transcribe_source", noted)
+    monkeypatch.setattr(module, "transcribe_source", noted)
     files = [write_wav(tmp_path / "a.wav", 2, rate=8_000), write_wav(tmp_path / "b.wav")]
     assert main(["transcribe", *files, "--jobs", "2"]) == 0
     assert ended == ["b.wav", "a.wav"]

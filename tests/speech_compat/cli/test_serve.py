@@ -36,7 +36,8 @@ def test_a_failed_check_has_an_exit_code_and_a_remedy(capsys: pytest.CaptureFixt
     assert main(["serve", "--check", "--port", "0", "--host", "0.0.0.0"]) == 1
     (line,) = [text for text in capsys.readouterr().out.splitlines() if text.startswith("failed")]
     assert line.startswith("failed  access    The gateway does not listen on '0.0.0.0'")
-    assert line.endswith("or permit it with --insecure.")
+    assert "or permit it with --insecure." in line
+    assert "SPEECH_COMPAT_GATEWAY__KEYS" in line
 
 
 def test_settings_that_cannot_be_read_are_a_failed_check(

@@ -1,4 +1,4 @@
-"""Export of a transcript as text, JSON, subtitles or RTTM.
+"""Export of a transcript as text, JSON, subtitles, RTTM or a page.
 
 ``text``
     One line for each utterance, ``[00:00:04] Guest-1: Good morning.``
@@ -12,22 +12,27 @@
 ``rttm``
     Rich Transcription Time Marked (NIST RT-09): speaker turns without words.  An utterance
     with word timings is one turn for each of its parts between pauses.
+``html``
+    One page without any other file: timeline, searchable text, player; see :mod:`.page`.
 
-All formats but JSON consist of lines, so line breaks and control characters
+The texts of all formats but JSON are lines, so line breaks and control characters
 inside a text become spaces.
 """
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterator
 from itertools import pairwise
+from pathlib import PurePath
 from typing import Any, Final
 
 import attrs
 
 from speech_adapters.errors import ConfigurationError
+from speech_adapters.export.lines import CONTROLS, format_offset, one_line, texts, with_speaker
+from speech_adapters.export.page import render_page
+from speech_adapters.export.subtitles import render_srt, render_vtt
 from speech_adapters.transcript import (
     TICKS_PER_SECOND,
     LabelStyle,
@@ -37,11 +42,19 @@ from speech_adapters.transcript import (
     seconds,
 )
 
-__all__ = ["FORMATS", "JSON_VERSION", "SUFFIXES", "format_offset", "one_line", "render"]
+__all__ = [
+    "FORMATS",
+    "JSON_VERSION",
+    "SUFFIXES",
+    "format_of",
+    "format_offset",
+    "one_line",
+    "render",
+    "render_page",
+]
 
 JSON_VERSION: Final = 1
 
-_CONTROLS: Final = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")
 _UNNAMED: Final = "Unknown"
 # A pause between words that ends a turn.  The timings of words are not more exact than that.
 _PAUSE: Final = TICKS_PER_SECOND // 2
@@ -68,24 +81,15 @@ def render(
     return writer(transcript, style)
 
 
-def one_line(text: str) -> str:
-    """Return ``text`` on one line, safe to print.
-
-    Spaces, line breaks and control characters become single spaces.
-    """
-    return replace_surrogates(_CONTROLS.sub(" ", text)).strip()
-
-
-def format_offset(offset: int) -> str:
-    """Return ticks as ``hh:mm:ss``, cut to whole seconds."""
-    minutes, second = divmod(offset // TICKS_PER_SECOND, 60)
-    return f"{minutes // 60:02}:{minutes % 60:02}:{second:02}"
+def format_of(output: PurePath | str | None) -> str | None:
+    """Return the format that the extension of a file means, or ``None``."""
+    return None if output is None else _BY_SUFFIX.get(PurePath(output).suffix.lower()[1:])
 
 
 def _text(transcript: Transcript, style: LabelStyle) -> str:
     return "".join(
-        f"[{format_offset(utterance.offset)}] {_with_speaker(label, text)}\n"
-        for utterance, label, text in _texts(transcript, style)
+        f"[{format_offset(utterance.offset)}] {with_speaker(label, text)}\n"
+        for utterance, label, text in texts(transcript, style)
     )
 
 
@@ -124,32 +128,6 @@ def _utterance_json(utterance: Utterance, style: LabelStyle) -> dict[str, Any]:
     }
 
 
-def _vtt(transcript: Transcript, style: LabelStyle) -> str:
-    origin = transcript.provenance
-    note = _escaped(one_line(f"Transcribed by {origin.backend} {origin.version}"))
-    cues = "".join(
-        f"\n{_time_range(utterance, '.')}\n{_voice_tag(label)}{_escaped(text)}\n"
-        for utterance, label, text in _texts(transcript, style)
-    )
-    return f"WEBVTT\n\nNOTE {note}\n{cues}"
-
-
-def _voice_tag(label: str) -> str:
-    return f"<v {_escaped(label)}>" if label else ""
-
-
-def _escaped(text: str) -> str:
-    """Escape the characters that have a meaning in WebVTT; this also breaks up any ``-->``."""
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-
-
-def _srt(transcript: Transcript, style: LabelStyle) -> str:
-    return "\n".join(
-        f"{number}\n{_time_range(utterance, ',')}\n{_with_speaker(label, text)}\n"
-        for number, (utterance, label, text) in enumerate(_texts(transcript, style), start=1)
-    )
-
-
 def _rttm(transcript: Transcript, style: LabelStyle) -> str:
     file = _field(transcript.meeting_id)
     return "".join(
@@ -158,13 +136,13 @@ def _rttm(transcript: Transcript, style: LabelStyle) -> str:
         f" {_field(style.label_of(utterance)) or _UNNAMED} <NA> <NA>\n"
         for utterance in transcript.utterances
         for start, end in _spans(utterance)
-        if _milliseconds(end - start) > 0  # the format has no empty turn
+        if round(seconds(end - start) * 1000) > 0  # the format has no empty turn
     )
 
 
 def _field(text: str) -> str:
     """Return a text as one field of RTTM, which contains no space."""
-    return replace_surrogates(_CONTROLS.sub("_", text), "_")
+    return replace_surrogates(CONTROLS.sub("_", text), "_")
 
 
 def _spans(utterance: Utterance) -> Iterator[tuple[int, int]]:
@@ -178,41 +156,14 @@ def _spans(utterance: Utterance) -> Iterator[tuple[int, int]]:
     yield start, utterance.end
 
 
-def _texts(transcript: Transcript, style: LabelStyle) -> Iterator[tuple[Utterance, str, str]]:
-    """Yield the utterances that have text, each with its label and its text on one line."""
-    for utterance in transcript.utterances:
-        text = one_line(utterance.text)
-        if text:
-            yield utterance, one_line(style.label_of(utterance)), text
-
-
-def _with_speaker(label: str, text: str) -> str:
-    return f"{label}: {text}" if label else text
-
-
-def _time_range(utterance: Utterance, separator: str) -> str:
-    """Return start and end of a subtitle."""
-    # A subtitle without duration would never be shown: it lasts a millisecond at least.
-    start = _milliseconds(utterance.offset)
-    end = max(_milliseconds(utterance.end), start + 1)
-    return f"{_timestamp(start, separator)} --> {_timestamp(end, separator)}"
-
-
-def _timestamp(milliseconds: int, separator: str) -> str:
-    whole, rest = divmod(milliseconds, 1000)
-    return f"{format_offset(whole * TICKS_PER_SECOND)}{separator}{rest:03}"
-
-
-def _milliseconds(value: int) -> int:
-    return round(seconds(value) * 1000)
-
-
 _WRITERS: Final[dict[str, Callable[[Transcript, LabelStyle], str]]] = {
     "text": _text,
     "json": _json,
-    "vtt": _vtt,
-    "srt": _srt,
+    "vtt": render_vtt,
+    "srt": render_srt,
     "rttm": _rttm,
+    "html": lambda transcript, style: render_page(transcript, style=style),
 }
 FORMATS: Final = tuple(_WRITERS)
 SUFFIXES: Final = {name: "txt" if name == "text" else name for name in FORMATS}
+_BY_SUFFIX: Final = {suffix: name for name, suffix in SUFFIXES.items()}

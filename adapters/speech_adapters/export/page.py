@@ -1,0 +1,225 @@
+"""A transcript as one HTML page that needs no other file, no network and no server.
+
+The page has a lane for each speaker, the text, a search, and a player for the recording: the
+recording is in the page, or the reader opens it from the disk.  Text and timeline are there
+without JavaScript too.
+
+A transcript may contain anything, so its text is escaped, and the page's policy permits only
+the style and the script that are in the page, by their digests.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Sequence
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+from typing import Final
+
+import attrs
+
+from speech_adapters.errors import AudioError
+from speech_adapters.export.lines import one_line, texts
+from speech_adapters.transcript import LabelStyle, Transcript, Utterance, seconds
+
+__all__ = ["MOST_AUDIO_BYTES", "render_page"]
+
+# Browsers read texts of half a gigabyte at most, and base64 adds a third.
+MOST_AUDIO_BYTES: Final = 256 * 2**20
+# Colors of speakers in the style sheet.
+_VOICES: Final = 8
+# Width of the drawing in its own units, and of its narrowest part.
+_WIDTH: Final = 1000
+_NARROWEST: Final = 1.5
+_MARKS: Final = 4
+
+
+@attrs.frozen
+class _Line:
+    """An utterance as the page shows it: times in seconds, and the position of its speaker."""
+
+    start: float
+    end: float
+    speaker: int
+    text: str
+    language: str | None
+
+
+def render_page(
+    transcript: Transcript,
+    audio: Path | None = None,
+    *,
+    style: LabelStyle = LabelStyle.DIARIZATION,
+) -> str:
+    """Return the page.
+
+    Args:
+        transcript: the transcript.
+        audio: the recording, a WAV file, which becomes a part of the page.
+        style: spelling of the speakers.
+
+    Raises:
+        AudioError: the recording is too large for a page, or cannot be read.
+    """
+    labels, lines = _lines(transcript, style)
+    duration = max(seconds(transcript.duration), *(line.end for line in lines), 1.0)
+    folder = files("speech_adapters.export")
+    css, script = (folder.joinpath(f"page.{kind}").read_text("utf-8") for kind in ("css", "js"))
+    return Template(folder.joinpath("page.html").read_text("utf-8")).substitute(
+        policy=_policy(css, script),
+        title=escape(one_line(transcript.meeting_id)),
+        style=css,
+        about=_about(transcript, len(labels)),
+        timeline=_timeline(labels, lines, duration),
+        transcript=_transcript(labels, lines),
+        provenance=_provenance(transcript),
+        audio="" if audio is None else _recording(audio),
+        script=script,
+    )
+
+
+def _lines(transcript: Transcript, style: LabelStyle) -> tuple[list[str], list[_Line]]:
+    """Return the labels of the speakers, in the order of appearance, and the utterances."""
+    positions: dict[str, int] = {}
+    found: list[_Line] = []
+    for utterance, label, text in texts(transcript, style):
+        position = positions.setdefault(label or "Unknown", len(positions))
+        found.append(_line(utterance, position, text))
+    return list(positions), sorted(found, key=lambda line: line.start)
+
+
+def _line(utterance: Utterance, speaker: int, text: str) -> _Line:
+    start, end = seconds(utterance.offset), seconds(utterance.end)
+    return _Line(start, end, speaker, text, utterance.language)
+
+
+def _policy(css: str, script: str) -> str:
+    style_digest, script_digest = (
+        base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in (css, script)
+    )
+    return (
+        f"default-src 'none'; style-src 'sha256-{style_digest}';"
+        f" script-src 'sha256-{script_digest}'; media-src blob:; base-uri 'none';"
+        " form-action 'none'"
+    )
+
+
+def _about(transcript: Transcript, speakers: int) -> str:
+    count = f"{speakers} speaker{'' if speakers == 1 else 's'}"
+    return f"<li>{_clock(seconds(transcript.duration))}</li><li>{count}</li>"
+
+
+def _timeline(labels: Sequence[str], lines: Sequence[_Line], duration: float) -> str:
+    if not lines:
+        return ""
+    lanes = "\n".join(
+        _lane(speaker, label, [line for line in lines if line.speaker == speaker], duration)
+        for speaker, label in enumerate(labels)
+    )
+    marks = "".join(
+        f"<span>{_clock(duration * index / _MARKS)}</span>" for index in range(_MARKS + 1)
+    )
+    return (
+        f'<section class="timeline card" aria-labelledby="timeline" data-duration="{duration:.3f}">'
+        '<h2 id="timeline">Speakers</h2>'
+        '<p class="unseen">Arrow keys move between utterances, Enter goes there.</p>\n'
+        f'{lanes}\n<div class="axis" aria-hidden="true">{marks}</div></section>'
+    )
+
+
+def _lane(speaker: int, label: str, lines: Sequence[_Line], duration: float) -> str:
+    scale = _WIDTH / duration
+    spoken = sum(line.end - line.start for line in lines)
+    parts = "".join(
+        f'<rect x="{start * scale:.2f}" y="0" height="10"'
+        f' width="{max((end - start) * scale, _NARROWEST):.2f}" role="button"'
+        # The tabulator reaches one part of the whole timeline.
+        f' tabindex="{-1 if speaker or index else 0}" data-start="{start:.3f}"'
+        f' aria-label="{escape(label)} at {_clock(start)}, {_in_words(end - start)}"/>'
+        for index, (start, end) in enumerate(_merged(lines, _NARROWEST / scale))
+    )
+    return (
+        f'<div class="lane voice-{speaker % _VOICES}">'
+        f'<span class="speaker" dir="auto">{escape(label)}</span>'
+        f'<span class="spoken" title="{_in_words(spoken)}">{_clock(spoken)}</span>'
+        f'<svg viewBox="0 0 {_WIDTH} 10" preserveAspectRatio="none" role="group"'
+        f' aria-label="{escape(label)}">{parts}'
+        '<rect class="head" y="0" width="2" height="10" display="none"/></svg></div>'
+    )
+
+
+def _merged(lines: Sequence[_Line], gap: float) -> list[tuple[float, float]]:
+    """Join utterances with a gap that is too narrow to be seen: a day has thousands."""
+    parts: list[tuple[float, float]] = []
+    for line in lines:
+        if parts and line.start - parts[-1][1] < gap:
+            start, end = parts[-1]
+            parts[-1] = (start, max(end, line.end))
+        else:
+            parts.append((line.start, line.end))
+    return parts
+
+
+def _transcript(labels: Sequence[str], lines: Sequence[_Line]) -> str:
+    if not lines:
+        return '<p class="card hint">No speech was recognized.</p>'
+    speakers = [None, *(line.speaker for line in lines)]
+    items = "\n".join(
+        _item(line, labels[line.speaker], same=line.speaker == before)
+        for line, before in zip(lines, speakers, strict=False)
+    )
+    return f'<ol class="transcript">\n{items}\n</ol>'
+
+
+def _item(line: _Line, label: str, *, same: bool) -> str:
+    language = f' lang="{escape(line.language)}"' if line.language else ""
+    # The name of a speaker who continues is there for screen readers, and in search results.
+    return (
+        f'<li class="voice-{line.speaker % _VOICES}{" same" if same else ""}"'
+        f' data-start="{line.start:.3f}">'
+        f'<button type="button" class="time" tabindex="-1">{_clock(line.start)}</button>'
+        f'<span class="speaker{" repeated" if same else ""}" dir="auto">{escape(label)}</span>'
+        f'<p dir="auto"{language}>{escape(line.text)}</p></li>'
+    )
+
+
+def _provenance(transcript: Transcript) -> str:
+    origin = transcript.provenance
+    name = one_line(f"{origin.backend} {origin.version}")
+    remarks = "".join(
+        f"<li>{escape(one_line(text))}</li>" for text in (*origin.notes, *origin.emulated)
+    )
+    return f"<p>Transcribed by {escape(name)}.</p>" + (f"<ul>{remarks}</ul>" if remarks else "")
+
+
+def _recording(path: Path) -> str:
+    try:
+        if path.stat().st_size > MOST_AUDIO_BYTES:
+            raise AudioError(
+                f"{path} has more than {MOST_AUDIO_BYTES // 2**20} MB, too much for a page:"
+                " leave out --embed-audio. The page can open the recording from the disk."
+            )
+        data = base64.b64encode(path.read_bytes()).decode()
+    except OSError as error:
+        raise AudioError(f"{path} cannot be read: {error.strerror or error}.") from error
+    # No script: browsers run only types that they know.
+    kind = 'type="application/octet-stream" data-type="audio/wav"'
+    return f'<script id="recording" {kind}>{data}</script>'
+
+
+def _clock(value: float) -> str:
+    """Return seconds as ``4:05`` or ``1:04:05``."""
+    minutes, second = divmod(int(value), 60)
+    hours, minute = divmod(minutes, 60)
+    return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"
+
+
+def _in_words(value: float) -> str:
+    """Return a length of time for texts that are read aloud: ``1 h 4 min 5 s``."""
+    minutes, second = divmod(round(value), 60)
+    hours, minute = divmod(minutes, 60)
+    parts = [(hours, "h"), (minute, "min"), (second, "s")]
+    return " ".join(f"{count} {unit}" for count, unit in parts if count) or "0 s"

@@ -1,0 +1,106 @@
+"""The transcription of a file by a backend that sends live events."""
+
+from __future__ import annotations
+
+import argparse
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import anyio
+import attrs
+from anyio.to_thread import run_sync
+
+from speech_adapters.audio import WavFile
+from speech_adapters.contract import Mode, Origin, Progress, Recognized, Session
+from speech_adapters.errors import SpeechError
+from speech_adapters.meetings import MeetingService
+from speech_adapters.transcript import Provenance, Transcript, Utterance
+from speech_compat._session.mapping.requests import log_gaps
+from speech_compat.cli.display import Display
+from speech_compat.cli.output import report
+from speech_compat.cli.requests import request_for
+from speech_compat.cli.sources import Source
+
+__all__ = ["transcribe_live"]
+
+_BLOCK_FRAMES: Final = 65_536
+
+
+@attrs.define
+class _Collected:
+    """What the events of a session have.
+
+    Attributes:
+        provenance: that of the transcript.
+        utterances: by id, so that a corrected utterance replaces the first one.
+    """
+
+    provenance: Provenance
+    utterances: dict[str, Utterance] = attrs.field(factory=dict)
+
+
+async def transcribe_live(
+    meetings: MeetingService,
+    source: Source,
+    file: WavFile,
+    options: argparse.Namespace,
+    display: Display,
+) -> Transcript:
+    """Transcribe a file; with ``--meeting-id`` the backend also stores the meeting.
+
+    Raises:
+        SpeechError: the recognition failed, or the meeting cannot be stored.
+    """
+    mode = Mode.BOTH if options.meeting_id is not None else Mode.LIVE
+    meeting_id = options.meeting_id or Path(source.name).stem or uuid.uuid4().hex
+    request = request_for(options, meeting_id, mode, file)
+    backend, gaps = await meetings.choose(request)
+    log_gaps(backend.name, gaps)
+    collected = _Collected(backend.provenance)
+    async with await meetings.open_session(request) as session:
+        with display.bar(source.name, file.duration, source.weight) as show:
+            await _collect(session, file, show, collected)
+    length = file.pcm.ticks(file.pcm.frame_bytes * file.frames_read)
+    provenance = attrs.evolve(collected.provenance, notes=request.notes)
+    utterances = tuple(sorted(collected.utterances.values(), key=lambda u: u.offset))
+    return Transcript(request.meeting_id, utterances, length, provenance)
+
+
+async def _collect(
+    session: Session, file: WavFile, show: Callable[[int], Any], collected: _Collected
+) -> None:
+    """Push a file into a session, and collect what its events have."""
+    # Each task collects its error; the first one is the cause of the other.
+    failures: list[SpeechError] = []
+
+    async def push() -> None:
+        try:
+            while block := await run_sync(file.read, _BLOCK_FRAMES):
+                await session.push(block)
+            await session.finish()
+        except SpeechError as error:
+            failures.append(error)
+            # Ends the events, for which the other task waits.
+            await session.aclose()
+
+    async def receive() -> None:
+        try:
+            async for event in session.events():
+                if isinstance(event, Recognized):
+                    collected.utterances[event.utterance.id] = event.utterance
+                elif isinstance(event, Origin):
+                    collected.provenance = event.provenance
+                    for sentence in event.provenance.emulated:
+                        report(sentence)
+                elif isinstance(event, Progress):
+                    show(event.offset)
+        except SpeechError as error:
+            failures.append(error)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(push)
+        tasks.start_soon(receive)
+    if failures:
+        raise failures[0]
