@@ -17,12 +17,9 @@ from typing import Any, Final
 from urllib.parse import parse_qsl, urlsplit
 
 import attrs
-from websockets.exceptions import ConnectionClosed
-from websockets.http11 import Request, Response
-from websockets.sync.server import Server, ServerConnection, serve
-from websockets.typing import Subprotocol
 
 from speech_adapters.audio import PcmFormat
+from speech_adapters.extras import missing_extra
 from speech_adapters.transcript import TICKS_PER_SECOND
 from speech_compat.gateway.dialogue import (
     AudioReceived,
@@ -32,6 +29,14 @@ from speech_compat.gateway.dialogue import (
     TurnEnded,
     TurnStarted,
 )
+
+try:
+    from websockets.exceptions import ConnectionClosed
+    from websockets.http11 import Request, Response
+    from websockets.sync.server import Server, ServerConnection, serve
+    from websockets.typing import Subprotocol
+except ModuleNotFoundError as error:
+    raise missing_extra("gateway", "websockets") from error
 
 __all__ = ["ABORT", "Connected", "HeldMeeting", "Line", "LoopbackService", "Script", "clock_audio"]
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from double.node import run_node
+from double.program import run_program
 from speech_compat.testing.loopback import (
     ABORT,
     Line,
@@ -101,3 +102,15 @@ def test_clock_audio_has_its_position_for_hours() -> None:
     assert sample != late
     service.set_delivered("session", late * 1_000_000)
     assert service.clock(sample) == late * 1_000_000
+
+
+def test_without_the_extra_the_error_names_it() -> None:
+    done = run_program(
+        """
+import sys
+sys.modules["websockets"] = None  # an import of it fails
+import speech_compat.testing.loopback
+"""
+    )
+    assert "MissingExtraError: The package websockets is needed" in done.stderr
+    assert 'pip install "speech-compat[gateway]"' in done.stderr

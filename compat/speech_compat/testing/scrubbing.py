@@ -1,0 +1,230 @@
+"""Removal of secrets and audio from recorded requests and answers, before they are written.
+
+The same function is applied to a request of a later run before it is compared with the
+recorded one.  So everything that differs between two runs of the same program is made equal
+here: signatures, ids, boundaries.  Scrubbing something twice changes nothing.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Iterable, Iterator
+from email.message import Message
+from typing import Any, Final
+
+__all__ = ["SCRUBBED", "Scrubber"]
+
+SCRUBBED: Final = "scrubbed"
+# A key without a fixed form is only found where it was sent before; a shorter one could be
+# part of any word.
+_SHORTEST_SECRET: Final = 8
+_BOUNDARY: Final = "speech-compat-boundary"
+# Some services refuse an id of another form, so it stays one.
+_ID: Final = "0" * 32
+_DIGEST: Final = re.compile(rb"sha256 [0-9a-f]{64}, \d+ bytes")
+_AUDIO_TYPES: Final = ("audio/", "video/", "application/octet-stream", "application/ogg")
+_AUDIO_STARTS: Final = (b"RIFF", b"RF64", b"ID3", b"OggS", b"fLaC", b"#!AMR", b"\x1aE\xdf\xa3")
+_CREDENTIALS: Final = (
+    "api-key",
+    "authorization",
+    "cookie",
+    "ocp-apim-subscription-key",
+    "proxy-authorization",
+    "set-cookie",
+    "x-ms-copy-source-authorization",
+    "x-ms-encryption-key",
+)
+# They differ in every run, and with the version of a library.
+_NOISE: Final = (
+    "content-length",
+    "content-md5",
+    "date",
+    "user-agent",
+    "x-ms-client-request-id",
+    "x-ms-content-crc64",
+    "x-ms-date",
+)
+# Parameters of a shared access signature: the signature, and what differs with the time.
+# They may be inside of JSON, of XML, or of the parameter of another address.
+_SIGNATURE: Final = re.compile(
+    r"(?P<name>(?:[?&;]|\\u0026|%3F|%26|^)(?:sig|se|st|ske|skt|skoid|sktid)(?:=|%3D))"
+    r"(?:%(?!26)[0-9a-f]{2}|[^&\s\"'<>;\\%])+",
+    re.IGNORECASE | re.MULTILINE,
+)
+_NAMES: Final = (
+    r"(?:key|(?:ocp-apim-)?subscription-?key|account-?key|api[-_]?key|token|access_?token"
+    r"|refresh_?token|id_?token|password|secret|client_?secret|assertion|client_?assertion"
+    r"|authorization|shared-?access-?signature|voice-?signature)"
+)
+# As a field of JSON, and as a parameter or a field of JSON inside of a text.
+_QUOTED: Final = re.compile(rf"(?P<name>\"{_NAMES}\"\s*:\s*\")(?:[^\"\\]|\\.)+", re.IGNORECASE)
+_NAMED: Final = re.compile(
+    rf"(?P<name>(?:\b|_){_NAMES}(?:\\[\"']\s*:\s*\\[\"']|=))[^\"'&\s;<>\\]+", re.IGNORECASE
+)
+_BEARER: Final = re.compile(r"(?P<name>\bBearer(?:\s|%20|\+)+)[\w.~+/%=-]+", re.IGNORECASE)
+# Secrets that are known by their form alone: web tokens, keys of Speech resources and of
+# storage accounts.
+_SHAPED: Final = re.compile(
+    r"(?<![\w-])eyJ[\w-]{8,}\.[\w-]+(?:\.[\w-]*)?|\b[A-Za-z0-9]{84}\b|(?<![\w+/])[\w+/]{86}=="
+)
+_BASE64: Final = re.compile(r"[A-Za-z0-9+/_-]{1024,}={0,2}")
+_HEX_ID: Final = re.compile(
+    r"(?<![0-9a-f])(?:[0-9a-f]{32}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?![0-9a-f])",
+    re.IGNORECASE,
+)
+
+
+class Scrubber:
+    """Scrubs requests and answers in the form in which VCR.py keeps them.
+
+    A credential that one request carried is removed everywhere from then on, in whatever form
+    a service repeats it.
+
+    Args:
+        secrets: values that must not be written, from wherever they are known.
+    """
+
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        self._secrets = {secret for secret in secrets if len(secret) >= _SHORTEST_SECRET}
+
+    def request(self, request: Any) -> Any:
+        """Scrub a request in place, and return it."""
+        content_type = _text_of(request.headers.get("content-type", ""))
+        body = _bytes_of(request.body)
+        for name in list(request.headers):
+            if name.lower() in _CREDENTIALS:
+                self._learn(_text_of(request.headers[name]))
+            if name.lower() in (*_CREDENTIALS, *_NOISE):
+                del request.headers[name]
+        for name, value in list(request.headers.items()):
+            request.headers[name] = self._request_text(_text_of(value))
+        if content_type.startswith("multipart/"):
+            request.headers["content-type"] = _with_boundary(content_type)
+        request.uri = self._request_text(request.uri)
+        # Whatever the form of the body was, it is bytes now.
+        request._was_file = request._was_iter = False
+        request.body = None if body is None else self._body(body, content_type)
+        return request
+
+    def response(self, response: dict[str, Any]) -> dict[str, Any]:
+        """Return a scrubbed answer."""
+        from vcr.filters import decode_response
+
+        # A compressed answer would hide its secrets.
+        response = decode_response(response)
+        headers = {
+            name: [self._text(_text_of(value)) for value in _values_of(values)]
+            for name, values in response["headers"].items()
+            if name.lower() not in _CREDENTIALS
+        }
+        kind = next((v[0] for n, v in headers.items() if n.lower() == "content-type" and v), "")
+        body = _bytes_of(response["body"].get("string")) or b""
+        body = _digest(body) if _is_audio(body, kind) else self._text_body(body)
+        for name in headers:
+            if name.lower() == "content-length":
+                headers[name] = [str(len(body))]
+        return {**response, "headers": headers, "body": {**response["body"], "string": body}}
+
+    def _learn(self, value: str) -> None:
+        secret = value.removeprefix("Bearer ").strip()
+        if len(secret) >= _SHORTEST_SECRET and secret != SCRUBBED:
+            self._secrets.add(secret)
+
+    def _body(self, body: bytes, content_type: str) -> bytes:
+        if content_type.startswith("multipart/"):
+            return b"".join(self._parts(body, content_type))
+        if _is_audio(body, content_type):
+            return _digest(body)
+        return self._text_body(body, ids=True)
+
+    def _parts(self, body: bytes, content_type: str) -> Iterator[bytes]:
+        """Yield the parts of a form, each with the same boundary in every run."""
+        boundary = _parameter(content_type, "boundary").encode()
+        mark = b"--" + boundary
+        if not boundary or mark not in body:
+            # Not a form that can be read: it may be anything.
+            yield _digest(body)
+            return
+        _, *parts, _ = body.split(mark)
+        for part in parts:
+            head, _, content = part.strip(b"\r\n").partition(b"\r\n\r\n")
+            yield f"--{_BOUNDARY}\r\n".encode()
+            yield self._text_body(head) + b"\r\n\r\n"
+            kind = re.search(rb"^content-type:\s*(\S+)", head, re.IGNORECASE | re.MULTILINE)
+            # A file is audio, whatever a program calls its type.
+            audio = b"filename=" in head.lower() or _is_audio(
+                content, kind[1].decode("latin-1") if kind else ""
+            )
+            yield _digest(content) if audio else self._text_body(content, ids=True)
+            yield b"\r\n"
+        yield f"--{_BOUNDARY}--\r\n".encode()
+
+    def _text_body(self, body: bytes, *, ids: bool = False) -> bytes:
+        try:
+            text = body.decode()
+        except UnicodeDecodeError:
+            return _digest(body)
+        return (self._request_text(text) if ids else self._text(text)).encode()
+
+    def _request_text(self, text: str) -> str:
+        return _HEX_ID.sub(_ID, self._text(text))
+
+    def _text(self, text: str) -> str:
+        for secret in self._secrets:
+            text = text.replace(secret, SCRUBBED)
+        for pattern in (_SIGNATURE, _QUOTED, _NAMED, _BEARER):
+            text = pattern.sub(rf"\g<name>{SCRUBBED}", text)
+        return _BASE64.sub(_digest_of_base64, _SHAPED.sub(SCRUBBED, text))
+
+
+def _is_audio(body: bytes, content_type: str) -> bool:
+    """Return whether a body is audio, or may be: only text is known to be none."""
+    return content_type.lower().startswith(_AUDIO_TYPES) or (
+        body.startswith(_AUDIO_STARTS) or b"\0" in body
+    )
+
+
+def _digest(body: bytes) -> bytes:
+    if not body or _DIGEST.fullmatch(body):
+        return body
+    return f"sha256 {hashlib.sha256(body).hexdigest()}, {len(body)} bytes".encode()
+
+
+def _digest_of_base64(match: re.Match[str]) -> str:
+    text = match[0].rstrip("=").replace("-", "+").replace("_", "/")
+    data = base64.b64decode(text[: len(text) // 4 * 4])
+    return _digest(data).decode()
+
+
+def _parameter(content_type: str, name: str) -> str:
+    message = Message()
+    message["content-type"] = content_type
+    return str(message.get_param(name, ""))
+
+
+def _with_boundary(content_type: str) -> str:
+    return f"{content_type.partition(';')[0]}; boundary={_BOUNDARY}"
+
+
+def _values_of(values: Any) -> list[Any]:
+    return list(values) if isinstance(values, list | tuple) else [values]
+
+
+def _text_of(value: Any) -> str:
+    return value.decode("latin-1") if isinstance(value, bytes) else str(value)
+
+
+def _bytes_of(body: Any) -> bytes | None:
+    """Return a body as bytes: VCR.py keeps texts, files and iterators as well."""
+    if body is None or isinstance(body, bytes):
+        return body
+    if isinstance(body, str):
+        return body.encode()
+    if hasattr(body, "read"):
+        return _bytes_of(body.read())
+    if isinstance(body, bytearray | memoryview):
+        return bytes(body)
+    chunks = [chunk.encode() if isinstance(chunk, str) else bytes(chunk) for chunk in body]
+    return b"".join(chunks)
