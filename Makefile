@@ -2,7 +2,7 @@
 # Needs Python 3.11 or newer, git and make; everything else is set up in .venv.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test crash fuzz accuracy coverage check format lint types lock ledger surfaces clean
+.PHONY: help demo test crash fuzz accuracy coverage check format lint types lock ledger matrix surfaces clean
 
 PYTHON ?= $(shell for p in python3.11 python3 python3.12 python3.13; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
@@ -61,6 +61,9 @@ lock: $(READY) ## update requirements.lock: versions and hashes only
 
 ledger: $(READY) ## compare with the real package; write docs/compatibility.md
 	@PYTHONPATH=tests $(BIN)/python -m ledger
+
+matrix: $(READY) ## write docs/backends.md, docs/warnings.md and the table of README.md
+	@PYTHONPATH=tests $(BIN)/python -m matrix
 
 # The packages are read, not imported, so this works on every platform.
 surfaces: $(READY) ## re-read the public API of the SDK versions

@@ -36,7 +36,7 @@ HOMES = {
         f"{_ADAPTERS}/speech_sdk",
         *(
             f"{_BACKENDS}/{name}"
-            for name in ("batch", "fast", "local", "realtime", "remote_meeting")
+            for name in ("batch", "fast", "local", "realtime", "remote_meeting", "replay")
         ),
         "speech_compat/_session",
         "speech_compat/cli",
@@ -46,12 +46,13 @@ HOMES = {
         f"{_ADAPTERS}",
         f"{_ADAPTERS}/audio",
         f"{_ADAPTERS}/azure",
+        f"{_ADAPTERS}/export",
         f"{_ADAPTERS}/speech_sdk",
         f"{_ADAPTERS}/store",
         f"{_ADAPTERS}/store/sqlite",
         *(
             f"{_BACKENDS}/{name}"
-            for name in ("batch", "fast", "local", "realtime", "remote_meeting")
+            for name in ("batch", "fast", "local", "realtime", "remote_meeting", "replay")
         ),
         f"{_BACKENDS}/local/diarization",
         f"{_BACKENDS}/local/recognition",
@@ -68,7 +69,7 @@ HOMES = {
         f"{_ADAPTERS}/store/sqlite",
         *(
             f"{_BACKENDS}/{name}"
-            for name in ("batch", "fast", "local", "realtime", "remote_meeting")
+            for name in ("batch", "fast", "local", "realtime", "remote_meeting", "replay")
         ),
         f"{_BACKENDS}/local/recognition",
         "speech_compat/gateway",
@@ -94,11 +95,10 @@ HOMES = {
         f"{_ADAPTERS}/speech_sdk",
         *(
             f"{_BACKENDS}/{name}"
-            for name in ("auto", "batch", "local", "realtime", "remote_meeting")
+            for name in ("auto", "batch", "local", "realtime", "remote_meeting", "replay")
         ),
         "speech_compat/gateway",
     },
-    "pydantic_settings": {f"{_ADAPTERS}"},
     "rich": {"speech_compat/cli"},
     # The gateway: its web application, its server, its tokens and certificates, its metrics.
     "starlette": {"speech_compat/gateway", "speech_compat/gateway/web"},
@@ -108,6 +108,8 @@ HOMES = {
     "cryptography": {"speech_compat/gateway"},
     "prometheus_client": {"speech_compat/gateway"},
     "websockets": {"speech_compat/testing"},
+    "pytest": {"speech_compat/testing"},
+    "vcr": {"speech_compat/testing"},
 }
 LEGACY = ("MeetingTranscriber", "ConversationTranscriber", "speechsdk", "SpeechConfig")
 # Names of the present SDK; one of its classes has a legacy name.

@@ -41,6 +41,7 @@ def config(request: pytest.FixtureRequest) -> speechsdk.SpeechConfig:
     config = speechsdk.SpeechConfig("the-key", "westeurope")
     for name, value in {"backend": request.param, **options}.items():
         config.set_property_by_name(f"speech-compat.{name}", value)
+    config.set_property_by_name("DifferentiateGuestSpeakers", "true")
     config.set_service_property(
         "transcriptionMode", "async", speechsdk.ServicePropertyChannel.UriQueryParameter
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from double.voices import RETIRED
 from speech_adapters.contract import JobState
 from speech_adapters.store import Store
 
@@ -22,16 +24,25 @@ MEETING = 'it\'s "my" meeting/№ 🎉'
 PATIENCE = 120
 
 
-def command(name: str, *arguments: object) -> list[str]:
-    return [sys.executable, "-W", "error", str(PROGRAMS / name), *map(str, arguments)]
+def command(name: str, *arguments: object, lost: str = "") -> list[str]:
+    # The later filter has precedence.
+    filters = ["-W", "error", *(["-W", f"default:{lost}:"] if lost else [])]
+    return [sys.executable, *filters, str(PROGRAMS / name), *map(str, arguments)]
 
 
-def run(name: str, *arguments: object) -> list[str]:
+def run(name: str, *arguments: object, lost: str = "") -> list[str]:
+    """Run a program; ``lost`` is the code of the one warning that it must cause."""
     done = subprocess.run(
-        command(name, *arguments), capture_output=True, text=True, timeout=PATIENCE, check=False
+        command(name, *arguments, lost=lost),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
+    codes = re.findall(rf"{name}:\d+: GapWarning: (SC\d+):", done.stderr)
+    assert codes == ([lost] if lost else [])
     return done.stdout.splitlines()
 
 
@@ -60,9 +71,25 @@ def test_conversation_era(recording: Path) -> None:
 
 
 def test_diarization_era(recording: Path) -> None:
-    lines = run("diarization_era.py", recording)
+    lines = run("diarization_era.py", recording, lost="SC203")
     assert any(line.startswith("TRANSCRIBED Guest-1") and "America" in line for line in lines)
     assert "CLOSING ConversationTranscriptionCanceledEventArgs" in lines
+
+
+@pytest.mark.parametrize("name", ["conversation_signatures.py", "meeting_signatures.py"])
+def test_voice_signatures_that_cannot_be_used_leave_numbers(
+    name: str, recording: Path, tmp_path: Path
+) -> None:
+    signature = tmp_path / "signature.json"
+    signature.write_text(RETIRED, "utf-8")
+    lines = run(name, recording, signature, lost="SC107")
+    assert any(line.startswith("TRANSCRIBED Guest_0") and "America" in line for line in lines)
+
+
+@pytest.mark.parametrize("name", ["conversation_signatures.py", "meeting_signatures.py"])
+def test_without_signatures_the_warning_names_the_property(name: str, recording: Path) -> None:
+    lines = run(name, recording, lost="SC301")
+    assert any(line.startswith("TRANSCRIBED Unidentified") and "America" in line for line in lines)
 
 
 def test_an_asynchronous_meeting_outlives_its_program(recording: Path, store: Store) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import time
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from double.voices import RETIRED
 from oracle.test_oracle import why_not
 from speech_adapters.config import load_settings
 from speech_adapters.contract import JobState
@@ -46,9 +48,12 @@ def recording(shipped_recordings: Path) -> Path:
     return shipped_recordings / "clone-test.wav"
 
 
-def run(name: str, *arguments: object) -> list[str]:
+def run(name: str, *arguments: object, lost: str = "") -> list[str]:
+    """Run a program; ``lost`` is the code of the one warning that it must cause."""
+    # The later filter has precedence.
+    filters = ["-W", "error", *(["-W", f"default:{lost}:"] if lost else [])]
     done = subprocess.run(
-        [sys.executable, "-W", "error", str(PROGRAMS / name), *map(str, arguments)],
+        [sys.executable, *filters, str(PROGRAMS / name), *map(str, arguments)],
         capture_output=True,
         text=True,
         timeout=PATIENCE,
@@ -56,6 +61,8 @@ def run(name: str, *arguments: object) -> list[str]:
     )
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
+    codes = re.findall(rf"{name}:\d+: GapWarning: (SC\d+):", done.stderr)
+    assert codes == ([lost] if lost else [])
     return done.stdout.splitlines()
 
 
@@ -88,6 +95,27 @@ def test_diarization_era(recording: Path) -> None:
         "TRANSCRIBED Guest-2 And me.",
     ]
     assert "CLOSING ConversationTranscriptionCanceledEventArgs" in lines
+
+
+@pytest.mark.usefixtures("service")
+@pytest.mark.parametrize("name", ["conversation_signatures.py", "meeting_signatures.py"])
+def test_voice_signatures_leave_numbers(name: str, recording: Path, tmp_path: Path) -> None:
+    signature = tmp_path / "signature.json"
+    signature.write_text(RETIRED, "utf-8")
+    lines = run(name, recording, signature, lost="SC107")
+    assert "TRANSCRIBED Guest_0 It is me." in lines
+    assert "TRANSCRIBED Guest_1 And me." in lines
+
+
+@pytest.mark.usefixtures("service")
+@pytest.mark.parametrize("name", ["conversation_signatures.py", "meeting_signatures.py"])
+def test_without_signatures_the_warning_names_the_property(name: str, recording: Path) -> None:
+    lines = run(name, recording, lost="SC301")
+    assert [line for line in lines if line.startswith("TRANSCRIBED")] == [
+        "TRANSCRIBED Unidentified Who is there?",
+        "TRANSCRIBED Unidentified It is me.",
+        "TRANSCRIBED Unidentified And me.",
+    ]
 
 
 def test_programs_receive_that_audio_was_not_understood(
@@ -177,6 +205,7 @@ def test_a_stop_ends_although_the_service_stalls(
         config.set_service_property(
             "transcriptionMode", mode, speechsdk.ServicePropertyChannel.UriQueryParameter
         )
+        config.set_property_by_name("DifferentiateGuestSpeakers", "true")
         audio = speechsdk.audio.AudioConfig(filename=str(recording))
         transcriber = speechsdk.transcription.MeetingTranscriber(audio)
         transcriber.join_meeting_async(speechsdk.transcription.Meeting(config, mode)).get()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -45,20 +46,25 @@ def recording(shipped_recordings: Path) -> Path:
     return shipped_recordings / "clone-test.wav"
 
 
-def start(name: str, *arguments: object) -> subprocess.Popen[str]:
+def start(name: str, *arguments: object, lost: str = "") -> subprocess.Popen[str]:
+    # The later filter has precedence.
+    filters = ["-W", "error", *(["-W", f"default:{lost}:"] if lost else [])]
     return subprocess.Popen(
-        [sys.executable, "-W", "error", str(PROGRAMS / name), *map(str, arguments)],
+        [sys.executable, *filters, str(PROGRAMS / name), *map(str, arguments)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
 
 
-def run(name: str, *arguments: object) -> list[str]:
-    with start(name, *arguments) as program:
+def run(name: str, *arguments: object, lost: str = "") -> list[str]:
+    """Run a program; ``lost`` is the code of the one warning that it must cause."""
+    with start(name, *arguments, lost=lost) as program:
         output, errors = program.communicate(timeout=PATIENCE)
     assert program.returncode == 0, errors
     assert "Traceback" not in errors
+    codes = re.findall(rf"{name}:\d+: GapWarning: (SC\d+):", errors)
+    assert codes == ([lost] if lost else [])
     return output.splitlines()
 
 
@@ -76,9 +82,11 @@ def test_meeting_era(recording: Path) -> None:
 
 
 @pytest.mark.usefixtures("service")
-@pytest.mark.parametrize("program", ["conversation_era.py", "diarization_era.py"])
-def test_the_other_eras(recording: Path, program: str) -> None:
-    lines = run(program, recording)
+@pytest.mark.parametrize(
+    ("program", "lost"), [("conversation_era.py", ""), ("diarization_era.py", "SC203")]
+)
+def test_the_other_eras(recording: Path, program: str, lost: str) -> None:
+    lines = run(program, recording, lost=lost)
     assert [line for line in lines if line.endswith("And me.")]
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from speech_adapters import masking
 from speech_adapters.audio import PcmFormat
-from speech_adapters.capabilities import Capabilities, Gap, gaps
+from speech_adapters.capabilities import Capabilities, gaps
 from speech_adapters.contract import (
     Attendee,
     Backend,
@@ -26,6 +26,7 @@ from speech_adapters.contract import (
     SpeechEnded,
     SpeechStarted,
 )
+from speech_adapters.gap import Gap, GapWarning
 from speech_adapters.transcript import (
     TICKS_PER_SECOND,
     LabelStyle,
@@ -41,6 +42,7 @@ __all__ = [
     "Backend",
     "Capabilities",
     "Gap",
+    "GapWarning",
     "Hypothesis",
     "JobState",
     "LabelStyle",

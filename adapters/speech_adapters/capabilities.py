@@ -6,8 +6,12 @@ with the backend's :class:`Capabilities`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Final
+
 import attrs
 
+from speech_adapters.gap import Gap
 from speech_adapters.request import SETTINGS, Attendee, MeetingRequest
 from speech_adapters.signatures import refusal
 
@@ -62,23 +66,6 @@ class Capabilities:
         )
 
 
-@attrs.frozen
-class Gap:
-    """Something a program asks for that a backend will not do.
-
-    Attributes:
-        id: stable name, for documentation and filters.
-        reason: what is lost and why.
-        way_out: what to do about it.
-        blocking: whether no useful result would remain, so the backend is rejected.
-    """
-
-    id: str
-    reason: str
-    way_out: str
-    blocking: bool = False
-
-
 def gaps(request: MeetingRequest, capabilities: Capabilities) -> tuple[Gap, ...]:
     """Compare a request with what a backend can do."""
     checks = [
@@ -121,6 +108,7 @@ def _blocking_gaps(request: MeetingRequest, capabilities: Capabilities) -> list[
                 f"{wanted} speakers are announced; it separates at most {most}",
                 f"announce at most {most}, or choose another backend",
                 blocking=True,
+                code="SC104",
             ),
         ),
         (
@@ -131,6 +119,7 @@ def _blocking_gaps(request: MeetingRequest, capabilities: Capabilities) -> list[
                 f" (only {', '.join(sorted(languages or ()))})",
                 "choose another backend or, for the local one, another model",
                 blocking=True,
+                code="SC105",
             ),
         ),
     ]
@@ -165,6 +154,7 @@ def _refused_signatures(reasons: list[str]) -> Gap:
         f"{len(reasons)} of the voice signatures cannot be used, so the speakers get numbers"
         f" instead of the participants' ids ({listed})",
         "create a signature from a recording of the person: speech-compat enroll",
+        code="SC107",
     )
 
 
@@ -178,6 +168,7 @@ def _detail_gaps(request: MeetingRequest, capabilities: Capabilities) -> list[_C
                 f"{channels} channels are mixed down to {most}; the directions that a"
                 " microphone array records are lost",
                 'choose how in the setting "downmix"',
+                code="SC109",
             ),
         ),
         (request.word_timestamps and not capabilities.word_timestamps, _NO_WORDS),
@@ -198,48 +189,77 @@ def _unused(name: str) -> Gap:
         f"setting {name}",
         f"it is set, but {SETTINGS.get(name, 'it has no meaning here')}",
         "leave it out, or choose another backend",
+        code=_SETTING_CODES.get(name, ""),
     )
 
+
+# Codes are never given to another setting: programs have filters for them.
+_SETTING_CODES: Final[Mapping[str, str]] = {
+    "audio_logging": "SC201",
+    "detailed": "SC202",
+    "diarize_hypotheses": "SC203",
+    "dictation": "SC204",
+    "end_silence_ms": "SC205",
+    "endpoint_id": "SC206",
+    "initial_silence_ms": "SC207",
+    "post_processing": "SC208",
+    "profanity": "SC209",
+    "proxy": "SC210",
+    "segmentation_max_ms": "SC211",
+    "segmentation_silence_ms": "SC212",
+    "segmentation_strategy": "SC213",
+}
 
 _NO_LIVE = Gap(
     "live-events",
     "it emits no events while the audio flows",
     'use transcriptionMode "async", or another backend',
     blocking=True,
+    code="SC101",
 )
 _NO_STORED = Gap(
     "stored-transcript",
     "it keeps no transcript for later",
     "use the live events instead, or choose another backend",
     blocking=True,
+    code="SC102",
 )
 _NO_ADDRESSES = Gap(
     "addresses",
     "it reads no audio from addresses",
     "download the audio, or choose the backend batch",
     blocking=True,
+    code="SC103",
 )
 _NO_DIARIZATION = Gap(
-    "diarization", "speakers are not separated", "choose another backend", blocking=True
+    "diarization",
+    "speakers are not separated",
+    "choose another backend",
+    blocking=True,
+    code="SC106",
 )
 _NO_IDENTIFICATION = Gap(
     "voice-signature",
     "voice signatures are not used: speakers get numbers instead of the participants' ids",
     "map the numbers to people in your program; no current service accepts the old signatures",
+    code="SC107",
 )
 _NO_HINT = Gap(
     "speaker-count",
     "the announced number of speakers is not used: the engine estimates it",
     "leave it out, or choose another backend",
+    code="SC108",
 )
 _NO_WORDS = Gap(
     "word-timestamps",
     "word timings are not available",
     "choose another backend",
+    code="SC110",
 )
 _NO_DETECTION = Gap(
     "language-detection",
     "several languages are named, but only the first is recognized",
     "name the spoken one, or choose another backend",
+    code="SC112",
 )
-_NO_PHRASES = Gap("phrases", "the phrase list is not used", "choose another backend")
+_NO_PHRASES = Gap("phrases", "the phrase list is not used", "choose another backend", code="SC111")

@@ -21,11 +21,14 @@ from typing import Final
 
 import anyio
 
+from speech_adapters import threads
 from speech_adapters.contract import Backend, JobState
-from speech_adapters.errors import MeetingNotFoundError, SpeechError
+from speech_adapters.errors import MeetingNotFoundError, MissingExtraError, SpeechError
 from speech_adapters.meeting_locks import lock_meeting, recording_locked, released
 from speech_adapters.recording.backend import RecordingBackend
+from speech_adapters.registry import keeps_nothing_elsewhere
 from speech_adapters.store import AsyncStore, Recording, Store
+from speech_adapters.store.files import remove_others
 
 __all__ = ["MeetingDeleter"]
 
@@ -86,7 +89,7 @@ class MeetingDeleter:
         """Clean up after a recording, or try again later; return False if it is locked."""
         recording = await self._store.run(Store.get, recording_id)
         try:
-            backend = await self._backend(recording.backend)
+            backend = await self._find(recording.backend)
         except SpeechError as error:
             await self._warn_and_postpone(recording_id, error)
             return True
@@ -99,11 +102,17 @@ class MeetingDeleter:
                 await self.discard(backend, after)
         return True
 
-    async def discard(self, backend: Backend, recording: Recording) -> None:
-        """Have a backend clean up after a recording that is locked, or try again later."""
+    async def discard(self, backend: Backend | None, recording: Recording) -> None:
+        """Have a backend clean up after a recording that is locked, or try again later.
+
+        Without a backend, only the files next to the audio are removed.
+        """
         pause = None
         try:
-            if isinstance(backend, RecordingBackend):
+            if backend is None:
+                removed = await threads.STORE.run(remove_others, recording.audio_path)
+                pause = None if removed else _CLEANUP_SECONDS
+            elif isinstance(backend, RecordingBackend):
                 pause = await backend.discard(recording)
         except SpeechError as error:
             await self._warn_and_postpone(recording.id, error)
@@ -117,11 +126,21 @@ class MeetingDeleter:
         """Delete what the services of these recordings keep; return whether there was any."""
         found = False
         for name in dict.fromkeys(recording.backend for recording in recordings):
-            backend = await self._backend(name)
-            with suppress(MeetingNotFoundError):
-                await backend.delete(meeting_id)
-                found = True
+            backend = await self._find(name)
+            if backend is not None:
+                with suppress(MeetingNotFoundError):
+                    await backend.delete(meeting_id)
+                    found = True
         return found
+
+    async def _find(self, name: str) -> Backend | None:
+        """Return a backend, or ``None`` if its extra is missing and a deletion needs none."""
+        try:
+            return await self._backend(name)
+        except MissingExtraError:
+            if not await threads.COMPUTE.run(keeps_nothing_elsewhere, name):
+                raise
+            return None
 
     async def _warn_and_postpone(self, recording_id: str, error: SpeechError) -> None:
         # What the service refuses, it refuses until someone acts: with a key, for example.

@@ -33,6 +33,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from speech_adapters.masking import mask
+from speech_adapters.setting_names import with_environment_names
 
 __all__ = [
     "AudioError",
@@ -62,7 +63,8 @@ class SpeechError(Exception):
     """Root of the tree.
 
     Args:
-        message: what happened; secrets in it are masked (see :mod:`speech_adapters.masking`).
+        message: what happened; secrets in it are masked (see :mod:`speech_adapters.masking`),
+            and the environment variables of the settings that it names are added.
 
     Attributes:
         retryable: whether the same call may succeed later.
@@ -72,7 +74,7 @@ class SpeechError(Exception):
 
     def __init__(self, message: str = "") -> None:
         # Here, because messages end up in logs, in the meeting store and on terminals.
-        super().__init__(mask(message))
+        super().__init__(mask(with_environment_names(message)))
 
 
 class ConfigurationError(SpeechError):

@@ -6,7 +6,7 @@ import importlib.util
 
 from speech_adapters.errors import MissingExtraError
 
-__all__ = ["need_packages"]
+__all__ = ["missing_extra", "need_packages"]
 
 
 def need_packages(extra: str, *modules: str) -> None:
@@ -21,11 +21,15 @@ def need_packages(extra: str, *modules: str) -> None:
     """
     for module in modules:
         if not _is_installed(module):
-            package = module.replace(".", "-")
-            raise MissingExtraError(
-                f"The package {package} is needed, but not installed:"
-                f' pip install "speech-compat[{extra}]"'
-            )
+            raise missing_extra(extra, module)
+
+
+def missing_extra(extra: str, module: str) -> MissingExtraError:
+    """Return the error for a module of an extra that is not installed."""
+    package = module.replace(".", "-")
+    return MissingExtraError(
+        f'The package {package} is needed, but not installed: pip install "speech-compat[{extra}]"'
+    )
 
 
 def _is_installed(module: str) -> bool:

@@ -23,7 +23,7 @@ from speech_adapters.closeable import AsyncCloseable
 from speech_adapters.config import Settings
 from speech_adapters.contract import Backend, JobState, MeetingRequest, MeetingStatus, Session
 from speech_adapters.deletion import MeetingDeleter
-from speech_adapters.errors import MeetingNotFoundError, StoreError
+from speech_adapters.errors import MeetingNotFoundError, MissingExtraError, StoreError
 from speech_adapters.processing import RecordingProcessor
 from speech_adapters.recording.backend import RecordingBackend
 from speech_adapters.registry import choose_backend, create_backend
@@ -178,7 +178,7 @@ class MeetingService(AsyncCloseable):
                 return recordings[0].status()
         await self._deleter.clean_up_due()
         if not recordings:
-            return await (await self._backend()).status(meeting_id)
+            return await (await self._backend_for_unknown(meeting_id)).status(meeting_id)
         return (await self._processor.advance(meeting_id, recordings)).status()
 
     async def transcript(self, meeting_id: str) -> Transcript:
@@ -192,7 +192,7 @@ class MeetingService(AsyncCloseable):
         """
         recordings = await self._recordings(meeting_id)
         if not recordings:
-            return await (await self._backend()).transcript(meeting_id)
+            return await (await self._backend_for_unknown(meeting_id)).transcript(meeting_id)
         return await self.store.run(Store.transcript, recordings[0].id)
 
     async def audio(self, meeting_id: str) -> StoredAudio:
@@ -220,7 +220,7 @@ class MeetingService(AsyncCloseable):
         """
         recordings = await self._recordings(meeting_id)
         if not recordings:
-            return await (await self._backend()).resume(meeting_id)
+            return await (await self._backend_for_unknown(meeting_id)).resume(meeting_id)
         if await self._processor.retry(recordings[0]):
             recordings = await self._recordings(meeting_id)
         return (await self._processor.advance(meeting_id, recordings)).status()
@@ -238,7 +238,7 @@ class MeetingService(AsyncCloseable):
             SpeechError: its backend cannot be created or reached; nothing was deleted.
         """
         if not await self._recordings(meeting_id):
-            await (await self._backend()).delete(meeting_id)
+            await (await self._backend_for_unknown(meeting_id)).delete(meeting_id)
             return
         await self._deleter.delete(meeting_id)
 
@@ -340,6 +340,16 @@ class MeetingService(AsyncCloseable):
     async def _backend(self, name: str | None = None) -> Backend:
         known = self._backends.get(name or self.settings.backend)
         return await threads.COMPUTE.run(self.backend, name) if known is None else known
+
+    async def _backend_for_unknown(self, meeting_id: str) -> Backend:
+        """Return the configured backend, whose service may know a meeting that is not stored."""
+        try:
+            return await self._backend()
+        except MissingExtraError as error:
+            raise MeetingNotFoundError(
+                f"There is no meeting {meeting_id!r} in {self.store.directory}: check the id and"
+                f' the setting "state_dir". No service was asked: {error}'
+            ) from error
 
     async def _recordings(self, meeting_id: str) -> list[Recording]:
         return await self.store.run(Store.recordings, meeting_id)

@@ -3,18 +3,23 @@
 An entry point names a function ``create(settings) -> Backend``, or ``create(settings, host)``
 for a backend that records into the meeting store or uses other backends (see
 :class:`speech_adapters.recording.backend.Host`).  It is imported only when its backend is
-used, so an unused backend costs nothing, and another distribution can add one.
+used, so an unused backend costs nothing, and another distribution can add one.  The module
+of the function may also have a function ``options_model()``, which returns the class of the
+backend's options; ``speech-compat config`` describes them with it.  A constant
+``KEEPS_NOTHING_ELSEWHERE`` that is true means that meetings can be deleted without the backend.
 """
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 from speech_adapters.capabilities import Gap, gaps
-from speech_adapters.config import Settings
+from speech_adapters.config import GROUP, Options, Settings
 from speech_adapters.contract import Backend, MeetingRequest
 from speech_adapters.errors import (
     ConfigurationError,
@@ -22,13 +27,20 @@ from speech_adapters.errors import (
     SpeechError,
     UnsupportedError,
 )
+from speech_adapters.setting_names import closest
 
 if TYPE_CHECKING:
     from speech_adapters.recording.backend import Host
 
-__all__ = ["GROUP", "backend_names", "choose_backend", "create_backend", "strict_message"]
-
-GROUP = "speech_adapters.backends"
+__all__ = [
+    "GROUP",
+    "backend_names",
+    "choose_backend",
+    "create_backend",
+    "keeps_nothing_elsewhere",
+    "options_model",
+    "strict_message",
+]
 
 
 def backend_names() -> tuple[str, ...]:
@@ -54,6 +66,28 @@ def create_backend(settings: Settings, name: str, host: Host) -> Backend:
     except ImportError as error:
         raise ConfigurationError(f"Backend {name!r} cannot be loaded: {error}.") from error
     return backend
+
+
+def options_model(name: str) -> type[Options] | None:
+    """Return the class of a backend's options, or ``None`` if it publishes none.
+
+    Raises:
+        NoBackendError: no backend has that name.
+        ConfigurationError: its package cannot be imported.
+    """
+    find = getattr(_module(name), "options_model", None)
+    model: type[Options] | None = find() if find is not None else None
+    return model
+
+
+def keeps_nothing_elsewhere(name: str) -> bool:
+    """Return whether a backend keeps meetings in the store of this machine only.
+
+    Raises:
+        NoBackendError: no backend has that name.
+        ConfigurationError: its package cannot be imported.
+    """
+    return bool(getattr(_module(name), "KEEPS_NOTHING_ELSEWHERE", False))
 
 
 def choose_backend(
@@ -92,9 +126,21 @@ def strict_message(name: str, missing: tuple[Gap, ...]) -> str:
 def _entry_point(name: str) -> EntryPoint:
     found = entry_points(group=GROUP, name=name)
     if not found:
-        known = ", ".join(backend_names()) or "none is installed"
-        raise NoBackendError(f"There is no backend called {name!r}. Known backends: {known}.")
+        names = backend_names()
+        known = ", ".join(names) or "none is installed"
+        raise NoBackendError(
+            f"There is no backend called {name!r}. Known backends: {known}"
+            f'{closest(name, names)}. Change the setting "backend".'
+        )
     return next(iter(found))
+
+
+def _module(name: str) -> ModuleType:
+    point = _entry_point(name)
+    try:
+        return import_module(point.module)
+    except ImportError as error:
+        raise ConfigurationError(f"Backend {name!r} cannot be loaded: {error}.") from error
 
 
 def _rejection(

@@ -7,6 +7,7 @@ The import starts no thread and loads no backend.
 
 from __future__ import annotations
 
+from speech_adapters.gap import GapWarning
 from speech_adapters.masking import mask_logger
 from speech_compat import audio, enums, languageconfig, properties, speech, transcription
 from speech_compat._sdk.unsupported import unsupported_getattr
@@ -64,6 +65,7 @@ __all__ = [
     "Connection",
     "ConnectionEventArgs",
     "EventSignal",
+    "GapWarning",
     "NoMatchDetails",
     "NoMatchReason",
     "OutputFormat",

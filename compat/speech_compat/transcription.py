@@ -154,8 +154,9 @@ _DIARIZATION: Final = TranscriberVariant(
 class MeetingTranscriber(Transcriber):
     """Transcribes a meeting (1.31 and later).
 
-    The property ``DifferentiateGuestSpeakers`` turns on diarization.  The service property
-    ``transcriptionMode`` decides whether a transcript is stored.
+    The property ``DifferentiateGuestSpeakers`` turns on diarization, and so do participants with
+    voice signatures if it is not set.  The service property ``transcriptionMode`` decides whether
+    a transcript is stored.
     """
 
     def __init__(self, audio_config: AudioConfig | None = None) -> None:
@@ -165,8 +166,8 @@ class MeetingTranscriber(Transcriber):
         """Join ``meeting`` when ``get`` is called.
 
         Raises:
-            RuntimeError: on ``get``: the transcriber has joined already, or the audio
-                file cannot be used.
+            RuntimeError: on ``get``: the transcriber has joined already, the audio file
+                cannot be used, or a setting is wrong or an extra missing.
         """
         return future(lambda: self._join(meeting))
 
@@ -185,7 +186,7 @@ class ConversationTranscriber(Transcriber):
 
     Raises:
         ValueError: more than one language is passed (text as in the real package).
-        RuntimeError: the audio file cannot be used.
+        RuntimeError: the audio file cannot be used, or a setting is wrong or an extra missing.
     """
 
     @overload
@@ -238,8 +239,8 @@ class ConversationTranscriber(Transcriber):
         """Join ``conversation`` when ``get`` is called (to 1.30).
 
         Raises:
-            RuntimeError: on ``get``: the transcriber has joined already, or the audio
-                file cannot be used.
+            RuntimeError: on ``get``: the transcriber has joined already, the audio file
+                cannot be used, or a setting is wrong or an extra missing.
         """
         return future(lambda: self._join(conversation))
 

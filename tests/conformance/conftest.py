@@ -18,16 +18,30 @@ LINES = (
 
 
 @pytest.fixture(scope="module")
-def service() -> Iterator[str]:
-    """Yield the address of batch and fast transcription."""
-    with running(ServiceDouble()) as url:
-        yield url
+def rest_double() -> Iterator[ServiceDouble]:
+    """Run batch and fast transcription."""
+    double = ServiceDouble()
+    with running(double):
+        yield double
+
+
+@pytest.fixture
+def service(rest_double: ServiceDouble) -> str:
+    """Return the address of batch and fast transcription."""
+    return rest_double.url
 
 
 @pytest.fixture(scope="module")
-def loopback() -> Iterator[str]:
-    """Yield the address of real-time transcription."""
+def speech_double() -> Iterator[tuple[LoopbackService, str]]:
+    """Run real-time transcription; yield it and its address."""
     if why_not():
         pytest.skip(why_not())
-    with LoopbackService(Script(LINES)).running() as url:
-        yield url
+    double = LoopbackService(Script(LINES))
+    with double.running() as url:
+        yield double, url
+
+
+@pytest.fixture
+def loopback(speech_double: tuple[LoopbackService, str]) -> str:
+    """Return the address of real-time transcription."""
+    return speech_double[1]

@@ -31,7 +31,7 @@ from speech_adapters.meetings import MeetingService
 from speech_adapters.recording.backend import RecordingBackend
 from speech_adapters.store import Store
 
-__all__ = ["BackendConformance", "DoubleConformance"]
+__all__ = ["BackendConformance", "DoubleConformance", "fetch"]
 
 T = TypeVar("T")
 PATIENCE = 120.0
@@ -110,7 +110,7 @@ class BackendConformance:
         self, use: Callable[..., Any], speech: Path, word: str, mode: Mode
     ) -> None:
         events = use(lambda meetings: _record(meetings, speech, mode, AWKWARD))
-        transcript: Transcript = use(lambda meetings: _fetch(meetings, AWKWARD))
+        transcript: Transcript = use(lambda meetings: fetch(meetings, AWKWARD))
         assert transcript.meeting_id == AWKWARD
         assert word in " ".join(utterance.text for utterance in transcript.utterances)
         with WavFile(speech) as file:
@@ -125,7 +125,7 @@ class BackendConformance:
             session = await _open(meetings, Mode.STORED)
             await session.push(bytes(32_000))
             await _close(session)
-            return await _fetch(meetings)
+            return await fetch(meetings)
 
         assert use(work).utterances == ()
 
@@ -158,7 +158,7 @@ class BackendConformance:
                 session = await _open(meetings, Mode.STORED, audio=file.pcm)
                 await session.push(file.read(1_000_000))
             await session.aclose()
-            return await _fetch(meetings)
+            return await fetch(meetings)
 
         assert word in " ".join(utterance.text for utterance in use(work).utterances)
 
@@ -207,7 +207,7 @@ class BackendConformance:
     ) -> None:
         async def work(meetings: MeetingService) -> None:
             await _record(meetings, speech, Mode.STORED)
-            await _fetch(meetings)
+            await fetch(meetings)
             await meetings.delete("meeting")
             assert (await meetings.status("meeting")).state is JobState.DELETED
             for method in (meetings.transcript, meetings.delete):
@@ -227,7 +227,7 @@ class BackendConformance:
             with pytest.raises(MeetingFailedError, match="no audio"):
                 await meetings.resume("empty")
             await _record(meetings, speech, Mode.STORED)
-            await _fetch(meetings)
+            await fetch(meetings)
             assert (await meetings.resume("meeting")).state is JobState.COMPLETED
 
         use(work)
@@ -240,7 +240,7 @@ class BackendConformance:
             await session.push(bytes(32_000))
             await _close(session)
             await _record(meetings, speech, Mode.STORED)
-            return await _fetch(meetings)
+            return await fetch(meetings)
 
         assert word in " ".join(utterance.text for utterance in use(work).utterances)
 
@@ -257,7 +257,7 @@ class BackendConformance:
             if not isinstance(meetings.backend(), RecordingBackend):
                 pytest.skip("the recordings of this backend are at its service")
             await _record(meetings, speech, mode)
-            await _fetch(meetings)
+            await fetch(meetings)
             return await read(meetings)
 
         async def delete(meetings: MeetingService) -> None:
@@ -297,7 +297,7 @@ class BackendConformance:
             assert (await meetings.store.run(Store.get, old.id)).state is JobState.DELETED
             newest = await meetings.store.run(Store.newest, "meeting")
             assert newest.audio_bytes == len(audio)
-            return events, await _fetch(meetings)
+            return events, await fetch(meetings)
 
         events, transcript = use(work)
         assert word in " ".join(utterance.text for utterance in transcript.utterances)
@@ -359,7 +359,7 @@ async def _record(
             await session.aclose()
 
 
-async def _fetch(meetings: MeetingService, meeting_id: str = "meeting") -> Transcript:
+async def fetch(meetings: MeetingService, meeting_id: str = "meeting") -> Transcript:
     deadline = time.monotonic() + PATIENCE
     while not (await meetings.status(meeting_id)).state.final:
         assert time.monotonic() < deadline, "the meeting was never finished"

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from conformance.claims import ClaimConformance, Proof
 from conformance.suite import DoubleConformance
 from double.gateway import KEYS, serving, settings_of
 from double.remote_meetings import KEY, RemoteMeetings
@@ -19,16 +21,42 @@ LINES = (
 )
 
 
-class TestRemoteMeeting(DoubleConformance):
+# docs/protocol/legacy-interface.md, 5.3.
+REMOTE = {
+    "identification": Proof("bWFkZSB1cA=="),
+    "max_channels": Proof('"channels": 2'),
+    "setting profanity": Proof('"profanity": "removed"'),
+}
+
+
+class TestRemoteMeeting(ClaimConformance, DoubleConformance):
     """A service with the retired interface; a subclass overrides ``remote``."""
 
     @pytest.fixture
-    def remote(self) -> Iterator[dict[str, str]]:
-        """Yield the options that name the service and its key."""
+    def meetings_double(self) -> Iterator[RemoteMeetings]:
+        """Run the double of the service."""
         if why_not():
             pytest.skip(why_not())
-        with RemoteMeetings(Script(LINES)).running() as addresses:
-            yield {**addresses, "key": KEY}
+        double = RemoteMeetings(Script(LINES))
+        with double.running():
+            yield double
+
+    @pytest.fixture
+    def remote(self, meetings_double: RemoteMeetings) -> dict[str, str]:
+        """Return the options that name the service and its key."""
+        return {**meetings_double.addresses, "key": KEY}
+
+    @pytest.fixture
+    def proofs(self) -> Mapping[str, Proof]:
+        return REMOTE
+
+    @pytest.fixture
+    def received(self, meetings_double: RemoteMeetings) -> Callable[[], Any]:
+        def last() -> Any:
+            meeting = meetings_double.loopback.meetings[-1]
+            return [dict(meeting.query), meeting.details, {"channels": meeting.pcm.channels}]
+
+        return last
 
     @pytest.fixture
     def settings(self, tmp_path: Path, remote: dict[str, str]) -> Settings:
@@ -45,6 +73,10 @@ class TestRemoteMeeting(DoubleConformance):
 @pytest.mark.engine
 class TestRemoteMeetingOnGateway(TestRemoteMeeting):
     """The gateway of this project, over the backend ``local``."""
+
+    @pytest.fixture
+    def received(self) -> Callable[[], Any]:
+        return pytest.skip("the gateway shows nothing of what it receives")
 
     @pytest.fixture
     def remote(self, tmp_path: Path) -> Iterator[dict[str, str]]:

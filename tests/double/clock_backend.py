@@ -41,7 +41,7 @@ from speech_adapters.store.files import remove_files
 from speech_adapters.temporary import create_folder
 from speech_adapters.transcript import TICKS_PER_SECOND, Provenance, Transcript, Utterance
 
-__all__ = ["NAME", "PHRASE_TENTHS", "create", "install", "numbers"]
+__all__ = ["NAME", "PHRASE_TENTHS", "ClockBackend", "create", "install", "numbers"]
 
 NAME: Final = "clock"
 PHRASE_TENTHS: Final = 20

@@ -117,7 +117,7 @@ def _result(source: str, url: str, job: Job) -> dict[str, Any]:
         "duration": f"PT{length / 2}S",
         "offsetInTicks": 1_000_000.0,
         "durationInTicks": length / 2 * 1e7,
-        "nBest": [{"confidence": 0.9, **forms}],
+        "nBest": [{"confidence": 0.9, **forms, **_words(job.body["properties"], text)}],
     }
     dated = {} if job.version else {"durationMilliseconds": round(length * 1000)}
     if dated:
@@ -132,6 +132,23 @@ def _result(source: str, url: str, job: Job) -> dict[str, Any]:
         "recognizedPhrases": [] if silent else [{**phrase, "channel": c} for c in channels],
     }
     return as_published(document, RESULT[job.version])
+
+
+def _words(properties: dict[str, Any], text: str) -> dict[str, Any]:
+    """Return the words as they are displayed, a tenth of a second each, if they are wanted."""
+    if not properties.get("displayFormWordLevelTimestampsEnabled"):
+        return {}
+    words = [
+        {
+            "displayText": word,
+            "offset": f"PT{(number + 1) / 10}S",
+            "duration": "PT0.1S",
+            "offsetInTicks": (number + 1) * 1e6,
+            "durationInTicks": 1e6,
+        }
+        for number, word in enumerate(text.split())
+    ]
+    return {"displayWords": words}
 
 
 def wave_of(data: bytes) -> wave.Wave_read:

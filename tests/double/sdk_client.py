@@ -17,6 +17,8 @@ from typing import Any
 
 __all__ = ["transcribe"]
 
+# Where a script writes its events.
+_events = sys.stdout
 _PATHS = {
     "diarization": "/stt/speech/universal/v2",
     "meeting": "/speech/recognition/multiaudio",
@@ -54,8 +56,7 @@ def transcribe(era: str, address: str, key: str, **options: Any) -> list[dict[st
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path[1:])},
     )
     assert done.returncode == 0, done.stderr
-    # Its meeting transcriber prints a debug line.
-    return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    return [json.loads(line) for line in done.stdout.splitlines()]
 
 
 def _main(era: str, endpoint: str, options: dict[str, Any]) -> None:
@@ -148,8 +149,8 @@ def _listen(transcriber: Any) -> threading.Event:
     stopped = threading.Event()
 
     def record(name: str, event: Any) -> None:
-        sys.stdout.write(json.dumps(_describe(name, event)) + "\n")
-        sys.stdout.flush()
+        _events.write(json.dumps(_describe(name, event)) + "\n")
+        _events.flush()
         if name == "session_stopped":
             stopped.set()
 
@@ -173,4 +174,6 @@ def _describe(name: str, event: Any) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
+    # The package's meeting transcriber prints a debug line, which could split the line of an event.
+    _events, sys.stdout = sys.stdout, sys.stderr
     _main(sys.argv[1], sys.argv[2], json.loads(sys.argv[3]))

@@ -146,7 +146,10 @@ class ServiceDouble:
             "offsetMilliseconds": 100,
             "durationMilliseconds": round(length * 500),
             "text": text,
-            "words": [],
+            "words": [
+                {"text": word, "offsetMilliseconds": 100 * n, "durationMilliseconds": 100}
+                for n, word in enumerate(text.split(), 1)
+            ],
             "locale": "en-US",
             "confidence": 0.9,
         }

@@ -260,3 +260,16 @@ def test_a_step_that_fails_because_its_meeting_was_deleted_is_no_error(
 
     use(work, backend="ours")
     assert [found.id for found in recorders["ours"].discarded] == [recording.id]
+
+
+def test_a_file_that_a_worker_left_after_the_deletion_is_removed_without_its_backend() -> None:
+    recording = stored(JobState.PROCESSING, "local")
+    log = recording.audio_path.with_suffix(".log")
+
+    async def work(meetings: MeetingService) -> None:
+        await meetings.store.run(Store.delete, recording.id)
+        log.write_text("of a worker")
+        await meetings._deleter.discard(None, recording)
+
+    use(work)
+    assert not log.exists()

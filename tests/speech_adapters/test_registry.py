@@ -10,7 +10,7 @@ import pytest
 
 from speech_adapters import Gap, MeetingRequest, PcmFormat, registry
 from speech_adapters.closeable import AsyncCloseable
-from speech_adapters.config import Settings, load_settings
+from speech_adapters.config import Options, Settings, load_settings
 from speech_adapters.errors import ConfigurationError, NoBackendError, UnsupportedError
 from speech_adapters.meetings import MeetingService
 
@@ -106,3 +106,33 @@ def test_a_factory_receives_the_host_if_it_has_a_parameter_for_it(
         assert received == ([settings, meetings] if takes_host else [settings])
 
     with_service(settings, work)
+
+
+def test_every_shipped_backend_has_a_class_for_its_options() -> None:
+    for name in registry.backend_names():
+        model = registry.options_model(name)
+        assert model is not None
+        assert issubclass(model, Options)
+
+
+def test_a_backend_may_publish_no_class_of_options(monkeypatch: pytest.MonkeyPatch) -> None:
+    point = EntryPoint("other", "json:dumps", registry.GROUP)
+    monkeypatch.setattr(registry, "entry_points", lambda **_: EntryPoints((point,)))
+    assert registry.options_model("other") is None
+    assert not registry.keeps_nothing_elsewhere("other")
+
+
+@pytest.mark.usefixtures("installed")
+def test_the_options_of_a_broken_backend_are_a_clear_error() -> None:
+    with pytest.raises(ConfigurationError, match=r"'broken' cannot be loaded.*no_such_module"):
+        registry.options_model("broken")
+
+
+def test_the_embedded_engine_and_replay_keep_nothing_elsewhere() -> None:
+    names = [name for name in registry.backend_names() if registry.keeps_nothing_elsewhere(name)]
+    assert names == ["local", "replay"]
+
+
+def test_an_unknown_name_is_answered_with_the_closest() -> None:
+    with pytest.raises(NoBackendError, match="the closest is 'remote_meeting'"):
+        registry.options_model("remote-meeting")

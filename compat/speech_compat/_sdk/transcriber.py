@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
+from speech_adapters.gap import GapWarning
 from speech_compat._sdk.config import SpeechConfig
 from speech_compat._sdk.events import EventSignal, ResultFuture, future
 from speech_compat._sdk.meeting import MeetingBase
@@ -138,6 +139,8 @@ class Transcriber(Recognizer):
 
         Raises:
             RuntimeError: no meeting or conversation was joined.
+            GapWarning: nothing separates the speakers of the meeting, and a filter of the
+                program makes warnings errors.
         """
         with self._lock:
             if self._session is None or self._session.ended:
@@ -163,7 +166,8 @@ class Transcriber(Recognizer):
         """Transcribe ``meeting`` from the next start on.
 
         Raises:
-            RuntimeError: one was joined already, or the audio file cannot be used.
+            RuntimeError: one was joined already, the audio file cannot be used, or the backend
+                cannot be created with its settings.
         """
         if self._config is not None:
             raise RuntimeError("0x2 (SPXERR_ALREADY_INITIALIZED): join was called already.")
@@ -178,8 +182,10 @@ class Transcriber(Recognizer):
         _check_file(self._audio_config)
         for name, value in config._properties._items():
             self._properties.set_property_by_name(name, value)
+        token = _token_of(weakref.ref(self), config)
+        _check_backend(config, token, stored=self._variant.joins)
         self._config = config
-        self._token = _token_of(weakref.ref(self), config)
+        self._token = token
 
     def _new_session(self) -> TranscriptionSession:
         if self._config is None:
@@ -198,23 +204,36 @@ class Transcriber(Recognizer):
         )
 
     def _plan(self, config: SpeechConfig) -> Plan:
-        from speech_compat._session.mapping.requests import Plan, attendees, mode_of
+        from speech_compat._session.call_site import call_site
+        from speech_compat._session.mapping.requests import (
+            DIFFERENTIATE,
+            UNIDENTIFIED,
+            Plan,
+            attendees,
+            differentiates,
+            mode_of,
+        )
 
         meeting = self._meeting
-        differentiates = config.get_property_by_name("DifferentiateGuestSpeakers").lower() == "true"
+        people = attendees(meeting)
+        differentiate = differentiates(config.get_property_by_name(DIFFERENTIATE), people)
+        site = call_site()
+        if self._variant.joins and differentiate is None:
+            site.warn(GapWarning(UNIDENTIFIED))
         return Plan(
             config=config,
             meeting_id=meeting._id if meeting is not None else uuid.uuid4().hex,
             mode=mode_of(config, stored=self._variant.joins),
             language=self._language or config.speech_recognition_language or _DEFAULT_LANGUAGE,
             # Without a meeting, diarization is the purpose of the class.
-            differentiate=not self._variant.joins or differentiates,
-            attendees=attendees(meeting),
+            differentiate=not self._variant.joins or bool(differentiate),
+            attendees=people,
             phrases=tuple(self._phrases),
             languages=self._languages,
             custom_model=self._custom_model,
             token=self._token,
             present_attendees=lambda: attendees(meeting),
+            site=site,
         )
 
 
@@ -307,4 +326,16 @@ def _check_file(audio_config: AudioConfig | None) -> None:
     try:
         check_file(audio_config)
     except AudioError as error:
+        raise RuntimeError(str(error)) from error
+
+
+def _check_backend(config: SpeechConfig, token: Callable[[], str], *, stored: bool) -> None:
+    """Raise what is wrong with the settings; the start, when they may have changed, repeats it."""
+    from speech_adapters.errors import ConfigurationError
+    from speech_compat._session.mapping.requests import mode_of
+    from speech_compat._session.services import check_backend
+
+    try:
+        check_backend(config, token, mode_of(config, stored=stored))
+    except ConfigurationError as error:
         raise RuntimeError(str(error)) from error

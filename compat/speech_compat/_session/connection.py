@@ -8,8 +8,10 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from typing import TYPE_CHECKING, Any
 
 from speech_adapters.contract import Session, SessionEvent
+from speech_adapters.gap import Gap
 from speech_compat._session import event_loop, services
-from speech_compat._session.mapping.requests import log_gaps
+from speech_compat._session.call_site import CallSite, call_site
+from speech_compat._session.mapping.requests import warn_gaps
 
 if TYPE_CHECKING:
     from speech_adapters.config import Settings
@@ -24,7 +26,11 @@ _logger = logging.getLogger("speech_compat")
 class MeetingConnection:
     """Opens, replaces and closes the session of one meeting: one thread opens, any closes."""
 
-    def __init__(self) -> None:
+    def __init__(self, site: CallSite | None = None) -> None:
+        # The line of the program that is warned of losses; by default the calling one.
+        self._site = site or call_site()
+        # The gaps that the program was warned of; a replaced session has most of them again.
+        self._warned: set[Gap] = set()
         # The service that owns the meeting; None until it was acquired.
         self._service: MeetingService | None = None
         # The meeting's session; None until it was opened, and from its closing on.  It changes
@@ -34,9 +40,10 @@ class MeetingConnection:
         self._closing = threading.Lock()
 
     def open(self, settings: Settings, request: MeetingRequest) -> Session:
-        """Open the meeting's session; what will be lost is logged.
+        """Open the meeting's session; the program is warned of what will be lost.
 
         Raises:
+            UnsupportedError: a filter of the program makes such a warning an error.
             SpeechError: as ``MeetingService.choose`` and ``open_session``.
         """
         self._service = service = services.acquire(settings)
@@ -91,7 +98,8 @@ class MeetingConnection:
 
     def _check(self, service: MeetingService, request: MeetingRequest) -> None:
         backend, gaps = event_loop.call(service.choose, request)
-        log_gaps(backend.name, gaps)
+        warn_gaps(self._site, backend.name, tuple(gap for gap in gaps if gap not in self._warned))
+        self._warned.update(gaps)
 
     def _keep(self, open_session: Callable[..., Awaitable[Session]], *args: Any) -> Session:
         async def keep() -> Session:

@@ -7,16 +7,21 @@ store, the backends and their connections.  The last user closes it.
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
+from speech_adapters.request import MeetingRequest, Mode
 from speech_compat._session import event_loop
+from speech_compat._session.mapping.requests import settings_of
 
 if TYPE_CHECKING:
     from speech_adapters.config import Settings
     from speech_adapters.meetings import MeetingService
+    from speech_compat._sdk.config import SpeechConfig
 
-__all__ = ["acquire", "release", "release_from_finalizer"]
+__all__ = ["acquire", "check_backend", "release", "release_from_finalizer"]
 
 _lock = threading.Lock()
 # Services in use, each with the number of its users.
@@ -40,6 +45,37 @@ def acquire(settings: Settings) -> MeetingService:
         service = MeetingService(settings)
         _users.append((service, 1))
         return service
+
+
+def check_backend(config: SpeechConfig, token: Callable[[], str], mode: Mode = Mode.LIVE) -> None:
+    """Create the backend that the settings select, which costs no network, and close it.
+
+    The same errors could be raised at the start of a meeting, but there only an event reports
+    them.  A missing credential is no error yet: a program may set its token until the start.
+
+    Args:
+        config: the program's configuration.
+        token: returns the authorization token that is valid at the time of the call.
+        mode: whether the transcript is stored, which needs more settings of some backends.
+
+    Raises:
+        ConfigurationError: a setting is wrong or missing, or an extra is not installed.
+    """
+    from speech_adapters.recording.backend import RecordingBackend
+
+    settings = settings_of(config, token)
+    if settings.service.token is None:
+        service = settings.service.model_copy(update={"token": token})
+        settings = settings.model_copy(update={"service": service})
+    with suppress(event_loop.ProgramEndingError):  # the start reports it
+        event_loop.portal()  # which closes the service
+        meetings = acquire(settings)
+        try:
+            backend = meetings.backend()
+            if mode.stored and isinstance(backend, RecordingBackend):
+                backend.check(MeetingRequest("any", mode=mode))
+        finally:
+            release(meetings)
 
 
 def release(service: MeetingService) -> None:

@@ -81,7 +81,7 @@ class TranscriptionSession:
         # The program's audio; None until the event thread has opened it.
         self._source: AudioSource | None = None
         # The meeting at its service; closing it ends the audio and the events.
-        self._connection = MeetingConnection()
+        self._connection = MeetingConnection(plan.site)
         # Guards _state and _source: stop() must stop the source that is opened meanwhile.
         self._lock = threading.Lock()
         # Where the transcription is; set under the lock, read without.

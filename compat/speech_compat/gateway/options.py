@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from pathlib import Path
 from typing import Annotated, Any, Final
 from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
 
-from speech_adapters.config import Options, Settings, parse_options
+from speech_adapters.config import Options, Settings, UserPath, parse_options
 from speech_adapters.errors import ConfigurationError
 
 __all__ = [
@@ -39,8 +38,14 @@ def _listed(value: Any) -> Any:
 
 
 # A single value may be written without the brackets of a list.
-_Texts = Annotated[tuple[str, ...], BeforeValidator(_listed)]
-_Secrets = Annotated[tuple[SecretStr, ...], BeforeValidator(_listed), Field(min_length=1)]
+_Texts = Annotated[
+    tuple[str, ...], BeforeValidator(_listed, json_schema_input_type=str | tuple[str, ...])
+]
+_Secrets = Annotated[
+    tuple[SecretStr, ...],
+    BeforeValidator(_listed, json_schema_input_type=SecretStr | tuple[SecretStr, ...]),
+    Field(min_length=1),
+]
 
 
 class TokenOptions(Options):
@@ -133,8 +138,8 @@ class GatewayOptions(Options):
     reuse_port: bool = False
     keys: dict[str, _Secrets] = Field(default_factory=dict)
     tokens: TokenOptions | None = None
-    tls_certificate: Path | None = None
-    tls_key: Path | None = None
+    tls_certificate: UserPath | None = None
+    tls_key: UserPath | None = None
     behind_proxy: bool = False
     proxies: _Texts = ("127.0.0.1", "::1")
     insecure: bool = False
@@ -196,7 +201,9 @@ def gateway_options(settings: Settings) -> GatewayOptions:
     Raises:
         ConfigurationError: a name is unknown or a value is invalid.
     """
-    return parse_options(GatewayOptions, "gateway", settings.gateway, "option in the table")
+    return parse_options(
+        GatewayOptions, "gateway", settings.gateway, "option in the table", "gateway"
+    )
 
 
 def is_loopback(host: str) -> bool:

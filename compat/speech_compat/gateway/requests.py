@@ -15,7 +15,13 @@ from typing import Any, Final
 from speech_adapters.audio.pcm import PcmFormat
 from speech_adapters.contract import Attendee, MeetingRequest, Mode
 from speech_adapters.transcript import replace_surrogates
-from speech_compat._session.mapping.requests import MODES
+from speech_compat._session.mapping.requests import (
+    DIFFERENTIATE,
+    MODES,
+    UNIDENTIFIED,
+    differentiates,
+    log_gaps,
+)
 from speech_compat._session.mapping.results import DIARIZATION, MEETING, LabelRules
 from speech_compat.gateway.dialogue import MeetingEvent, object_at
 from speech_compat.gateway.framing import FramingError
@@ -148,7 +154,12 @@ class Announcement:
 
     def _differentiates(self) -> bool:
         meeting = self.meeting
-        return meeting is None or _word(meeting.get("DifferentiateGuestSpeakers")) == "true"
+        if meeting is None:
+            return True
+        wanted = differentiates(_word(meeting.get(DIFFERENTIATE)), self.attendees)
+        if wanted is None:
+            log_gaps("", (UNIDENTIFIED,))
+        return bool(wanted)
 
     def _language(self) -> str:
         named = object_at(self._context, "phraseDetection").get("language")

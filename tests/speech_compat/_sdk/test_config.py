@@ -179,6 +179,6 @@ def test_resource_and_credentials_reach_the_backends() -> None:
     assert service.endpoint == "https://x"
     config = SpeechConfig(auth_token="first", region="r")
     token = settings_of(config).service.token
-    config.authorization_token = "second"
-    assert token() == "second"
-    assert "second" not in repr(settings_of(config))
+    config.authorization_token = "renewed-token"
+    assert token() == "renewed-token"
+    assert "renewed-token" not in repr(settings_of(config))

@@ -31,6 +31,7 @@ def transcriber(stream: PushAudioInputStream) -> MeetingTranscriber:
 
 async def join(transcriber: MeetingTranscriber) -> None:
     config = speechsdk.SpeechConfig("key", "region")
+    config.set_property_by_name("DifferentiateGuestSpeakers", "false")
     await transcriber.join_meeting_async(Meeting(config, "m"))
 
 

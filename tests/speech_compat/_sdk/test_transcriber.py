@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import threading
+import warnings
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from double.missing import hide_package
 from oracle.scenario import PHRASES, Scenario
 from oracle.scripted import Played, install
 from speech_adapters.contract import Mode
-from speech_compat import ServicePropertyChannel, SpeechConfig
+from speech_compat import GapWarning, ServicePropertyChannel, SpeechConfig
 from speech_compat._sdk.transcriber import languages_of
 from speech_compat._session.mapping.results import DIARIZATION, MEETING
 from speech_compat.audio import AudioConfig, PushAudioInputStream
@@ -31,7 +33,9 @@ def played(monkeypatch: pytest.MonkeyPatch) -> Played:
 
 @pytest.fixture
 def config() -> SpeechConfig:
-    return SpeechConfig(auth_token="first", region="region")
+    config = SpeechConfig(auth_token="first", region="region")
+    config.set_property_by_name("DifferentiateGuestSpeakers", "false")
+    return config
 
 
 @pytest.fixture
@@ -123,6 +127,47 @@ def test_the_plan_of_a_meeting(transcriber: MeetingTranscriber, config: SpeechCo
     assert [attendee.id for attendee in plan.attendees] == ["u"]
 
 
+@pytest.mark.parametrize(
+    ("value", "signature", "expected"),
+    [
+        ("", '{"Version": 0}', True),
+        ("", "", False),
+        ("false", '{"Version": 0}', False),
+        ("true", "", True),
+    ],
+)
+def test_voice_signatures_request_diarization_unless_the_property_is_set(
+    transcriber: MeetingTranscriber, value: str, signature: str, expected: bool
+) -> None:
+    config = SpeechConfig("key", "region")
+    if value:
+        config.set_property_by_name("DifferentiateGuestSpeakers", value)
+    meeting = Meeting(config, "m")
+    meeting.add_participant_async(Participant("u", "de-DE", signature)).get()
+    transcriber._join(meeting)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        assert transcriber._plan(config).differentiate is expected
+    # Only what was left open is a warning, which names the property.
+    left_open = not value and not signature
+    assert ["'DifferentiateGuestSpeakers' is not set" in str(w.message) for w in caught] == (
+        [True] if left_open else []
+    )
+
+
+def test_an_unset_property_is_a_warning_of_the_start(
+    played: Played, transcriber: MeetingTranscriber, stream: PushAudioInputStream
+) -> None:
+    transcriber.join_meeting_async(Meeting(SpeechConfig("key", "region"), "m")).get()
+    with pytest.raises(GapWarning, match="SC301"):
+        transcriber.start_transcribing_async()
+    with pytest.warns(GapWarning, match="SC301") as caught:
+        transcriber.start_transcribing_async()
+    assert caught[0].filename == __file__
+    stream.close()
+    transcriber.stop_transcribing_async().get()
+
+
 def test_without_a_meeting_the_plan_is_live_with_diarization_and_a_random_id(
     config: SpeechConfig,
 ) -> None:
@@ -185,3 +230,21 @@ def test_two_arguments_for_languages_are_refused(arguments: Any) -> None:
 def test_an_empty_language_is_refused() -> None:
     with pytest.raises(ValueError, match="language cannot be an empty string"):
         languages_of("", None, None)
+
+
+@pytest.mark.parametrize(
+    ("module", "backend", "extra"),
+    [("onnxruntime", "local", "local"), ("tenacity", "fast", "batch")],
+)
+def test_a_missing_extra_is_an_error_of_the_constructor(
+    monkeypatch: pytest.MonkeyPatch, module: str, backend: str, extra: str
+) -> None:
+    hide_package(monkeypatch, module)
+    config = SpeechConfig(subscription="key", region="westeurope")
+    config.set_property_by_name("speech-compat.backend", backend)
+    with pytest.raises(RuntimeError, match=rf"pip install \"speech-compat\[{extra}\]\""):
+        ConversationTranscriber(config)
+    meeting, transcriber = Meeting(config, "m"), MeetingTranscriber()
+    for _ in range(2):  # a refused meeting is not joined
+        with pytest.raises(RuntimeError, match="pip install"):
+            transcriber.join_meeting_async(meeting).get()

@@ -108,6 +108,7 @@ for name, value in {{
 config.set_service_property(
     "transcriptionMode", "async", speechsdk.ServicePropertyChannel.UriQueryParameter
 )
+config.set_property_by_name("DifferentiateGuestSpeakers", "true")
 stream = speechsdk.audio.PushAudioInputStream()
 transcriber = speechsdk.transcription.MeetingTranscriber(speechsdk.audio.AudioConfig(stream=stream))
 transcriber.canceled.connect(lambda event: print(event.cancellation_details.reason.name))

@@ -2,11 +2,15 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator
 
 import pytest
 
 from double.program import run_program
 from speech_adapters.config import load_settings
+from speech_adapters.contract import Mode
+from speech_adapters.errors import ConfigurationError
+from speech_compat import SpeechConfig
 from speech_compat._session import event_loop, services
 
 
@@ -75,3 +79,51 @@ service.aclose = noting
 """
     done = run_program(program)
     assert (done.returncode, done.stdout, done.stderr) == (0, "closed None\n", "")
+
+
+def configured(**properties: str) -> SpeechConfig:
+    """Return a configuration without a credential, with these settings."""
+    config = SpeechConfig(endpoint="https://stand-in.invalid")
+    for name, value in properties.items():
+        config.set_property_by_name(f"speech-compat.{name.replace('__', '.')}", value)
+    return config
+
+
+@pytest.fixture
+def unchanged() -> Iterator[None]:
+    """Check that the test acquires no service; others may have some that are not released yet."""
+    known = {id(service) for service, _ in services._users}
+    yield
+    assert all(id(service) in known for service, _ in services._users)
+
+
+@pytest.mark.usefixtures("unchanged")
+@pytest.mark.parametrize(
+    ("properties", "complaint"),
+    [
+        ({"backend": "lokal"}, "no backend called 'lokal'.*closest is 'local'"),
+        ({"bakend": "local"}, "bakend: there is no such name; the closest is 'backend'"),
+        ({"downmix": "loudest"}, "downmix"),
+        ({"backend": "fast", "backends__fast__model": "x"}, "backends.fast.model"),
+    ],
+)
+def test_a_wrong_setting_is_found_without_a_meeting(
+    properties: dict[str, str], complaint: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=complaint):
+        services.check_backend(configured(**properties), lambda: "")
+
+
+@pytest.mark.usefixtures("unchanged")
+def test_a_missing_credential_is_no_error_yet() -> None:
+    # A program may set its token until the start.
+    for backend in ("fast", "batch", "realtime"):
+        services.check_backend(configured(backend=backend), lambda: "")
+
+
+@pytest.mark.usefixtures("unchanged")
+def test_a_stored_meeting_needs_what_its_backend_needs_for_it() -> None:
+    config = configured(backend="batch")
+    services.check_backend(config, lambda: "", Mode.LIVE)
+    with pytest.raises(ConfigurationError, match="storage_connection_string"):
+        services.check_backend(config, lambda: "", Mode.STORED)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -232,11 +233,19 @@ def test_a_disk_that_stays_full_is_reported_without_a_traceback(
     assert "Traceback" not in caplog.text
 
 
-def test_an_unknown_backend_is_reported_before_any_audio(
+def test_an_unknown_backend_is_refused_before_the_start(played: Played) -> None:
+    program = Program(backend="nope")
+    with pytest.raises(RuntimeError, match="There is no backend called 'nope'"):
+        program.transcriber.join_meeting_async(program.meeting).get()
+    assert not program.events
+
+
+def test_a_backend_that_is_set_after_joining_is_reported_before_any_audio(
     played: Played, caplog: pytest.LogCaptureFixture
 ) -> None:
-    program = Program(backend="nope")
+    program = Program()
     program.transcriber.join_meeting_async(program.meeting).get()
+    program.config.set_property_by_name("speech-compat.backend", "nope")
     program.transcriber.start_transcribing_async()
     assert program.stopped.wait(20)
     details = program.of("canceled").cancellation_details
@@ -245,25 +254,45 @@ def test_an_unknown_backend_is_reported_before_any_audio(
     assert "There is no backend called 'nope'" in caplog.text
 
 
-def test_what_will_be_lost_is_logged_once(played: Played, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.WARNING, "speech_compat")
-    for _ in range(2):
-        program = Program()
-        speechsdk.PhraseListGrammar.from_recognizer(program.transcriber).addPhrase("Katie")
-        program.run()
-    assert played.requests[0].phrases == ("Katie",)
-    assert caplog.text.count("[phrases]") == 1
-
-
-def test_settings_without_effect_are_logged(
+def test_what_will_be_lost_is_one_warning_of_the_programs_line(
     played: Played, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.WARNING, "speech_compat")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("default")
+        for _ in range(2):
+            program = Program()
+            speechsdk.PhraseListGrammar.from_recognizer(program.transcriber).addPhrase("Katie")
+            program.run()
+    assert played.requests[0].phrases == ("Katie",)
+    (found,) = caught
+    assert "[phrases]" in str(found.message)
+    assert found.filename == __file__
+    line = Path(__file__).read_text("utf-8").splitlines()[found.lineno - 1]
+    assert "self.transcriber.start_transcribing_async().get()" in line
+    # Once: without a handler, a log line would go to standard error too.
+    assert caplog.text == ""
+
+
+def test_a_warning_that_is_an_error_refuses_the_meeting(played: Played) -> None:
+    program = Program()
+    speechsdk.PhraseListGrammar.from_recognizer(program.transcriber).addPhrase("Katie")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", "SC111", speechsdk.GapWarning)
+        assert program.run()[-2:] == ["canceled", "session_stopped"]
+    details = program.of("canceled").cancellation_details
+    assert details.code is speechsdk.CancellationErrorCode.BadRequest
+    assert "SC111: Backend 'scripted' [phrases]" in details.error_details
+    assert played.open_sessions == 0
+
+
+def test_settings_without_effect_are_warnings(played: Played) -> None:
     program = Program()
     program.config.set_profanity(speechsdk.ProfanityOption.Raw)
     program.config.output_format = speechsdk.OutputFormat.Simple
-    program.run()
-    assert "[setting profanity]: it is set, but" in caplog.text
-    assert "Detailed" not in caplog.text
+    with pytest.warns(speechsdk.GapWarning) as caught:
+        program.run()
+    assert ["[setting profanity]: it is set, but" in str(one.message) for one in caught] == [True]
 
 
 def test_strict_mode_refuses_settings_without_effect(played: Played) -> None:
@@ -298,7 +327,9 @@ def test_the_request_has_what_the_program_requested(played: Played, text: str, m
     program.config.request_word_level_timestamps()
     someone = speechsdk.transcription.Participant("u@example.com", "en-GB", '{"Version": 0}')
     program.meeting.add_participant_async(someone).get()
-    program.run()
+    with pytest.warns(speechsdk.GapWarning) as caught:
+        program.run()
+    assert {str(one.message)[:6] for one in caught} == {"SC107:", "SC110:"}
     (request,) = played.requests
     assert (request.meeting_id, request.mode, request.language) == ("it's 🎉", mode, "de-DE")
     assert request.word_timestamps
@@ -389,7 +420,12 @@ def test_a_wav_header_in_the_stream_declares_the_format(played: Played, tmp_path
         file.setsampwidth(2)
         file.setframerate(44_100)
         file.writeframes(bytes(4410 * 4))
-    Program().run(path.read_bytes())
+    program = Program()
+    speechsdk.PhraseListGrammar.from_recognizer(program.transcriber).addPhrase("Katie")
+    with pytest.warns(speechsdk.GapWarning) as caught:
+        program.run(path.read_bytes())
+    # The meeting is compared with the backend again, but each loss is one warning.
+    assert [str(one.message)[:6] for one in caught] == ["SC111:", "SC109:"]
     request = played.requests[-1]  # the meeting is opened first with the declared format
     assert (request.audio.sample_rate, request.audio.channels) == (44_100, 2)
     assert len(played.audio) == 4410 * 4

@@ -113,6 +113,7 @@ def test_a_stored_meeting_is_in_the_store_when_the_start_returns(tmp_path: Path)
         config.set_property_by_name(f"speech-compat.{name}", value)
     channel = speechsdk.ServicePropertyChannel.UriQueryParameter
     config.set_service_property("transcriptionMode", "async", channel)
+    config.set_property_by_name("DifferentiateGuestSpeakers", "true")
     stream = speechsdk.audio.PushAudioInputStream()
     audio = speechsdk.audio.AudioConfig(stream=stream)
     transcriber = speechsdk.transcription.MeetingTranscriber(audio)

@@ -119,6 +119,28 @@ def test_guests_are_differentiated_on_request(value: object, expected: bool) -> 
     assert request.differentiate_speakers is expected
 
 
+@pytest.mark.parametrize(("voice", "expected"), [('{"Version": 0}', True), ("", False)])
+def test_voice_signatures_request_that_guests_are_differentiated(
+    voice: str, expected: bool
+) -> None:
+    attendees = [{"id": "u", "preferredLanguage": "en", "voice": voice}]
+    request = meeting({}, attendees=attendees).request(MONO)
+    assert request.differentiate_speakers is expected
+    off = meeting({}, attendees=attendees, DifferentiateGuestSpeakers="false").request(MONO)
+    assert not off.differentiate_speakers
+
+
+def test_a_property_that_is_not_set_is_logged_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("speech_compat._session.mapping.requests._logged", set())
+    for properties in ({"DifferentiateGuestSpeakers": "false"}, {}, {}):
+        meeting({}, **properties).request(MONO)
+    (text,) = caplog.messages
+    assert "'DifferentiateGuestSpeakers' is not set" in text
+    assert text.endswith("See docs/warnings.md#sc301")
+
+
 def test_options_in_the_query() -> None:
     request = meeting(
         {

@@ -185,6 +185,7 @@ def test_without_reuse_port_the_second_gateway_is_refused(tmp_path: Path) -> Non
     assert str(raised.value) == (
         f"The gateway cannot listen on '127.0.0.1', port {port}: Address already in use. Set"
         " gateway.host and gateway.port to a free address, or end the program that uses it."
+        " In the environment: SPEECH_COMPAT_GATEWAY__HOST, SPEECH_COMPAT_GATEWAY__PORT."
     )
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from speech_adapters.config import Settings
+from speech_adapters.config import Options, Settings
 from speech_adapters.contract import Backend
 from speech_adapters.recording.backend import Host
 
-__all__ = ["create"]
+__all__ = ["create", "options_model"]
 
 
 def create(settings: Settings, host: Host) -> Backend:  # noqa: ARG001
@@ -20,3 +20,10 @@ def create(settings: Settings, host: Host) -> Backend:  # noqa: ARG001
     from speech_adapters.backends.auto.backend import AutoBackend
 
     return AutoBackend(host)
+
+
+def options_model() -> type[Options]:
+    """Return the class of the backend's options, which needs no package of an extra."""
+    from speech_adapters.backends.auto.options import AutoOptions
+
+    return AutoOptions

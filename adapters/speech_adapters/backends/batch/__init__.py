@@ -7,11 +7,11 @@
 
 from __future__ import annotations
 
-from speech_adapters.config import Settings
+from speech_adapters.config import Options, Settings
 from speech_adapters.contract import Backend
 from speech_adapters.recording.backend import Host
 
-__all__ = ["create"]
+__all__ = ["create", "options_model"]
 
 
 def create(settings: Settings, host: Host) -> Backend:  # noqa: ARG001
@@ -28,3 +28,10 @@ def create(settings: Settings, host: Host) -> Backend:  # noqa: ARG001
     from speech_adapters.backends.batch.backend import BatchBackend
 
     return BatchBackend(host)
+
+
+def options_model() -> type[Options]:
+    """Return the class of the backend's options, which needs no package of an extra."""
+    from speech_adapters.backends.batch.options import BatchOptions
+
+    return BatchOptions

@@ -6,11 +6,11 @@ to 5 hours and from 200 to 500 MB; it refuses a file that is too long or too lar
 
 from __future__ import annotations
 
-from speech_adapters.config import Settings
+from speech_adapters.config import Options, Settings
 from speech_adapters.contract import Backend
 from speech_adapters.recording.backend import Host
 
-__all__ = ["create"]
+__all__ = ["create", "options_model"]
 
 
 def create(settings: Settings, host: Host) -> Backend:  # noqa: ARG001
@@ -27,3 +27,10 @@ def create(settings: Settings, host: Host) -> Backend:  # noqa: ARG001
     from speech_adapters.backends.fast.backend import FastBackend
 
     return FastBackend(host)
+
+
+def options_model() -> type[Options]:
+    """Return the class of the backend's options, which needs no package of an extra."""
+    from speech_adapters.backends.fast.options import FastOptions
+
+    return FastOptions

@@ -11,15 +11,18 @@ No module of this folder opens a network connection.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from speech_adapters.config import Settings
+from speech_adapters.config import Options, Settings
 from speech_adapters.contract import Backend
 
 if TYPE_CHECKING:
     from speech_adapters.recording.backend import Host
 
-__all__ = ["create"]
+__all__ = ["KEEPS_NOTHING_ELSEWHERE", "create", "options_model"]
+
+# So meetings can be deleted where the engine is not installed.
+KEEPS_NOTHING_ELSEWHERE: Final = True
 
 
 def create(settings: Settings, host: Host) -> Backend:
@@ -33,3 +36,10 @@ def create(settings: Settings, host: Host) -> Backend:
     from speech_adapters.backends.local.backend import LocalBackend
 
     return LocalBackend(settings, host)
+
+
+def options_model() -> type[Options]:
+    """Return the class of the backend's options, which needs no package of an extra."""
+    from speech_adapters.backends.local.options import LocalOptions
+
+    return LocalOptions

@@ -15,7 +15,7 @@ from speech_adapters.backends.local.recognition.models import (
     RecognitionModel,
     find_model,
 )
-from speech_adapters.config import Options, Settings, parse_options
+from speech_adapters.config import Options, Settings, UserPath, parse_options
 from speech_adapters.errors import ConfigurationError
 from speech_adapters.signatures import MODEL_ID_DIGITS
 from speech_adapters.transcript import Provenance
@@ -65,7 +65,7 @@ class LocalOptions(Options):
         embedding_model: ONNX file of another speaker embedding model for ``own``.
     """
 
-    model_path: Path | None = None
+    model_path: UserPath | None = None
     device: Literal["cpu", "cuda", "auto"] = "cpu"
     compute_type: Literal[
         "",
@@ -83,8 +83,8 @@ class LocalOptions(Options):
     language: str = ""
     speakers: int | None = Field(default=None, ge=1)
     diarizer: Literal["own", "moonshine"] = "own"
-    segmentation_model: Path | None = None
-    embedding_model: Path | None = None
+    segmentation_model: UserPath | None = None
+    embedding_model: UserPath | None = None
 
     @property
     def detects_language(self) -> bool:

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from speech_adapters.config import Settings
+from speech_adapters.config import Options, Settings
 from speech_adapters.contract import Backend
 
 if TYPE_CHECKING:
     from speech_adapters.recording.backend import Host
 
-__all__ = ["create"]
+__all__ = ["create", "options_model"]
 
 
 def create(settings: Settings, host: Host) -> Backend:
@@ -32,3 +32,10 @@ def create(settings: Settings, host: Host) -> Backend:
     from speech_adapters.backends.realtime.backend import RealtimeBackend
 
     return RealtimeBackend(settings, host)
+
+
+def options_model() -> type[Options]:
+    """Return the class of the backend's options, which needs no package of an extra."""
+    from speech_adapters.backends.realtime.options import RealtimeOptions
+
+    return RealtimeOptions

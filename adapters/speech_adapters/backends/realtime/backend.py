@@ -74,7 +74,8 @@ class RealtimeBackend(RecordingBackend):
             word_timestamps=True,
             phrases=True,
             detects_languages=True,
-            settings=frozenset(SETTINGS),
+            # The SDK sends no sign of dictation in this mode.
+            settings=frozenset(SETTINGS) - {"dictation"},
         )
 
     @property

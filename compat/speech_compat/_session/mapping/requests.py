@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qs, quote
 
 from speech_adapters.audio import PcmFormat
-from speech_adapters.capabilities import Gap
 from speech_adapters.contract import Attendee, MeetingRequest, Mode
+from speech_adapters.errors import UnsupportedError
+from speech_adapters.gap import Gap, GapWarning, describe
+from speech_compat._session.call_site import CallSite, call_site
 from speech_compat.properties import PropertyId
 
 if TYPE_CHECKING:
@@ -18,9 +20,30 @@ if TYPE_CHECKING:
     from speech_compat._sdk.config import SpeechConfig
     from speech_compat._sdk.meeting import MeetingBase
 
-__all__ = ["MODES", "Plan", "attendees", "log_gaps", "mode_of", "settings_of"]
+__all__ = [
+    "DIFFERENTIATE",
+    "MODES",
+    "UNIDENTIFIED",
+    "Plan",
+    "attendees",
+    "differentiates",
+    "log_gaps",
+    "mode_of",
+    "settings_of",
+    "warn_gaps",
+]
 
 _PREFIX: Final = "speech-compat."
+# The property by name that separates speakers (docs/protocol/legacy-interface.md, 3.1).
+DIFFERENTIATE: Final = "DifferentiateGuestSpeakers"
+# Not the fault of a backend: the retired service did the same.
+UNIDENTIFIED: Final = Gap(
+    "unidentified",
+    f'the property {DIFFERENTIATE!r} is not set, so the user id of every speaker is "Unidentified"',
+    f'call set_property_by_name("{DIFFERENTIATE}", "true") of the SpeechConfig, or set "false" if'
+    " that is intended",
+    code="SC301",
+)
 # Values of the service property "transcriptionMode", in lower case; any other means real time.
 MODES: Final = {"async": Mode.STORED, "realtimeandasync": Mode.BOTH}
 # Properties that a backend may support, with their names in the contract's SETTINGS.
@@ -62,6 +85,7 @@ class Plan:
         custom_model: id of the custom model; overrides the configuration's endpoint id.
         token: returns the authorization token that is valid now.
         present_attendees: returns the participants that the meeting has now.
+        site: the line of the program that warnings belong to; by default the calling one.
     """
 
     config: SpeechConfig
@@ -75,6 +99,7 @@ class Plan:
     custom_model: str = ""
     token: Callable[[], str] | None = None
     present_attendees: Callable[[], tuple[Attendee, ...]] | None = None
+    site: CallSite = field(default_factory=call_site)
 
     def with_present_attendees(self) -> Plan | None:
         """Return the plan with the present participants; ``None`` if they are the same."""
@@ -193,10 +218,41 @@ def _proxy_url(config: SpeechConfig) -> str:
     return f"http://{owner}{host}:{port}"
 
 
+def differentiates(value: str, participants: tuple[Attendee, ...]) -> bool | None:
+    """Return whether speakers of a meeting are separated; ``None`` if the program left it open.
+
+    The program's property decides.  Without it, participants with voice signatures request it:
+    they are enrolled to be distinguished.  The retired service then returned "Unidentified" for the
+    others (docs/protocol/legacy-interface.md, 3.1); here they are guests with numbers, because
+    its signatures cannot be used any more, and all would be unidentified.
+
+    Args:
+        value: the value of the property, or an empty text if it is not set.
+        participants: those that the program added.
+    """
+    if value:
+        return value.lower() == "true"
+    return True if any(person.has_voice_signature for person in participants) else None
+
+
+def warn_gaps(site: CallSite, backend: str, gaps: tuple[Gap, ...]) -> None:
+    """Issue a warning for each gap, which points at a line of the program.
+
+    Raises:
+        UnsupportedError: a filter of the program makes the warning an error, so the meeting is
+            refused as in strict mode.
+    """
+    for gap in gaps:
+        try:
+            site.warn(GapWarning(gap, backend))
+        except GapWarning as warning:
+            raise UnsupportedError(str(warning)) from warning
+
+
 def log_gaps(backend: str, gaps: tuple[Gap, ...]) -> None:
-    """Log each gap as a warning, once per backend and process."""
+    """Log each gap, once per backend and process; for commands, which have no line to warn of."""
     for gap in gaps:
         # Once is enough: a service that transcribes all day would repeat it per meeting.
         if (backend, gap.id) not in _logged:
             _logged.add((backend, gap.id))
-            _logger.warning("Backend %r [%s]: %s; %s.", backend, gap.id, gap.reason, gap.way_out)
+            _logger.warning("%s See %s", describe(gap, backend), gap.link)

@@ -56,6 +56,7 @@ _MEDIA_TYPES: Final = {
     "vtt": "text/vtt",
     "srt": "application/x-subrip",
     "rttm": "text/plain",
+    "html": "text/html",
 }
 # Longest first part of a file name: at most 240 bytes, with the suffix below the limit of disks.
 _NAME_CHARACTERS: Final = 60

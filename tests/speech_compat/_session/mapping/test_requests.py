@@ -160,10 +160,13 @@ def test_a_gap_is_logged_once_per_backend(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(requests, "_logged", set())
-    gap = Gap("phrases", "the phrase list is not used", "choose another backend")
+    gap = Gap("phrases", "the phrase list is not used", "choose another backend", code="SC111")
     with caplog.at_level(logging.WARNING, "speech_compat"):
         log_gaps("a", (gap, gap))
         log_gaps("a", (gap,))
         log_gaps("b", (gap,))
-    line = "Backend {!r} [phrases]: the phrase list is not used; choose another backend."
+    line = (
+        "Backend {!r} [phrases]: the phrase list is not used; choose another backend."
+        " See docs/warnings.md#sc111"
+    )
     assert caplog.messages == [line.format("a"), line.format("b")]

@@ -65,7 +65,8 @@ def test_changed_data_are_refused(shipped: ShippedData, package: Path, part: str
     assert str(caught.value) == (
         "libmoonshine.so of the package moonshine-voice does not hold the expected speaker"
         " models, probably because it is another version. Install moonshine-voice 0.1.0, or set"
-        " backends.local.segmentation_model and embedding_model to ONNX files."
+        " backends.local.segmentation_model and embedding_model to ONNX files. In the environment:"
+        " SPEECH_COMPAT_BACKENDS__LOCAL__SEGMENTATION_MODEL."
     )
 
 

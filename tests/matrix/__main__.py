@@ -1,0 +1,53 @@
+"""The matrix of backends.
+
+::
+
+    python -m matrix            write docs/backends.md, docs/warnings.md and the table of README.md
+    python -m matrix --check    fail if one of them is out of date
+
+``make matrix`` runs it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Final
+
+from matrix.catalog import all_capabilities
+from matrix.report import backends_page, readme_table, warnings_page, with_table
+
+__all__ = ["documents", "main"]
+
+_ROOT: Final = Path(__file__).resolve().parents[2]
+
+
+def documents() -> dict[Path, str]:
+    """Return the text of each generated file."""
+    capabilities = all_capabilities()
+    readme = _ROOT / "README.md"
+    return {
+        _ROOT / "docs" / "backends.md": backends_page(capabilities),
+        _ROOT / "docs" / "warnings.md": warnings_page(capabilities),
+        readme: with_table(readme.read_text("utf-8"), readme_table(capabilities)),
+    }
+
+
+def main(arguments: list[str]) -> int:
+    """Run the command; return the exit code."""
+    parser = argparse.ArgumentParser(prog="matrix", description=__doc__)
+    parser.add_argument("--check", action="store_true")
+    options = parser.parse_args(arguments)
+    code = 0
+    for path, text in documents().items():
+        if options.check and path.read_text("utf-8") != text:
+            sys.stderr.write(f"{path.relative_to(_ROOT)} is out of date: run make matrix.\n")
+            code = 1
+        elif not options.check:
+            path.write_text(text, "utf-8")
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
