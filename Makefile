@@ -17,8 +17,9 @@ help: ## list the commands
 demo: $(READY) ## transcribe a recording of two speakers with a legacy program
 	@$(BIN)/speech-compat demo
 
+# Several at a time, also on two cores: most tests wait.  A file's tests stay in one process.
 test: $(READY) ## run the tests
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 4 --dist loadfile
 
 crash: $(READY) ## kill programs and workers for half an hour, about 400 times
 	@CRASH_ROUNDS=$${CRASH_ROUNDS:-80} $(BIN)/python -m pytest tests/crash -s
