@@ -17,9 +17,12 @@ help: ## list the commands
 demo: $(READY) ## transcribe a recording of two speakers with a legacy program
 	@$(BIN)/speech-compat demo
 
-# Several at a time, also on two cores: most tests wait.  A file's tests stay in one process.
+# Several at a time, also on two cores: most tests wait.  A file's tests stay in one process.  What
+# fails beside others is run again alone, because some clients give up on a machine that is too
+# busy; what fails twice fails.
 test: $(READY) ## run the tests
-	@$(BIN)/python -m pytest -n 4 --dist loadfile
+	@$(BIN)/python -m pytest -n 4 --dist loadfile || { echo 'The failed tests are run again, alone:'; \
+		$(BIN)/python -m pytest --last-failed --last-failed-no-failures none; }
 
 crash: $(READY) ## kill programs and workers for half an hour, about 400 times
 	@CRASH_ROUNDS=$${CRASH_ROUNDS:-80} $(BIN)/python -m pytest tests/crash -s
