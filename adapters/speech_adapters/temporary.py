@@ -25,6 +25,7 @@ _PREFIX: Final = "speech-compat-"
 _LOCK: Final = "owner"
 # A folder of this age without a lock is not one that is just being created.
 _UNLOCKED_SECONDS: Final = 10.0
+_TRIES: Final = 5
 
 # The locks of this process's folders, by path.
 _owned: Final[dict[Path, FileLock]] = {}
@@ -36,6 +37,20 @@ def create_folder() -> Path:
 
     Raises:
         StoreError: it cannot be created.
+    """
+    for _ in range(_TRIES - 1):
+        # Another process that searches for abandoned folders may lock the new one first.
+        with suppress(MeetingBusyError):
+            return _create()
+    return _create()
+
+
+def _create() -> Path:
+    """Create a folder and lock it.
+
+    Raises:
+        StoreError: it cannot be created or locked.
+        MeetingBusyError: another process has locked it, and removes it.
     """
     try:
         folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
@@ -78,7 +93,11 @@ def remove_abandoned() -> None:
 
 def _remove_contents(folder: Path) -> None:
     """Remove all but the lock: a process that is killed now must leave no data without it."""
-    for path in folder.glob("*"):
+    paths: list[Path] = []
+    # Its owner, or another process that found it abandoned, may have removed it meanwhile.
+    with suppress(OSError):
+        paths = list(folder.iterdir())
+    for path in paths:
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path, ignore_errors=True)
         elif path.suffix != ".lock":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -187,3 +188,35 @@ def test_a_folder_without_a_lock_is_removed_only_if_it_is_empty(folders: Path) -
     remove_abandoned()
     assert (foreign / "meeting.pcm").exists()
     assert not empty.exists()
+
+
+def test_a_new_folder_that_another_process_locks_first_is_replaced(
+    folders: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    searching: list[FileLock] = []
+
+    def lock(folder: Path, name: str, busy: str) -> FileLock:
+        if not searching:
+            searching.append(FileLock(folder, name, busy))
+        return FileLock(folder, name, busy)
+
+    monkeypatch.setattr(temporary, "FileLock", lock)
+    folder = create_folder()
+    assert list(folders.iterdir()) == [folder]
+    remove_folder(folder)
+    searching[0].release()
+
+
+def test_a_folder_that_another_process_removes_first_is_no_error(
+    folders: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = killed(folders)
+
+    def lock(path: Path, name: str, busy: str) -> FileLock:
+        found = FileLock(path, name, busy)
+        shutil.rmtree(path)
+        return found
+
+    monkeypatch.setattr(temporary, "FileLock", lock)
+    remove_abandoned()
+    assert not folder.exists()
