@@ -100,7 +100,7 @@ async def take_over(meetings: MeetingService) -> Session:
 
 
 async def work() -> SpeechError | None:
-    """Take the meeting over; return the error of a refusal."""
+    """Continue the meeting in a new session; return the error of a refusal."""
     async with MeetingService(load_settings({"backend": "ours"})) as meetings:
         _working.set(True)
         try:

@@ -39,7 +39,7 @@ class RateLimiter:
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     def take(self, name: str) -> None:
-        """Take a token.
+        """Consume a token of a name.
 
         Raises:
             LimitError: there is none; the bucket is left as it is.
@@ -54,7 +54,7 @@ class RateLimiter:
             self._buckets.popitem(last=False)
 
     def check(self, name: str) -> None:
-        """Take no token.
+        """Check that a name has a token; none is consumed.
 
         Raises:
             LimitError: there is none.

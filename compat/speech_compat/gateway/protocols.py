@@ -38,7 +38,42 @@ _UNAVAILABLE: Final = (
 )
 
 
-class HttpProtocol(H11Protocol):
+class _BoundedProtocol(asyncio.Protocol):
+    """What both protocols do if their client does not read, or ends the connection.
+
+    Attributes:
+        options: the options of the gateway.
+        loop, transport: those of the protocol of uvicorn beside this class.
+    """
+
+    options: GatewayOptions
+    loop: Any
+    transport: Any
+    # Ends a connection whose client does not read.
+    _unread: asyncio.TimerHandle | None = None
+
+    def eof_received(self) -> None:
+        """Close the connection, as asyncio does after this, in bounded time."""
+        self._close()
+
+    def pause_writing(self) -> None:
+        """Wait for the client to read."""
+        super().pause_writing()
+        if self._unread is None:
+            self._unread = self.loop.call_later(self.options.body_seconds, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """Stop waiting: the client has read."""
+        super().resume_writing()
+        if self._unread is not None:
+            self._unread.cancel()
+            self._unread = None
+
+    def _close(self) -> None:
+        _close_soon(self.transport, self.loop)
+
+
+class HttpProtocol(_BoundedProtocol, H11Protocol):
     """One HTTP connection.
 
     ::
@@ -52,11 +87,9 @@ class HttpProtocol(H11Protocol):
     Subclasses made by :func:`http_protocol` set the attributes.
 
     Attributes:
-        options: the options of the gateway.
         waiting: connections that wait for a request, the first one longest, and since when.
     """
 
-    options: GatewayOptions
     waiting: dict[HttpProtocol, float]
 
     def __init__(
@@ -70,7 +103,6 @@ class HttpProtocol(H11Protocol):
         # What the connection waits for, and the timer that ends it.
         self._awaited = ""
         self._deadline: asyncio.TimerHandle | None = None
-        self._unread: asyncio.TimerHandle | None = None
         self._discarded = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -97,10 +129,6 @@ class HttpProtocol(H11Protocol):
         if self.transport.is_closing():
             self._close()
 
-    def eof_received(self) -> None:
-        """Close the connection, as asyncio does after this, in bounded time."""
-        self._close()
-
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002
         """Refuse what is no HTTP, and close the connection."""
         # Not by h11, which permits no body for HEAD, and no second answer, if the body of a
@@ -119,19 +147,6 @@ class HttpProtocol(H11Protocol):
         """Pass on the connection; the websocket has its own deadlines."""
         self._wait_for("")
         super().handle_websocket_upgrade(event)
-
-    def pause_writing(self) -> None:
-        """Wait for the client to read."""
-        super().pause_writing()
-        if self._unread is None:
-            self._unread = self.loop.call_later(self.options.body_seconds, self.transport.abort)
-
-    def resume_writing(self) -> None:
-        """Stop waiting: the client has read."""
-        super().resume_writing()
-        if self._unread is not None:
-            self._unread.cancel()
-            self._unread = None
 
     def shutdown(self) -> None:
         """Close the connection when its answer is complete."""
@@ -191,11 +206,8 @@ class HttpProtocol(H11Protocol):
         else:
             self._discarded = 0
 
-    def _close(self) -> None:
-        _close_soon(self.transport, self.loop)
 
-
-class WebSocketProtocol(WebSocketsSansIOProtocol):
+class WebSocketProtocol(_BoundedProtocol, WebSocketsSansIOProtocol):
     """One websocket.
 
     A client is cut off after two pings without any data from it, and when it does not read for
@@ -204,8 +216,6 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
 
     Subclasses made by :func:`websocket_protocol` set the options.
     """
-
-    options: GatewayOptions
 
     def __init__(
         self,
@@ -217,8 +227,6 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         super().__init__(config, server_state, app_state, _loop)
         # Whether a ping was unanswered and no data has come since.
         self._silent = False
-        # Ends a connection whose client does not read.
-        self._unread: asyncio.TimerHandle | None = None
 
     def data_received(self, data: bytes) -> None:
         """Process data; refuse a request that is no handshake."""
@@ -233,27 +241,10 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         elif self.transport.is_closing():
             self._close()
 
-    def eof_received(self) -> None:
-        """Close the connection, as asyncio does after this, in bounded time."""
-        self._close()
-
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop all timers."""
         self.resume_writing()
         super().connection_lost(exc)
-
-    def pause_writing(self) -> None:
-        """Wait for the client to read."""
-        super().pause_writing()
-        if self._unread is None:
-            self._unread = self.loop.call_later(self.options.body_seconds, self.transport.abort)
-
-    def resume_writing(self) -> None:
-        """Stop waiting: the client has read."""
-        super().resume_writing()
-        if self._unread is not None:
-            self._unread.cancel()
-            self._unread = None
 
     def handle_ping(self) -> None:
         """Answer a ping, unless the client does not read the answers."""
@@ -334,9 +325,6 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         if message["type"] == "websocket.http.response.body" and self.close_sent:
             # Otherwise uvicorn logs each refused handshake as an error of the application.
             self.handshake_complete = True
-
-    def _close(self) -> None:
-        _close_soon(self.transport, self.loop)
 
 
 def http_protocol(options: GatewayOptions) -> type[HttpProtocol]:

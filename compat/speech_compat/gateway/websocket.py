@@ -163,7 +163,7 @@ class _Connection:
                 pass
 
     async def _enter(self, turn: Turn) -> RunningMeeting | None:
-        """Enter the meeting of a turn; ``None`` after an error, of which the client is told."""
+        """Enter the meeting of a turn; ``None`` after an error, which is sent to the client."""
         if self._refused:
             return None
         if not turn.has_header:
