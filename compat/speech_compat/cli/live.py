@@ -6,14 +6,14 @@ import argparse
 import uuid
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import anyio
 import attrs
 from anyio.to_thread import run_sync
 
 from speech_adapters.audio import WavFile
-from speech_adapters.contract import Mode, Origin, Progress, Recognized, Session
+from speech_adapters.contract import Mode, Origin, Progress, Recognized, Session, SessionEvent
 from speech_adapters.errors import SpeechError
 from speech_adapters.meetings import MeetingService
 from speech_adapters.transcript import Provenance, Transcript, Utterance
@@ -23,7 +23,7 @@ from speech_compat.cli.output import report
 from speech_compat.cli.requests import request_for
 from speech_compat.cli.sources import Source
 
-__all__ = ["transcribe_live"]
+__all__ = ["play_file", "transcribe_live"]
 
 _BLOCK_FRAMES: Final = 65_536
 
@@ -39,6 +39,15 @@ class _Collected:
 
     provenance: Provenance
     utterances: dict[str, Utterance] = attrs.field(factory=dict)
+
+    def add(self, event: SessionEvent) -> None:
+        """Note an event; what was emulated is reported."""
+        if isinstance(event, Recognized):
+            self.utterances[event.utterance.id] = event.utterance
+        elif isinstance(event, Origin):
+            self.provenance = event.provenance
+            for sentence in event.provenance.emulated:
+                report(sentence)
 
 
 async def transcribe_live(
@@ -61,18 +70,27 @@ async def transcribe_live(
     collected = _Collected(backend.provenance)
     async with await meetings.open_session(request) as session:
         with display.bar(source.name, file.duration, source.weight) as show:
-            await _collect(session, file, show, collected)
+
+            def receive(event: SessionEvent) -> None:
+                collected.add(event)
+                if isinstance(event, Progress):
+                    show(event.offset)
+
+            await play_file(session, file, receive)
     length = file.pcm.ticks(file.pcm.frame_bytes * file.frames_read)
     provenance = attrs.evolve(collected.provenance, notes=request.notes)
     utterances = tuple(sorted(collected.utterances.values(), key=lambda u: u.offset))
     return Transcript(request.meeting_id, utterances, length, provenance)
 
 
-async def _collect(
-    session: Session, file: WavFile, show: Callable[[int], Any], collected: _Collected
+async def play_file(
+    session: Session, file: WavFile, receive: Callable[[SessionEvent], object]
 ) -> None:
-    """Push a file into a session, and collect what its events have."""
-    # Each task collects its error; the first one is the cause of the other.
+    """Push a file into a session, and pass its events on.
+
+    Raises:
+        SpeechError: the first error of either side, which is the cause of the other's.
+    """
     failures: list[SpeechError] = []
 
     async def push() -> None:
@@ -85,22 +103,14 @@ async def _collect(
             # Ends the events, for which the other task waits.
             await session.aclose()
 
-    async def receive() -> None:
-        try:
-            async for event in session.events():
-                if isinstance(event, Recognized):
-                    collected.utterances[event.utterance.id] = event.utterance
-                elif isinstance(event, Origin):
-                    collected.provenance = event.provenance
-                    for sentence in event.provenance.emulated:
-                        report(sentence)
-                elif isinstance(event, Progress):
-                    show(event.offset)
-        except SpeechError as error:
-            failures.append(error)
-
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(push)
-        tasks.start_soon(receive)
+        try:
+            async for event in session.events():
+                receive(event)
+        except SpeechError as error:
+            failures.append(error)
+            # Without events, a push may wait for ever.
+            tasks.cancel_scope.cancel()
     if failures:
         raise failures[0]

@@ -11,18 +11,17 @@ from anyio.to_thread import run_sync
 
 from speech_adapters.audio import WavFile
 from speech_adapters.config import load_settings
-from speech_adapters.contract import MeetingRequest, Mode, Session, SessionEvent
-from speech_adapters.errors import SpeechError
+from speech_adapters.contract import MeetingRequest, Mode, SessionEvent
 from speech_adapters.meetings import MeetingService
 from speech_adapters.replay_script import dump_script, transcript_events
 from speech_adapters.transcript import Provenance, Transcript
 from speech_compat._session.mapping.requests import log_gaps
+from speech_compat.cli.live import play_file
 from speech_compat.cli.output import report, write
 from speech_compat.cli.service import with_service
 
 __all__ = ["record"]
 
-_BLOCK_FRAMES = 65_536
 _POLL_SECONDS = 0.5
 _Recorded = tuple[Sequence[SessionEvent], Provenance]
 
@@ -66,38 +65,12 @@ async def _transcribe(
     )
     backend, gaps = await meetings.choose(request)
     log_gaps(backend.name, gaps)
+    events: list[SessionEvent] = []
     async with await meetings.open_session(request) as session:
-        events = await _play(session, file)
+        await play_file(session, file, events.append)
     if live:
         return events, backend.provenance
     return _of_transcript(await _fetch(meetings, request.meeting_id))
-
-
-async def _play(session: Session, file: WavFile) -> list[SessionEvent]:
-    """Push a file and return the events; each task collects its error."""
-    events: list[SessionEvent] = []
-    failures: list[SpeechError] = []
-
-    async def push() -> None:
-        try:
-            while block := await run_sync(file.read, _BLOCK_FRAMES):
-                await session.push(block)
-            await session.finish()
-        except SpeechError as error:
-            failures.append(error)
-            # Ends the events, for which the other task waits.
-            await session.aclose()
-
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(push)
-        try:
-            events += [event async for event in session.events()]
-        except SpeechError as error:
-            failures.append(error)
-            tasks.cancel_scope.cancel()
-    if failures:
-        raise failures[0]
-    return events
 
 
 async def _fetch(meetings: MeetingService, meeting_id: str) -> Transcript:
