@@ -19,8 +19,10 @@ import pytest
 __all__ = [
     "SelectBackend",
     "SelectScript",
+    "pytest_configure",
     "pytest_recording_configure",
     "speech_compat_backend",
+    "speech_compat_cassette_dir",
     "speech_compat_credentials",
     "speech_compat_replay",
     "speech_compat_store",
@@ -107,7 +109,29 @@ def speech_compat_credentials(
     return stubs
 
 
-_FIXTURES: Final = frozenset(name for name in __all__ if name.startswith("speech_compat_"))
+@pytest.fixture(scope="module")
+def speech_compat_cassette_dir(request: pytest.FixtureRequest) -> Path:
+    """Return the folder of the cassettes of a test file: ``cassettes/FILE`` next to it.
+
+    A project that keeps them elsewhere overrides this fixture, with scope ``module`` or wider.
+    """
+    return request.path.parent / "cassettes" / request.path.stem
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Replace the fixture of pytest-recording, if it is there."""
+    if config.pluginmanager.has_plugin("recording"):
+        from speech_compat.testing import cassette_folder
+
+        config.pluginmanager.register(cassette_folder)
+
+
+# Every test has the folder of cassettes, because every test has the fixture ``vcr``.
+_FIXTURES: Final = frozenset(
+    name
+    for name in __all__
+    if name.startswith("speech_compat_") and name != "speech_compat_cassette_dir"
+)
 _uses_fixtures = pytest.StashKey[bool]()
 
 
@@ -121,7 +145,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 # Optional: without pytest-recording there is no such hook.
 @pytest.hookimpl(optionalhook=True, trylast=True)
 def pytest_recording_configure(config: pytest.Config, vcr: Any) -> None:
-    """Scrub every cassette of a test that uses speech-compat."""
+    """Scrub every cassette of a test that uses speech-compat, and write its origin."""
+    from speech_compat.testing.cassettes import CassetteSerializer
     from speech_compat.testing.scrubbing import Scrubber
 
     scrubber = Scrubber(_secrets_of_environment())
@@ -148,6 +173,7 @@ def pytest_recording_configure(config: pytest.Config, vcr: Any) -> None:
 
         found["before_record_request"] = scrub_request
         found["before_record_response"] = scrub_response
+        found["serializer"] = CassetteSerializer(found["serializer"], scrubber, scrubs)
         return found
 
     vcr.get_merged_config = merged

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import re
 from collections.abc import Iterable, Iterator
 from email.message import Message
 from typing import Any, Final
+from urllib.parse import quote, unquote
 
 __all__ = ["SCRUBBED", "Scrubber"]
 
@@ -26,15 +28,9 @@ _ID: Final = "0" * 32
 _DIGEST: Final = re.compile(rb"sha256 [0-9a-f]{64}, \d+ bytes")
 _AUDIO_TYPES: Final = ("audio/", "video/", "application/octet-stream", "application/ogg")
 _AUDIO_STARTS: Final = (b"RIFF", b"RF64", b"ID3", b"OggS", b"fLaC", b"#!AMR", b"\x1aE\xdf\xa3")
-_CREDENTIALS: Final = (
-    "api-key",
-    "authorization",
-    "cookie",
-    "ocp-apim-subscription-key",
-    "proxy-authorization",
-    "set-cookie",
-    "x-ms-copy-source-authorization",
-    "x-ms-encryption-key",
+# Headers with credentials, also those of services that this project does not use.
+_CREDENTIAL: Final = re.compile(
+    r"(?:^|[-_])(?:key|token|secret|password|signature|credential|authorization|cookie)2?$", re.I
 )
 # They differ in every run, and with the version of a library.
 _NOISE: Final = (
@@ -53,23 +49,41 @@ _SIGNATURE: Final = re.compile(
     r"(?:%(?!26)[0-9a-f]{2}|[^&\s\"'<>;\\%])+",
     re.IGNORECASE | re.MULTILINE,
 )
+# Limited in length: a longer prefix makes the search slow in the text of a recording.
 _NAMES: Final = (
-    r"(?:key|(?:ocp-apim-)?subscription-?key|account-?key|api[-_]?key|token|access_?token"
-    r"|refresh_?token|id_?token|password|secret|client_?secret|assertion|client_?assertion"
-    r"|authorization|shared-?access-?signature|voice-?signature)"
+    r"(?:[\w-]{0,40}(?:key|token|secret|password|signature|credential|assertion)|authorization)"
 )
 # As a field of JSON, and as a parameter or a field of JSON inside of a text.
 _QUOTED: Final = re.compile(rf"(?P<name>\"{_NAMES}\"\s*:\s*\")(?:[^\"\\]|\\.)+", re.IGNORECASE)
 _NAMED: Final = re.compile(
     rf"(?P<name>(?:\b|_){_NAMES}(?:\\[\"']\s*:\s*\\[\"']|=))[^\"'&\s;<>\\]+", re.IGNORECASE
 )
+# In the XML of Blob Storage; ``Value`` is that of a key with which an identity signs.
+_ELEMENT: Final = re.compile(
+    r"(?P<name><(?:\w{0,40}(?:key|token|secret|password|signature)|value)>)[^<]+", re.IGNORECASE
+)
+_CREDENTIAL_FIELD: Final = re.compile(r"^\w*(?:key|signature|token|password|secret)$", re.I)
 _BEARER: Final = re.compile(r"(?P<name>\bBearer(?:\s|%20|\+)+)[\w.~+/%=-]+", re.IGNORECASE)
 # Secrets that are known by their form alone: web tokens, keys of Speech resources and of
 # storage accounts.
 _SHAPED: Final = re.compile(
     r"(?<![\w-])eyJ[\w-]{8,}\.[\w-]+(?:\.[\w-]*)?|\b[A-Za-z0-9]{84}\b|(?<![\w+/])[\w+/]{86}=="
 )
-_BASE64: Final = re.compile(r"[A-Za-z0-9+/_-]{1024,}={0,2}")
+# Audio in base64: also broken into lines, and as the value of a form or of PHP's JSON.
+_SIXBIT: Final = r"(?:[A-Za-z0-9+/_-]|%2[BbFf]|\\/)"
+_LINE_END: Final = r"(?:\\r|\\n|[\r\n]|%0[AaDd])"
+_PADDING: Final = r"(?:=|%3[Dd]){0,2}"
+# The first characters of WAV, Ogg, MP3, FLAC, AMR and WebM files.
+_AUDIO_BASE64: Final = r"(?:UklGR|UkY2N|T2dnU|SUQz|ZkxhQ|IyFBT|GkXfo)"
+_BASE64: Final = re.compile(
+    rf"(?:(?:{_SIXBIT}{{40,}}{_LINE_END}+){{2,}}{_SIXBIT}*|{_SIXBIT}{{256,}}){_PADDING}"
+    rf"|(?<![\w+/]){_AUDIO_BASE64}{_SIXBIT}{{11,}}{_PADDING}"
+)
+_DATA_ADDRESS: Final = re.compile(
+    rf"(?P<name>\bdata:(?:audio|video|application)/[\w.+-]+(?:;[\w.=+-]+)*;base64,)"
+    rf"(?P<data>(?!sha256 ){_SIXBIT}+{_PADDING})",
+    re.IGNORECASE,
+)
 _HEX_ID: Final = re.compile(
     r"(?<![0-9a-f])(?:[0-9a-f]{32}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?![0-9a-f])",
     re.IGNORECASE,
@@ -87,16 +101,21 @@ class Scrubber:
     """
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        self._secrets = {secret for secret in secrets if len(secret) >= _SHORTEST_SECRET}
+        self._secrets: set[str] = set()
+        for secret in secrets:
+            # A connection string has several fields, of which some are secret.
+            for field in (secret, *secret.split(";")):
+                name, _, value = field.partition("=")
+                self._learn(value if _CREDENTIAL_FIELD.search(name) else field)
 
     def request(self, request: Any) -> Any:
         """Scrub a request in place, and return it."""
         content_type = _text_of(request.headers.get("content-type", ""))
         body = _bytes_of(request.body)
         for name in list(request.headers):
-            if name.lower() in _CREDENTIALS:
+            if _CREDENTIAL.search(name):
                 self._learn(_text_of(request.headers[name]))
-            if name.lower() in (*_CREDENTIALS, *_NOISE):
+            if _CREDENTIAL.search(name) or name.lower() in _NOISE:
                 del request.headers[name]
         for name, value in list(request.headers.items()):
             request.headers[name] = self._request_text(_text_of(value))
@@ -117,20 +136,52 @@ class Scrubber:
         headers = {
             name: [self._text(_text_of(value)) for value in _values_of(values)]
             for name, values in response["headers"].items()
-            if name.lower() not in _CREDENTIALS
+            if not _CREDENTIAL.search(name)
         }
         kind = next((v[0] for n, v in headers.items() if n.lower() == "content-type" and v), "")
         body = _bytes_of(response["body"].get("string")) or b""
         body = _digest(body) if _is_audio(body, kind) else self._text_body(body)
-        for name in headers:
-            if name.lower() == "content-length":
-                headers[name] = [str(len(body))]
-        return {**response, "headers": headers, "body": {**response["body"], "string": body}}
+        _set_length(headers, len(body))
+        # The reason of the status, and the address, which some clients record.
+        more = {
+            name: self._text(value) if isinstance(value, str) else self._without_secrets(value)
+            for name, value in response.items()
+        }
+        return {**more, "headers": headers, "body": {**response["body"], "string": body}}
+
+    def text(self, text: str) -> str:
+        """Return a text without secrets and audio; ids are kept."""
+        return self._text(text)
+
+    def recorded(self, interaction: dict[str, Any]) -> dict[str, Any]:
+        """Return a recorded interaction without credentials that only a later request carried."""
+        found: dict[str, Any] = self._without_secrets(interaction)
+        response = found["response"]
+        body = _bytes_of(response["body"].get("string"))
+        if found != interaction and body is not None:
+            _set_length(response["headers"], len(body))
+        return found
 
     def _learn(self, value: str) -> None:
         secret = value.removeprefix("Bearer ").strip()
         if len(secret) >= _SHORTEST_SECRET and secret != SCRUBBED:
-            self._secrets.add(secret)
+            # A service may repeat it in an address or in JSON.
+            escaped = json.dumps(secret)[1:-1]
+            self._secrets |= {secret, escaped, quote(secret), quote(secret, safe="")}
+
+    def _without_secrets(self, value: Any) -> Any:
+        if isinstance(value, dict):
+            return {name: self._without_secrets(found) for name, found in value.items()}
+        if isinstance(value, list):
+            return [self._without_secrets(found) for found in value]
+        if isinstance(value, bytes):
+            return self._without_secrets(value.decode("latin-1")).encode("latin-1")
+        if not isinstance(value, str):
+            return value
+        # The longest first: another one may be a part of it.
+        for secret in sorted(self._secrets, key=len, reverse=True):
+            value = value.replace(secret, SCRUBBED)
+        return value
 
     def _body(self, body: bytes, content_type: str) -> bytes:
         if content_type.startswith("multipart/"):
@@ -153,8 +204,9 @@ class Scrubber:
             yield f"--{_BOUNDARY}\r\n".encode()
             yield self._text_body(head) + b"\r\n\r\n"
             kind = re.search(rb"^content-type:\s*(\S+)", head, re.IGNORECASE | re.MULTILINE)
-            # A file is audio, whatever a program calls its type.
-            audio = b"filename=" in head.lower() or _is_audio(
+            # A file is audio, whatever a program calls its type; so is a field of that name.
+            named = re.search(rb"filename=|name=\"?(?:audio|file)\b", head, re.IGNORECASE)
+            audio = named is not None or _is_audio(
                 content, kind[1].decode("latin-1") if kind else ""
             )
             yield _digest(content) if audio else self._text_body(content, ids=True)
@@ -172,11 +224,12 @@ class Scrubber:
         return _HEX_ID.sub(_ID, self._text(text))
 
     def _text(self, text: str) -> str:
-        for secret in self._secrets:
-            text = text.replace(secret, SCRUBBED)
-        for pattern in (_SIGNATURE, _QUOTED, _NAMED, _BEARER):
+        text = self._without_secrets(text)
+        for pattern in (_SIGNATURE, _QUOTED, _NAMED, _ELEMENT, _BEARER):
             text = pattern.sub(rf"\g<name>{SCRUBBED}", text)
-        return _BASE64.sub(_digest_of_base64, _SHAPED.sub(SCRUBBED, text))
+        text = _SHAPED.sub(SCRUBBED, text)
+        text = _DATA_ADDRESS.sub(lambda m: m["name"] + _digest_of_base64(m["data"]), text)
+        return _BASE64.sub(lambda m: _digest_of_base64(m[0]), text)
 
 
 def _is_audio(body: bytes, content_type: str) -> bool:
@@ -192,10 +245,16 @@ def _digest(body: bytes) -> bytes:
     return f"sha256 {hashlib.sha256(body).hexdigest()}, {len(body)} bytes".encode()
 
 
-def _digest_of_base64(match: re.Match[str]) -> str:
-    text = match[0].rstrip("=").replace("-", "+").replace("_", "/")
-    data = base64.b64decode(text[: len(text) // 4 * 4])
-    return _digest(data).decode()
+def _digest_of_base64(text: str) -> str:
+    text = re.sub(_LINE_END, "", unquote(text).replace("\\/", "/"))
+    text = text.rstrip("=").replace("-", "+").replace("_", "/")
+    return _digest(base64.b64decode(text[: len(text) // 4 * 4]) or b"\0").decode()
+
+
+def _set_length(headers: dict[str, list[str]], length: int) -> None:
+    for name in headers:
+        if name.lower() == "content-length":
+            headers[name] = [str(length)]
 
 
 def _parameter(content_type: str, name: str) -> str:

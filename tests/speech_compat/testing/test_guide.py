@@ -143,6 +143,9 @@ def test_a_cassette(
     assert not re.search(r"(?i)'authorization|subscription-key", text)
     assert set(re.findall(r"sig=([^&\"'\s\\]+)", text)) <= {"scrubbed"}
     assert ("sha256 " in text) == (backend != "remote_meeting")
+    first = cassette.read_text(encoding="utf-8").partition("\n")[0]
+    service = {"remote_meeting": "the meeting service"}.get(backend, f"{backend} transcription")
+    assert re.match(rf"# recorded from {service}.* at 127\.0\.0\.1:\d+, \d{{4}}-\d\d-\d\d$", first)
     # Other names of hosts and ports would not be found, so a request that leaves fails.
     known = {name: services[name] for name in services if name.endswith("ENDPOINT")}
     replayed = run(test, "--record-mode=none", "--block-network", **known)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -7,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from vcr.serializers.yamlserializer import deserialize
 
 Pytest = Callable[..., "subprocess.CompletedProcess[str]"]
 HEAVY: Final = (
@@ -183,3 +185,137 @@ def test_secrets_of_the_environment_are_scrubbed(run: Pytest, project: Path) -> 
     assert done.returncode == 0, done.stdout
     (cassette,) = (project / "tests/cassettes").rglob("test_it.*")
     assert "text of scrubbed" in cassette.read_text()
+
+
+# Each planted value has the same beginning, so that one search finds all of them.
+PLANTS = r"""
+import base64, gzip, http.server, json, threading, urllib.request
+
+AUDIO = base64.b64encode(b"RIFF" + b"PLANTED audio " * 40).decode()
+FORM = (
+    '--b\r\nContent-Disposition: form-data; name="audio"\r\n\r\nPLANTED in a form\r\n'
+    '--b\r\nContent-Disposition: form-data; name="key"\r\n\r\nkey=PLANTED\r\n--b--\r\n'
+).encode()
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        self.rfile.read(int(self.headers["content-length"]))
+        # The token is in a field that no rule names; the next request sends it.
+        answer = {"issued": "PLANTED-later", "text": "kept", "audio": AUDIO, "sas": "?sig=PLANTED"}
+        data = gzip.compress(json.dumps(answer).encode())
+        self.send_response(201)
+        self.send_header("Location", "https://a/x?sv=1&sig=PLANTED&sp=r")
+        self.send_header("Set-Cookie", "session=PLANTED")
+        self.send_header("Content-Encoding", "gzip")
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, *_):
+        pass
+
+def send():
+    server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    base = f"http://127.0.0.1:{server.server_port}"
+    body = json.dumps({"subscriptionKey": "PLANTED", "audio": AUDIO, "text": "kept"})
+    requests = [
+        ("/a?subscription-key=PLANTED&sig=PLANTED&x=kept", body.encode(), {"Cookie": "PLANTED"}),
+        ("/b", FORM, {"Content-Type": "multipart/form-data; boundary=b"}),
+        ("/c", gzip.compress(body.encode()), {"Content-Encoding": "gzip"}),
+        ("/d", b"{}", {"Authorization": "Bearer PLANTED-later", "X-Api-Key": "PLANTED"}),
+    ]
+    try:
+        for path, data, headers in requests:
+            with urllib.request.urlopen(urllib.request.Request(base + path, data, headers)):
+                pass
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+"""
+
+
+@pytest.mark.parametrize(
+    "careless",
+    [
+        "{}",
+        "{'filter_headers': [], 'filter_query_parameters': [], 'match_on': ['body']}",
+        "{'before_record_request': lambda r: r, 'before_record_response': lambda r: r}",
+        "{'decode_compressed_response': True, 'record_mode': 'once'}",
+        "{'before_record': lambda r: r, 'allow_playback_repeats': True}",
+        "{'record_mode': 'all', 'drop_unused_requests': True}",
+    ],
+    ids=["default", "no filters", "own functions", "decoded", "old name", "all"],
+)
+def test_no_configuration_lets_a_planted_secret_through(
+    run: Pytest, project: Path, careless: str
+) -> None:
+    (project / "plants.py").write_text(PLANTS)
+    (project / "tests/conftest.py").write_text(
+        "import pytest\n\n@pytest.fixture(scope='module')\ndef vcr_config():\n"
+        f"    return {careless}\n"
+    )
+    path = write(
+        project,
+        "import pytest\nfrom plants import send\n\n"
+        "@pytest.mark.vcr\ndef test_it(speech_compat_store):\n    send()\n",
+    )
+    done = run(path, "--record-mode=once")
+    assert done.returncode == 0, done.stdout
+    (cassette,) = (project / "tests/cassettes").rglob("test_it.yaml")
+    text = cassette.read_text()
+    # YAML breaks lines, and writes bytes in base64.
+    content = str(deserialize(text))
+    assert "PLANTED" not in text
+    assert "PLANTED" not in content
+    assert "UExBTlRFR" not in content  # PLANTED in base64
+    assert content.count("kept") == 6
+    assert content.count("sha256 ") == 7
+
+
+def test_the_origin_of_a_cassette(run: Pytest, project: Path) -> None:
+    """It is written when the cassette is recorded, and kept when more is recorded."""
+    path = write(project, SERVER.replace("FIXTURES", "speech_compat_store").replace("BEFORE", ""))
+    assert run(path, "--record-mode=once").returncode == 0
+    (cassette,) = (project / "tests/cassettes").rglob("test_it.yaml")
+    first, _, rest = cassette.read_text().partition("\n")
+    assert re.fullmatch(r"# recorded from 127\.0\.0\.1:\d+, \d{4}-\d\d-\d\d", first)
+    old = "# recorded from the service, 2020-02-02"
+    cassette.write_text(f"{old}\n{rest}")
+    done = run(path, "--record-mode=new_episodes")
+    assert done.returncode == 0, done.stdout
+    assert cassette.read_text().startswith(f"{old}\n")
+    assert len(cassette.read_text()) > len(rest) + len(old) + 100, (
+        "another port, so it was recorded"
+    )
+
+
+def test_a_cassette_of_another_program_has_no_origin(run: Pytest, project: Path) -> None:
+    path = write(project, SERVER.replace("FIXTURES", "").replace("BEFORE", ""))
+    assert run(path, "--record-mode=once").returncode == 0
+    (cassette,) = (project / "tests/cassettes").rglob("test_it.yaml")
+    assert cassette.read_text().startswith("interactions:")
+
+
+@pytest.mark.parametrize(
+    ("override", "folder"),
+    [
+        ("", "tests/cassettes/test_it"),
+        ("def speech_compat_cassette_dir():\n    return 'recorded/here'\n", "recorded/here"),
+        # Of a project that had it before.
+        ("def vcr_cassette_dir():\n    return 'recorded/before'\n", "recorded/before"),
+    ],
+    ids=["default", "own", "of pytest-recording"],
+)
+def test_the_folder_of_cassettes(run: Pytest, project: Path, override: str, folder: str) -> None:
+    if override:
+        (project / "tests/conftest.py").write_text(
+            f"import pytest\n\n@pytest.fixture(scope='session')\n{override}"
+        )
+    path = write(project, SERVER.replace("FIXTURES", "speech_compat_store").replace("BEFORE", ""))
+    done = run(path, "--record-mode=once")
+    assert done.returncode == 0, done.stdout
+    (cassette,) = project.rglob("test_it.yaml")
+    assert cassette.parent == project / folder

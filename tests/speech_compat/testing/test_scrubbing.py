@@ -6,6 +6,7 @@ import gzip
 import io
 import json
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from vcr.request import Request
@@ -51,7 +52,10 @@ def answer(body: bytes, **headers: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize(
     "name",
-    ["ocp-apim-subscription-key", "Authorization", "api-key", "Cookie", "x-ms-encryption-key"],
+    [
+        *("ocp-apim-subscription-key", "Authorization", "api-key", "Cookie", "x-ms-encryption-key"),
+        *("X-Functions-Key", "x-auth-token", "x-ms-copy-source-authorization", "X-Signature"),
+    ],
 )
 def test_credentials_in_headers_are_removed(name: str) -> None:
     found = scrubbed(request(**{name: f"Bearer {PLANTED}", "accept": "*/*"}))
@@ -66,6 +70,39 @@ def test_a_key_that_was_sent_is_removed_everywhere() -> None:
     assert (found.body, found.uri) == (b"say scrubbed", "https://host/scrubbed")
     echo = {"status": {}, "headers": {"x": [PLANTED]}, "body": {"string": PLANTED.encode()}}
     assert PLANTED not in str(scrubber.response(echo))
+
+
+def test_a_key_is_removed_in_each_form_in_which_it_is_repeated() -> None:
+    key = 'PLANTED+a/b"c=='
+    scrubber = Scrubber([key])
+    forms = (key, "PLANTED%2Ba/b%22c%3D%3D", "PLANTED%2Ba%2Fb%22c%3D%3D", json.dumps(key)[1:-1])
+    for form in forms:
+        assert scrubber.text(f"x {form} y") == "x scrubbed y"
+
+
+def test_the_secrets_of_a_connection_string() -> None:
+    scrubber = Scrubber(["BlobEndpoint=https://a;AccountName=account;AccountKey=PLANTED+key=="])
+    assert (
+        scrubber.text("PLANTED+key== at https://a of account") == "scrubbed at https://a of account"
+    )
+    scrubber = Scrubber(["BlobEndpoint=https://a;SharedAccessSignature=sv=1&sig=PLANTED0"])
+    assert "PLANTED" not in scrubber.text("it has sv=1&sig=PLANTED0 in it")
+
+
+def test_a_token_that_is_sent_only_later_is_removed_from_what_was_recorded() -> None:
+    scrubber = Scrubber()
+    first = {
+        "status": {},
+        "headers": {"content-length": ["99"]},
+        "body": {"string": b"x PLANTED-9"},
+    }
+    recorded = {"request": {"uri": "https://h/PLANTED-9"}, "response": scrubber.response(first)}
+    assert "PLANTED" in str(recorded)
+    scrubber.request(request(authorization="Bearer PLANTED-9"))
+    found = scrubber.recorded(recorded)
+    assert found["request"] == {"uri": "https://h/scrubbed"}
+    assert found["response"]["body"] == {"string": b"x scrubbed"}
+    assert found["response"]["headers"] == {"content-length": ["10"]}
 
 
 def test_secrets_that_are_known_before() -> None:
@@ -95,6 +132,9 @@ def test_secrets_that_are_known_before() -> None:
         ),
         ("Authorization was Bearer PLANTED.PLANTED-x", "Authorization was Bearer scrubbed"),
         (f"token eyJ{'PLANTED' * 3}.PLANTED.PLANTED", "token scrubbed"),
+        ('{"speechKey": "PLANTED", "sasToken": "PLANTED", "primary-key": "PLANTED"}', None),
+        ("?subscription-key=PLANTED&x=1", "?subscription-key=scrubbed&x=1"),
+        ("<UserDelegationKey><Value>PLANTED=</Value></UserDelegationKey>", None),
         ("P" * 84, "scrubbed"),
         ("P" * 86 + "==", "scrubbed"),
         ("the key is in the token, se = 1", "the key is in the token, se = 1"),
@@ -139,6 +179,74 @@ def test_audio_in_base64() -> None:
     found = scrubbed(request(json.dumps({"audio": f"data:audio/wav;base64,{data}"})))
     assert b"base64,sha256 " in found.body
     assert data[:40].encode() not in found.body
+
+
+SPOKEN = base64.b64encode(b"\x01\x02PLANTED audio" * 20).decode()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        json.dumps({"audio": SPOKEN}),
+        json.dumps({"audio": "\n".join(SPOKEN[n : n + 76] for n in range(0, len(SPOKEN), 76))}),
+        "\r\n".join(SPOKEN[n : n + 64] for n in range(0, len(SPOKEN), 64)),
+        f"x=1&audio={quote(base64.b64encode(bytes(range(256)) * 4).decode(), safe='')}",
+        json.dumps({"audio": SPOKEN}).replace("/", "\\/"),
+        json.dumps({"audio": base64.b64encode(WAV[:40]).decode()}),
+        json.dumps({"url": f"data:audio/pcm;rate=16000;base64,{SPOKEN[:100]}"}),
+        f"https://host/x?audio={SPOKEN[:256]}",
+    ],
+    ids=["json", "lines", "mime", "form", "slashes", "short wav", "short data", "query"],
+)
+def test_audio_in_base64_in_each_form(text: str) -> None:
+    """No eight characters of it are left."""
+    found = scrubbed(request(text)).body.decode()
+    assert "sha256 " in found
+    start = (
+        text.index("UklGR")
+        if "UklGR" in text
+        else text.rindex(SPOKEN[:8])
+        if SPOKEN[:8] in text
+        else 8
+    )
+    pieces = {text[n : n + 12] for n in range(start, len(text) - 12, 12)}
+    assert not [piece for piece in pieces if piece in found]
+    assert answer(text.encode())["body"]["string"].decode() == found
+
+
+def test_a_field_of_a_form_that_is_named_audio() -> None:
+    form = FORM.replace(b'; filename="audio.wav"', b"")
+    found = scrubbed(request(form, content_type="multipart/form-data; boundary=abc123"))
+    assert b"PLANTED" not in found.body
+
+
+def test_a_compressed_request_is_replaced_as_a_whole() -> None:
+    body = gzip.compress(b'{"token": "PLANTED"}')
+    found = scrubbed(request(body, content_encoding="gzip", content_type="application/json"))
+    assert found.body.startswith(b"sha256 ")
+
+
+def test_headers_of_an_answer() -> None:
+    found = answer(
+        b"{}",
+        location="https://a/x?sv=1&sig=PLANTED",
+        set_cookie="PLANTED",
+        x_new_token="PLANTED",
+        operation_location="https://a/?subscription-key=PLANTED",
+    )
+    assert "PLANTED" not in str(found)
+    assert found["headers"]["location"] == ["https://a/x?sv=1&sig=scrubbed"]
+
+
+def test_the_address_of_an_answer() -> None:
+    found = {"url": "https://a/x?sig=PLANTED", "status": {}, "headers": {}, "body": {"string": b""}}
+    assert Scrubber().response(found)["url"] == "https://a/x?sig=scrubbed"
+
+
+def test_long_texts_are_scrubbed_fast() -> None:
+    """A search that is quadratic in the length would take hours, and the test would be stopped."""
+    text = "a_" * 100_000 + " -key" * 20_000
+    Scrubber().text(text)
 
 
 def test_a_form_keeps_its_text_and_a_digest_of_its_audio() -> None:
