@@ -2,7 +2,7 @@
 # Needs Python 3.11 or newer, git and make; everything else is set up in .venv.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test crash fuzz accuracy coverage check format lint types lock ledger matrix surfaces clean
+.PHONY: help demo test crash fuzz accuracy live coverage check format lint types lock ledger matrix surfaces clean
 
 PYTHON ?= $(shell for p in python3.11 python3 python3.12 python3.13; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
@@ -35,6 +35,9 @@ accuracy: $(READY) ## measure the local engine on the recordings in RECORDINGS
 	@$(BIN)/python -m pip install --quiet uv
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --group measure
 	@PYTHONPATH=tests $(BIN)/python -m benchmarks.accuracy $(RECORDINGS)
+
+live: $(READY) ## test against real Azure with your key; ARGS are options: see CONTRIBUTING.md
+	@PYTHONPATH=tests $(BIN)/python -m live $(ARGS)
 
 coverage: $(READY) ## run the tests and report the branches they miss
 	@rm -rf build/coverage

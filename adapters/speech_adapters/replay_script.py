@@ -259,7 +259,12 @@ class _Header(_Strict):
 
 
 def _read_lines(path: Path, text: str) -> ReplayScript:
-    lines = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
+    lines = [
+        (number, line)
+        for number, line in enumerate(text.split("\n"), 1)
+        # Its first line may state its origin, as that of a cassette does.
+        if line.strip() and not line.startswith("#")
+    ]
     if not lines:
         raise _wrong(path, "", f'it is empty; its first line has the field "format": {_shape()}')
     parsed = [(f"line {number}", _json(path, f"line {number}", line)) for number, line in lines]

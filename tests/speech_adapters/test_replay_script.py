@@ -55,6 +55,11 @@ def load(folder: Path, text: str, name: str = "script.jsonl") -> ReplayScript:
     return load_script(folder / name)
 
 
+def test_a_comment_may_state_the_origin(tmp_path: Path) -> None:
+    script = f"# recorded from a service, 2026-11-05\n{dump_script(EVENTS, Provenance('a', '1'))}"
+    assert load(tmp_path, script).events == load(tmp_path, script.partition("\n")[2]).events
+
+
 def line(**fields: object) -> str:
     return json.dumps({"event": "recognized", "text": "x", "start": 1, "end": 2, **fields})
 

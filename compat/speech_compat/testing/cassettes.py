@@ -32,12 +32,16 @@ class CassetteSerializer:
         inner: the serializer that the configuration names.
         scrubber: the scrubber of the cassette.
         active: returns whether the test uses speech-compat.
+        origin: the first line of a new cassette; by default made from its requests.
     """
 
-    def __init__(self, inner: Any, scrubber: Scrubber, active: Callable[[], bool]) -> None:
+    def __init__(
+        self, inner: Any, scrubber: Scrubber, active: Callable[[], bool], origin: str = ""
+    ) -> None:
         self._inner = inner
         self._scrubber = scrubber
         self._active = active
+        self._new_origin = origin
         # The first line of the cassette that was read; None if none was read.
         self._origin: str | None = None
 
@@ -56,7 +60,7 @@ class CassetteSerializer:
         text = str(self._inner.serialize({**cassette, "interactions": found}))
         if self._origin is None:
             service = service_of(one["request"]["uri"] for one in found)
-            self._origin = origin_line(service, datetime.now(UTC))
+            self._origin = self._new_origin or origin_line(service, datetime.now(UTC))
         has_comments = not text.lstrip().startswith(("{", "["))
         return f"{self._origin}\n{text}" if self._origin and has_comments else text
 

@@ -1,0 +1,86 @@
+"""The texts of the kit: the cost before a run, and the report after it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from live.checks import Check
+from live.run import Outcome
+
+__all__ = ["NOT_MET", "cost", "report"]
+
+NOT_MET: Final = (
+    "This kit has not met Azure yet: it was tested only with the doubles in the place of Azure."
+    " Its own errors are possible; please report them with the report."
+)
+
+
+def cost(checks: Sequence[Check], seconds: float) -> str:
+    """Return what a run sends, and where its price is found."""
+    counts = Counter(check.billed for check in checks if check.billed)
+    lines = [f"It sends a recording of {seconds:.0f} s to your Speech resource:"]
+    for service, number in counts.items():
+        lines.append(
+            f"  {service:24}{number} x {seconds:.0f} s = {number * seconds:.0f} s of audio"
+        )
+    refusals = sum(check.refusals for check in checks)
+    if refusals:
+        lines.append(f"  {'wrong requests':24}{refusals} sets, without audio")
+    if not counts:
+        return "It sends no audio, only wrong requests, which cost nothing."
+    blobs = sum(check.needs_storage for check in checks)
+    if blobs:
+        lines.append(
+            f"It puts the recording {blobs * 2} times at most into a new container of your storage"
+            " account, and deletes it."
+        )
+    lines += [
+        "Audio that is sent again after a lost connection counts again. Azure may round up each"
+        " request.",
+        "This project has no prices: Azure's pricing page of the Speech service has them, for your"
+        " region and tier.",
+        "Batch and fast need the tier S0. A batch job often waits in the queue for minutes, and"
+        " Azure allows 30 minutes and more.",
+    ]
+    return "\n".join(lines)
+
+
+def report(outcomes: Sequence[Outcome], header: str, leftovers: Sequence[str]) -> str:
+    """Return the report of a run, in plain text."""
+    width = max((len(found.check.name) for found in outcomes), default=0)
+    lines = [header, NOT_MET, ""]
+    for found in outcomes:
+        more = f"; cassette {found.replays}" if found.replays else ""
+        mark = "FAILED" if found.failed else "ok"
+        lines.append(f"{mark:7}{found.check.name:{width}}  {found.result}{more}")
+    lines += ["", *_differences(outcomes)]
+    lines += ["", *_leftovers(leftovers)]
+    return "\n".join(lines) + "\n"
+
+
+def _differences(outcomes: Sequence[Outcome]) -> Iterable[str]:
+    number = sum(len(found.differences) for found in outcomes)
+    compared = [found for found in outcomes if not (found.failed or found.not_compared)]
+    if not number:
+        yield f"No differences from the double in {len(compared)} checks."
+    else:
+        yield f"{number} difference{'' if number == 1 else 's'} from the double in tests/double:"
+    for found in outcomes:
+        if found.not_compared:
+            yield f"\n  {found.check.name}: not compared, {found.not_compared}"
+        if found.differences:
+            yield f"\n  {found.check.name}"
+        operation = ""
+        for one in found.differences:
+            if one.operation != operation:
+                operation = one.operation
+                yield f"    {operation}"
+            yield f"      {one.place}: {one.text}"
+
+
+def _leftovers(leftovers: Sequence[str]) -> list[str]:
+    if not leftovers:
+        return ["Everything that the run created at the services is deleted."]
+    return ["Not deleted:", *(f"  {sentence}" for sentence in leftovers)]
