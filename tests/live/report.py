@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from live.checks import Check
 from live.run import Outcome
+from live.shapes import Difference
 
 __all__ = ["NOT_MET", "cost", "report"]
 
@@ -60,24 +61,29 @@ def report(outcomes: Sequence[Outcome], header: str, leftovers: Sequence[str]) -
     return "\n".join(lines) + "\n"
 
 
-def _differences(outcomes: Sequence[Outcome]) -> Iterable[str]:
-    number = sum(len(found.differences) for found in outcomes)
-    compared = [found for found in outcomes if not (found.failed or found.not_compared)]
-    if not number:
-        yield f"No differences from the double in {len(compared)} checks."
+def _differences(outcomes: Sequence[Outcome]) -> Iterator[str]:
+    # One that all versions of a service have is listed once.
+    checks: dict[Difference, list[str]] = {}
+    for found in outcomes:
+        for difference in found.differences:
+            checks.setdefault(difference, []).append(found.check.name)
+    compared = sum(not (found.failed or found.not_compared) for found in outcomes)
+    if not checks:
+        yield f"No differences from the double in {compared} checks."
     else:
-        yield f"{number} difference{'' if number == 1 else 's'} from the double in tests/double:"
+        number = f"{len(checks)} difference{'' if len(checks) == 1 else 's'}"
+        yield f"{number} from the double in tests/double:"
+    for names in dict.fromkeys(map(tuple, checks.values())):
+        yield f"\n  {', '.join(names)}"
+        operation = ""
+        for difference in sorted(one for one, found in checks.items() if tuple(found) == names):
+            if difference.operation != operation:
+                operation = difference.operation
+                yield f"    {operation}"
+            yield f"      {difference.place}: {difference.text}"
     for found in outcomes:
         if found.not_compared:
             yield f"\n  {found.check.name}: not compared, {found.not_compared}"
-        if found.differences:
-            yield f"\n  {found.check.name}"
-        operation = ""
-        for one in found.differences:
-            if one.operation != operation:
-                operation = one.operation
-                yield f"    {operation}"
-            yield f"      {one.place}: {one.text}"
 
 
 def _leftovers(leftovers: Sequence[str]) -> list[str]:

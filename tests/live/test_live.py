@@ -9,10 +9,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 import attrs
+import httpx
 import pytest
 from azure.storage.blob import BlobServiceClient
 from starlette.responses import JSONResponse
@@ -75,27 +77,37 @@ class Role:
         return {p.name: p.read_text("utf-8") for p in self.output.rglob("*") if p.is_file()}
 
 
+@contextmanager
+def playing(service: ServiceDouble, storage: str, output: Path) -> Iterator[Role]:
+    service.accepted = {KEY}
+    loopback = LoopbackService(Script((LINE,), tokens=frozenset({KEY})))
+    with running(service) as url, loopback.running() as websocket:
+        environment = {
+            "SPEECH_KEY": KEY,
+            "SPEECH_REGION": "westeurope",
+            "SPEECH_ENDPOINT": url,
+            "SPEECH_WEBSOCKET": f"{websocket}{PATH}",
+            "STORAGE_CONNECTION_STRING": storage,
+        }
+        yield Role(service, loopback, environment, output)
+
+
 @pytest.fixture
 def make_role(storage: str, tmp_path: Path) -> Iterator[Callable[[ServiceDouble], Role]]:
-    from contextlib import ExitStack
-
     with ExitStack() as stack:
+        yield lambda service: stack.enter_context(playing(service, storage, tmp_path / "live"))
 
-        def make(service: ServiceDouble) -> Role:
-            service.accepted = {KEY}
-            loopback = LoopbackService(Script((LINE,), tokens=frozenset({KEY})))
-            url = stack.enter_context(running(service))
-            websocket = stack.enter_context(loopback.running())
-            environment = {
-                "SPEECH_KEY": KEY,
-                "SPEECH_REGION": "westeurope",
-                "SPEECH_ENDPOINT": url,
-                "SPEECH_WEBSOCKET": f"{websocket}{PATH}",
-                "STORAGE_CONNECTION_STRING": storage,
-            }
-            return Role(service, loopback, environment, tmp_path / "live")
 
-        yield make
+@pytest.fixture(scope="module")
+def whole_run(
+    storage: str, tmp_path_factory: pytest.TempPathFactory, shipped_recordings: Path
+) -> Iterator[tuple[Role, str]]:
+    """Run all checks once; yield the services and what the kit printed."""
+    output = tmp_path_factory.mktemp("live")
+    with playing(ServiceDouble(), storage, output) as role:
+        code, text = role.run()
+        assert code == 0, text
+        yield role, text
 
 
 @pytest.fixture
@@ -108,9 +120,8 @@ def _recording(shipped_recordings: Path) -> None:
     """Skip the tests where the recording of the demo is missing."""
 
 
-def test_no_differences_from_itself_and_nothing_is_left(role: Role) -> None:
-    code, text = role.run()
-    assert code == 0, text
+def test_no_differences_from_itself_and_nothing_is_left(whole_run: tuple[Role, str]) -> None:
+    role, text = whole_run
     assert NOT_MET in text
     assert f"No differences from the double in {len(CHECKS) - 1} checks." in text
     assert "Everything that the run created at the services is deleted." in text
@@ -120,8 +131,8 @@ def test_no_differences_from_itself_and_nothing_is_left(role: Role) -> None:
     assert text.count("cassette replays") == len(CHECKS) - 1
 
 
-def test_cassettes_state_their_origin_and_have_no_secrets(role: Role) -> None:
-    _, text = role.run()
+def test_cassettes_state_their_origin_and_have_no_secrets(whole_run: tuple[Role, str]) -> None:
+    role, text = whole_run
     written = role.written()
     cassettes = {name: found for name, found in written.items() if name != "report.txt"}
     # The stored meeting of realtime has none, and the live one has a script too.
@@ -290,8 +301,6 @@ def test_what_cannot_be_deleted_is_listed(role: Role) -> None:
 
 
 def test_jobs_of_other_programs_stay(role: Role) -> None:
-    import httpx
-
     body = {
         "displayName": "another",
         "locale": "en-US",
