@@ -253,6 +253,8 @@ def test_failed_checks(role: Role) -> None:
     assert code == 1, text
     for name in checks:
         assert re.search(rf"FAILED {name} .*(401|refused|[Aa]uthentication)", text)
+    # What the service was not asked for is no difference.
+    assert "result file" not in text
     assert KEY not in text
     assert role.containers() == []
 

@@ -134,7 +134,7 @@ class Scrubber:
         # A compressed answer would hide its secrets.
         response = decode_response(response)
         headers = {
-            name: [self._text(_text_of(value)) for value in _values_of(values)]
+            name: [self.text(_text_of(value)) for value in _values_of(values)]
             for name, values in response["headers"].items()
             if not _CREDENTIAL.search(name)
         }
@@ -144,14 +144,19 @@ class Scrubber:
         _set_length(headers, len(body))
         # The reason of the status, and the address, which some clients record.
         more = {
-            name: self._text(value) if isinstance(value, str) else self._without_secrets(value)
+            name: self.text(value) if isinstance(value, str) else self._without_secrets(value)
             for name, value in response.items()
         }
         return {**more, "headers": headers, "body": {**response["body"], "string": body}}
 
     def text(self, text: str) -> str:
         """Return a text without secrets and audio; ids are kept."""
-        return self._text(text)
+        text = self._without_secrets(text)
+        for pattern in (_SIGNATURE, _QUOTED, _NAMED, _ELEMENT, _BEARER):
+            text = pattern.sub(rf"\g<name>{SCRUBBED}", text)
+        text = _SHAPED.sub(SCRUBBED, text)
+        text = _DATA_ADDRESS.sub(lambda m: m["name"] + _digest_of_base64(m["data"]), text)
+        return _BASE64.sub(lambda m: _digest_of_base64(m[0]), text)
 
     def recorded(self, interaction: dict[str, Any]) -> dict[str, Any]:
         """Return a recorded interaction without credentials that only a later request carried."""
@@ -218,18 +223,10 @@ class Scrubber:
             text = body.decode()
         except UnicodeDecodeError:
             return _digest(body)
-        return (self._request_text(text) if ids else self._text(text)).encode()
+        return (self._request_text(text) if ids else self.text(text)).encode()
 
     def _request_text(self, text: str) -> str:
-        return _HEX_ID.sub(_ID, self._text(text))
-
-    def _text(self, text: str) -> str:
-        text = self._without_secrets(text)
-        for pattern in (_SIGNATURE, _QUOTED, _NAMED, _ELEMENT, _BEARER):
-            text = pattern.sub(rf"\g<name>{SCRUBBED}", text)
-        text = _SHAPED.sub(SCRUBBED, text)
-        text = _DATA_ADDRESS.sub(lambda m: m["name"] + _digest_of_base64(m["data"]), text)
-        return _BASE64.sub(lambda m: _digest_of_base64(m[0]), text)
+        return _HEX_ID.sub(_ID, self.text(text))
 
 
 def _is_audio(body: bytes, content_type: str) -> bool:

@@ -303,7 +303,12 @@ def test_a_cassette_of_another_program_has_no_origin(run: Pytest, project: Path)
     ("override", "folder"),
     [
         ("", "tests/cassettes/test_it"),
-        ("def speech_compat_cassette_dir():\n    return 'recorded/here'\n", "recorded/here"),
+        # As in the guide.
+        (
+            "def speech_compat_cassette_dir(request):\n"
+            "    return request.config.rootpath / 'recorded' / request.path.stem\n",
+            "recorded/test_it",
+        ),
         # Of a project that had it before.
         ("def vcr_cassette_dir():\n    return 'recorded/before'\n", "recorded/before"),
     ],
@@ -312,7 +317,7 @@ def test_a_cassette_of_another_program_has_no_origin(run: Pytest, project: Path)
 def test_the_folder_of_cassettes(run: Pytest, project: Path, override: str, folder: str) -> None:
     if override:
         (project / "tests/conftest.py").write_text(
-            f"import pytest\n\n@pytest.fixture(scope='session')\n{override}"
+            f"import pytest\n\n@pytest.fixture(scope='module')\n{override}"
         )
     path = write(project, SERVER.replace("FIXTURES", "speech_compat_store").replace("BEFORE", ""))
     done = run(path, "--record-mode=once")
