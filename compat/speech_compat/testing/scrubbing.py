@@ -105,8 +105,10 @@ class Scrubber:
         for secret in secrets:
             # A connection string has several fields, of which some are secret.
             for field in (secret, *secret.split(";")):
+                self._learn(field)
                 name, _, value = field.partition("=")
-                self._learn(value if _CREDENTIAL_FIELD.search(name) else field)
+                if _CREDENTIAL_FIELD.search(name):
+                    self._learn(value)
 
     def request(self, request: Any) -> Any:
         """Scrub a request in place, and return it."""
@@ -146,6 +148,7 @@ class Scrubber:
         more = {
             name: self.text(value) if isinstance(value, str) else self._without_secrets(value)
             for name, value in response.items()
+            if name not in ("headers", "body")
         }
         return {**more, "headers": headers, "body": {**response["body"], "string": body}}
 
