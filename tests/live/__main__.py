@@ -96,7 +96,8 @@ def _run(kit: Kit, checks: Sequence[Check]) -> int:
     finally:
         leftovers = _delete(kit.target, kit.run, begun - _SKEW, checks)
     title = f"Live kit of speech-compat, {begun:%Y-%m-%d %H:%M} UTC, {kit.target.region}"
-    text = report(outcomes, f"{title}{', interrupted' if interrupted else ''}", leftovers)
+    title += ", interrupted" if interrupted else ""
+    text = report(outcomes, title, leftovers, checks[len(outcomes) :])
     (kit.folder / "report.txt").write_text(text, encoding="utf-8")
     sys.stdout.write(f"\n{text}\nReport and cassettes: {kit.folder}\n")
     sys.stdout.write("Read the cassettes before you pass them on: they contain the transcript.\n")

@@ -48,14 +48,28 @@ def cost(checks: Sequence[Check], seconds: float) -> str:
     return "\n".join(lines)
 
 
-def report(outcomes: Sequence[Outcome], header: str, leftovers: Sequence[str]) -> str:
-    """Return the report of a run, in plain text."""
-    width = max((len(found.check.name) for found in outcomes), default=0)
+def report(
+    outcomes: Sequence[Outcome],
+    header: str,
+    leftovers: Sequence[str],
+    unfinished: Sequence[Check] = (),
+) -> str:
+    """Return the report of a run, in plain text.
+
+    Args:
+        outcomes: of the checks that were finished.
+        header: the first line.
+        leftovers: a sentence for each thing that could not be deleted.
+        unfinished: the checks of an interrupted run that have no outcome.
+    """
+    checks = (*(found.check for found in outcomes), *unfinished)
+    width = max((len(check.name) for check in checks), default=0)
     lines = [header, NOT_MET, ""]
     for found in outcomes:
         more = f"; cassette {found.replays}" if found.replays else ""
         mark = "FAILED" if found.failed else "ok"
         lines.append(f"{mark:7}{found.check.name:{width}}  {found.result}{more}")
+    lines += [f"{'-':7}{check.name:{width}}  not finished" for check in unfinished]
     lines += ["", *_differences(outcomes)]
     lines += ["", *_leftovers(leftovers)]
     return "\n".join(lines) + "\n"

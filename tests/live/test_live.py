@@ -261,7 +261,7 @@ def test_failed_checks(role: Role) -> None:
 
 def test_a_job_that_takes_too_long(make_role: Callable[[ServiceDouble], Role]) -> None:
     role = make_role(ServiceDouble(polls=None))
-    code, text = role.run("--check", "batch-2025-10-15", "--minutes", "0.03")
+    code, text = role.run("--check", "batch-2025-10-15", "--minutes", "0.1")
     assert code == 1, text
     assert "it has not ended in time" in text
     (own,) = role.service.jobs
@@ -286,7 +286,9 @@ def test_an_interrupted_run_deletes_what_it_created(
     (own,) = role.service.jobs
     assert f"The job {own} has not finished" in text
     assert role.containers() == []
-    assert "interrupted" in role.written()["report.txt"]
+    written = role.written()["report.txt"]
+    assert written.partition("\n")[0].endswith(", westeurope, interrupted")
+    assert "-      batch-2025-10-15  not finished" in written
     role.service.finish(own)
     assert role.run("--clean") == (
         0,

@@ -33,21 +33,28 @@ class CassetteSerializer:
         scrubber: the scrubber of the cassette.
         active: returns whether the test uses speech-compat.
         origin: the first line of a new cassette; by default made from its requests.
+        renews: whether a cassette that was read is recorded again as a whole.
     """
 
     def __init__(
-        self, inner: Any, scrubber: Scrubber, active: Callable[[], bool], origin: str = ""
+        self,
+        inner: Any,
+        scrubber: Scrubber,
+        active: Callable[[], bool],
+        origin: str = "",
+        renews: bool = False,
     ) -> None:
         self._inner = inner
         self._scrubber = scrubber
         self._active = active
         self._new_origin = origin
+        self._renews = renews
         # The first line of the cassette that was read; None if none was read.
         self._origin: str | None = None
 
     def deserialize(self, text: str) -> Any:
         """Return the content of a cassette."""
-        if self._origin is None:
+        if self._origin is None and not self._renews:
             first = text.partition("\n")[0]
             self._origin = first if first.startswith(_ORIGIN) else ""
         return self._inner.deserialize(text)

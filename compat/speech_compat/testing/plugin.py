@@ -173,7 +173,9 @@ def pytest_recording_configure(config: pytest.Config, vcr: Any) -> None:
 
         found["before_record_request"] = scrub_request
         found["before_record_response"] = scrub_response
-        found["serializer"] = CassetteSerializer(found["serializer"], scrubber, scrubs)
+        renews = getattr(found["record_mode"], "value", "") == "all"
+        inner = found["serializer"]
+        found["serializer"] = CassetteSerializer(inner, scrubber, scrubs, renews=renews)
         return found
 
     vcr.get_merged_config = merged

@@ -290,6 +290,11 @@ def test_the_origin_of_a_cassette(run: Pytest, project: Path) -> None:
     assert len(cassette.read_text()) > len(rest) + len(old) + 100, (
         "another port, so it was recorded"
     )
+    for mode in ("all", "rewrite"):
+        cassette.write_text(f"{old}\n{rest}")
+        assert run(path, f"--record-mode={mode}").returncode == 0
+        assert re.match(r"# recorded from 127\.0\.0\.1:\d+", cassette.read_text())
+        assert old not in cassette.read_text()
 
 
 def test_a_cassette_of_another_program_has_no_origin(run: Pytest, project: Path) -> None:
