@@ -59,6 +59,8 @@ def run(installed: Path, project: Path) -> Pytest:
     def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         # Nothing of this repository: neither its sources nor its settings.
         own = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+        # Temporary folders of its own: another pytest may remove old ones at the same time.
+        own["PYTEST_DEBUG_TEMPROOT"] = str(project.parent)
         return subprocess.run(
             [sys.executable, "-P", "-m", "pytest", "-q", *arguments],
             cwd=project,
