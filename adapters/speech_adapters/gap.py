@@ -6,6 +6,8 @@ from typing import Final
 
 import attrs
 
+from speech_adapters.setting_names import with_environment_names
+
 __all__ = ["Gap", "GapWarning", "describe"]
 
 
@@ -58,6 +60,6 @@ class GapWarning(UserWarning):
 
 
 def describe(gap: Gap, backend: str = "") -> str:
-    """Return what is lost and what to do about it, as one sentence."""
+    """Return what is lost and what to do about it, with the variables of the settings to change."""
     subject = f"Backend {backend!r} " if backend else ""
-    return f"{subject}[{gap.id}]: {gap.reason}; {gap.way_out}."
+    return with_environment_names(f"{subject}[{gap.id}]: {gap.reason}; {gap.way_out}.")

@@ -9,10 +9,11 @@ from typing import Final
 __all__ = ["PREFIX", "closest", "environment_name", "with_environment_names"]
 
 PREFIX: Final = "SPEECH_COMPAT_"
-# How messages name a setting: dotted, or without a dot after one of two phrases.
+# How messages name a setting: dotted, or without a dot after one of two phrases.  A gap advises
+# "another backend", which is a setting too.
 _NAMED: Final = re.compile(
     r"\b(?P<dotted>backends\.[a-z_]+\.[a-z_]+|gateway\.(?!md\b)[a-z_]+|service\.(?:key|region|endpoint))\b"
-    r'|(?:setting|set) "(?P<plain>[a-z_]+)"'
+    r'|(?:setting|set) "(?P<plain>[a-z_]+)"|\banother (?P<advised>backend)\b'
 )
 
 
@@ -35,6 +36,8 @@ def with_environment_names(message: str) -> str:
 
     Variables that it names already are not repeated, since an error may quote another one.
     """
-    names = (found["dotted"] or found["plain"] for found in _NAMED.finditer(message))
+    names = (
+        found["dotted"] or found["plain"] or found["advised"] for found in _NAMED.finditer(message)
+    )
     missing = [name for name in map(environment_name, dict.fromkeys(names)) if name not in message]
     return f"{message} In the environment: {', '.join(missing)}." if missing else message

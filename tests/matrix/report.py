@@ -8,6 +8,7 @@ from typing import Final
 from matrix.catalog import all_gaps, details, lost
 from speech_adapters import Capabilities, Gap
 from speech_adapters.request import SETTINGS
+from speech_adapters.setting_names import with_environment_names
 from speech_compat._session.mapping.requests import UNIDENTIFIED
 
 __all__ = ["BEGIN", "END", "backends_page", "readme_table", "warnings_page", "with_table"]
@@ -126,7 +127,7 @@ def warnings_page(capabilities: Mapping[str, Capabilities]) -> str:
     more = details("warnings.toml")
     sections = [
         f"## {code}\n\n`{gap.id}`: {gap.reason}.\n\n"
-        f"{_more(more.get(code))}**What to do**: {gap.way_out}.\n\n{_where(gap, capabilities)}\n"
+        f"{_more(more.get(code))}**What to do**: {with_environment_names(f'{gap.way_out}.')}\n\n{_where(gap, capabilities)}\n"
         for code, gap in all_gaps().items()
     ]
     return _WARNINGS + "\n".join(sections)

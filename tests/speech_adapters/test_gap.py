@@ -19,6 +19,14 @@ def test_the_text_of_a_warning_begins_with_the_code_and_ends_with_the_link() -> 
     assert describe(GAP, "some") in text
 
 
+def test_the_text_names_the_variables_of_the_settings_to_change() -> None:
+    other = Gap("x", "it is lost", "choose another backend", code="SC999")
+    variable = "In the environment: SPEECH_COMPAT_BACKEND. See docs/warnings.md#sc999"
+    assert str(GapWarning(other, "some")).endswith(f"choose another backend. {variable}")
+    mixed = Gap("y", "it is mixed", 'choose how in the setting "downmix"')
+    assert describe(mixed).endswith("In the environment: SPEECH_COMPAT_DOWNMIX.")
+
+
 def test_a_program_can_read_what_is_lost() -> None:
     with pytest.warns(speech_compat.GapWarning) as caught:
         warnings.warn(GapWarning(GAP, "some"), stacklevel=1)

@@ -167,6 +167,6 @@ def test_a_gap_is_logged_once_per_backend(
         log_gaps("b", (gap,))
     line = (
         "Backend {!r} [phrases]: the phrase list is not used; choose another backend."
-        " See docs/warnings.md#sc111"
+        " In the environment: SPEECH_COMPAT_BACKEND. See docs/warnings.md#sc111"
     )
     assert caplog.messages == [line.format("a"), line.format("b")]
