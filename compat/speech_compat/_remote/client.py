@@ -43,19 +43,22 @@ class RemoteClient:
     """Reads the status and transcript of meetings by id.
 
     A meeting is looked up with the backend that recorded it on this machine, otherwise with
-    the configured one.  The settings are read at the first request and kept, like the
-    connections, for the client's lifetime.
+    the configured one.  The settings are checked when the client is created.  Those of the first
+    request are kept, like the connections, for the client's lifetime: the program may set its
+    token until then.
 
     Args:
         config: names the backend; its key and region are for backends that need them.
 
     Raises:
         ValueError: it is no SpeechConfig.
+        RuntimeError: a setting is wrong, or an extra is missing that requests need.
     """
 
     def __init__(self, config: SpeechConfig) -> None:
         if not isinstance(config, SpeechConfig):
             raise ValueError("config must be a SpeechConfig instance")
+        _check(config)
         self._config = config
         # Guards the next attribute: requests may come from several threads at once.
         self._lock = threading.Lock()
@@ -113,6 +116,23 @@ class RemoteClient:
                 # The legacy clients have no close method, so the last reference ends the use.
                 weakref.finalize(self, services.release_from_finalizer, self._service)
             return self._service
+
+
+def _check(config: SpeechConfig) -> None:
+    """Raise ``RuntimeError`` if no request could succeed."""
+    from speech_adapters.errors import MissingExtraError, SpeechError
+    from speech_adapters.registry import keeps_nothing_elsewhere
+    from speech_compat._session.mapping.requests import settings_of
+    from speech_compat._session.services import check_backend
+
+    try:
+        check_backend(config, lambda: config.authorization_token)
+    except MissingExtraError as error:
+        # Transcripts in the store of this machine are read and deleted without their backend.
+        if not keeps_nothing_elsewhere(settings_of(config).backend):
+            raise RuntimeError(str(error)) from error
+    except SpeechError as error:
+        raise RuntimeError(str(error)) from error
 
 
 def _deleted(meeting_id: str) -> RemoteResponse:
