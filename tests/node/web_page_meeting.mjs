@@ -114,7 +114,7 @@ export function meetingScenarios(tools) {
       const page = await open();
       await openMeeting(page, "Weekly planning");
       const found = {};
-      for (const label of ["Text", "JSON", "WebVTT", "SubRip", "RTTM", "Audio"]) {
+      for (const label of ["Text", "JSON", "WebVTT", "SubRip", "RTTM", "HTML", "Audio"]) {
         const downloading = page.waitForEvent("download");
         await page.getByRole("button", { name: label, exact: true }).click();
         const download = await downloading;

@@ -179,9 +179,11 @@ def test_all_formats_and_the_audio_are_downloaded(several: Browser) -> None:
         "WebVTT": "Weekly_planning.vtt",
         "SubRip": "Weekly_planning.srt",
         "RTTM": "Weekly_planning.rttm",
+        "HTML": "Weekly_planning.html",
         "Audio": "Weekly_planning.wav",
     }
     assert done["found"]["WebVTT"][2].startswith("WEBVTT")
+    assert done["found"]["HTML"][2].startswith("<!doctype html>")
     assert done["found"]["Audio"][2].startswith("RIFF")
     assert not done["key_in_address"]
     assert done["errors"] == []

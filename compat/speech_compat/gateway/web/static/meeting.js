@@ -23,6 +23,7 @@ const FORMATS = [
   ["vtt", "WebVTT"],
   ["srt", "SubRip"],
   ["rttm", "RTTM"],
+  ["html", "HTML"],
 ];
 
 export function showMeeting(page, id) {
