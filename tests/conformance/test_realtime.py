@@ -24,7 +24,7 @@ REALTIME = {
     "setting initial_silence_ms": Proof('"initialSilenceTimeout": 2345'),
     "setting post_processing": Proof('"disfluencyMode": "Removed"'),
     "setting profanity": Proof('"profanity": "removed"'),
-    "setting proxy": Proof("Connection failed"),
+    "setting proxy": Proof("Connection failed", error=True),
     "setting segmentation_max_ms": Proof('"segmentationForcedTimeoutMs": 34567'),
     "setting segmentation_silence_ms": Proof('"segmentationSilenceTimeoutMs": 456'),
     "setting segmentation_strategy": Proof('"mode": "Semantic"'),
