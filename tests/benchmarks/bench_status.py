@@ -88,7 +88,8 @@ def _fill(store: SqliteStore, completed: int) -> None:
 
 
 def _service(folder: Path) -> MeetingService:
-    options = {"endpoint": _ENDPOINT, "key": "any"}
+    # A stored time of the next poll that is later than the longest pause would be ignored.
+    options = {"endpoint": _ENDPOINT, "key": "any", "poll_seconds": str(2 * _HOUR)}
     return MeetingService(
         load_settings(
             {
