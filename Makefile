@@ -2,13 +2,16 @@
 # Needs Python 3.11 or newer, git and make; everything else is set up in .venv.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test crash fuzz accuracy live coverage check format lint types lock ledger matrix surfaces clean
+.PHONY: help demo test docs live crash fuzz accuracy coverage check format lint types lock ledger matrix surfaces clean python
 
 PYTHON ?= $(shell for p in python3.11 python3 python3.12 python3.13; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
 REAL_VERSIONS := 1.28.0 1.43.0 1.53.0
 READY := .venv/.ready
+NODE_READY := tests/node/node_modules/.ready
+# Seconds after each failure of npm; as many attempts as numbers.
+NPM_PAUSES ?= 2 10 0
 SOURCES := compat adapters tests docs/examples
 
 help: ## list the commands
@@ -20,8 +23,8 @@ demo: $(READY) ## transcribe a recording of two speakers with a legacy program
 # Several at a time, also on two cores: most tests wait.  A file's tests stay in one process.  What
 # fails beside others is run again alone, because some clients give up on a machine that is too
 # busy; what fails twice fails.
-test: $(READY) ## run the tests
-	@$(BIN)/python -m pytest -n 4 --dist loadfile || { echo 'The failed tests are run again, alone:'; \
+test: $(READY) $(NODE_READY) ## run the tests
+	@$(BIN)/python -m pytest -n 4 --dist loadfile -rs --durations 10 --durations-min 1 || { echo 'The failed tests are run again, alone:'; \
 		$(BIN)/python -m pytest --last-failed --last-failed-no-failures none; }
 
 crash: $(READY) ## kill programs and workers for half an hour, about 400 times
@@ -39,7 +42,7 @@ accuracy: $(READY) ## measure the local engine on the recordings in RECORDINGS
 live: $(READY) ## test against real Azure with your key; ARGS are options: see CONTRIBUTING.md
 	@PYTHONPATH=tests $(BIN)/python -m live $(ARGS)
 
-coverage: $(READY) ## run the tests and report the branches they miss
+coverage: $(READY) $(NODE_READY) ## run the tests and report the branches they miss
 	@rm -rf build/coverage
 	@$(BIN)/python -m coverage run -m pytest
 	@$(BIN)/python -m coverage combine --quiet
@@ -84,12 +87,28 @@ surfaces: $(READY) ## re-read the public API of the SDK versions
 clean: ## remove the environment and caches
 	rm -rf .venv build .mypy_cache .ruff_cache .pytest_cache
 
-$(READY): requirements.lock pyproject.toml tests/node/package-lock.json
-	@test -n "$(PYTHON)" || { echo 'Python 3.11 or newer was not found. Install it, or set PYTHON=...'; exit 1; }
+python:
+	@test -n "$(PYTHON)" || { \
+		found=$$(python3 -c 'import sys; print("; python3 is %d.%d.%d" % sys.version_info[:3])' 2>/dev/null); \
+		echo "speech-compat needs Python 3.11 or newer, which was not found$$found. Install it, or set PYTHON=..." >&2; \
+		exit 1; }
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:3]; v < (3, 11) and sys.exit( \
+		"speech-compat needs Python 3.11 or newer, and $(PYTHON) is %d.%d.%d. Set PYTHON=... to a newer one." % v)'
+
+$(READY): requirements.lock pyproject.toml
+	@$(MAKE) --no-print-directory python
 	@echo 'Setting up .venv (once; takes a minute or two) ...'
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --no-index -e .
-	@{ command -v npm >/dev/null && npm ci --prefix tests/node --ignore-scripts --no-audit \
-		--no-fund --loglevel=error; } || echo 'The packages for node were not installed, because npm failed or is missing: tests that need them are skipped.'
 	@touch $(READY)
+
+# Never an error: the tests that need these packages are skipped, with the reason.
+$(NODE_READY): tests/node/package-lock.json
+	@command -v npm >/dev/null || { echo 'npm is missing: tests that need packages for node are skipped.'; exit 0; }; \
+	for pause in $(NPM_PAUSES); do \
+		npm ci --prefix tests/node --ignore-scripts --no-audit --no-fund --loglevel=error \
+			&& touch $@ && exit 0; \
+		sleep $$pause; done; \
+	rm -rf tests/node/node_modules; \
+	echo 'npm failed $(words $(NPM_PAUSES)) times: tests that need packages for node are skipped.'

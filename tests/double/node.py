@@ -19,7 +19,7 @@ def need_node(package: str) -> str:
     """Return the path of node; skip the test if it or the package is missing."""
     node = shutil.which("node")
     if node is None or not (FOLDER / "node_modules" / package).is_dir():
-        pytest.skip(f"{package} needs node and npm: run make in an environment that has them")
+        pytest.skip(f"{package} needs node: run `make test` where node and npm are installed")
     return node
 
 
