@@ -27,7 +27,9 @@ NEW = f"""#!/bin/sh
 if [ "$1 $2" = "-m venv" ]; then
   mkdir -p "$3/bin"
   for name in python speech-compat ruff mypy pyright; do
-    echo '#!/bin/sh\necho "$0" "$@" >>calls; echo "$SPEECH_COMPAT_PAYLOADS $SPEECH_COMPAT_RECORDINGS" >>folders' >"$3/bin/$name"
+    echo '#!/bin/sh' >"$3/bin/$name"
+    echo 'echo "$0" "$@" >>calls' >>"$3/bin/$name"
+    echo 'echo $SPEECH_COMPAT_PAYLOADS $SPEECH_COMPAT_RECORDINGS >>folders' >>"$3/bin/$name"
     chmod +x "$3/bin/$name"
   done
 else

@@ -6,7 +6,8 @@ no third-party library but attrs.
 
 from __future__ import annotations
 
-from speech_adapters import masking
+# The first import, because the others fail with a Python that is too old.
+from speech_adapters import _python_version, masking  # noqa: F401
 from speech_adapters.audio import PcmFormat
 from speech_adapters.capabilities import Capabilities, gaps
 from speech_adapters.contract import (

@@ -28,7 +28,9 @@ def azurite() -> Iterator[str]:
     """Run Azurite in memory on loopback; yield a connection string.  Skip if it cannot run."""
     node = shutil.which("node")
     if node is None or not _SCRIPT.is_file():
-        pytest.skip("Azurite needs node and its packages: run `make test` where node and npm are installed")
+        pytest.skip(
+            "Azurite needs node and its packages: run `make test` where node and npm are installed"
+        )
     port = _free_port()
     process = subprocess.Popen(
         [

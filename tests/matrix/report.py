@@ -127,7 +127,8 @@ def warnings_page(capabilities: Mapping[str, Capabilities]) -> str:
     more = details("warnings.toml")
     sections = [
         f"## {code}\n\n`{gap.id}`: {gap.reason}.\n\n"
-        f"{_more(more.get(code))}**What to do**: {with_environment_names(f'{gap.way_out}.')}\n\n{_where(gap, capabilities)}\n"
+        f"{_more(more.get(code))}**What to do**: {with_environment_names(f'{gap.way_out}.')}\n\n"
+        f"{_where(gap, capabilities)}\n"
         for code, gap in all_gaps().items()
     ]
     return _WARNINGS + "\n".join(sections)
