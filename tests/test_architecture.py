@@ -81,7 +81,6 @@ HOMES = {
     "faster_whisper": {f"{_BACKENDS}/local/recognition"},
     "moonshine_voice": {f"{_BACKENDS}/local/moonshine"},
     "numpy": {
-        f"{_ADAPTERS}/audio",
         f"{_BACKENDS}/local",
         f"{_BACKENDS}/local/diarization",
         f"{_BACKENDS}/local/moonshine",

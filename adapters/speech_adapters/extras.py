@@ -27,6 +27,8 @@ def need_packages(extra: str, *modules: str) -> None:
 def missing_extra(extra: str, module: str) -> MissingExtraError:
     """Return the error for a module of an extra that is not installed."""
     package = module.replace(".", "-")
+    # As in the metadata of the wheel: pip before 23.3 finds no other spelling.
+    extra = extra.replace("_", "-")
     return MissingExtraError(
         f'The package {package} is needed, but not installed: pip install "speech-compat[{extra}]"'
     )

@@ -1,18 +1,20 @@
-"""Sample formats of programs, the 16-bit PCM of sessions, and the conversion between them."""
+"""Sample formats of programs, the 16-bit PCM of sessions, and the conversion between them.
+
+An ``array`` has the byte order of the machine.  The Speech SDK and the engine exist for
+little-endian machines only, so that is the order of the samples too.
+"""
 
 from __future__ import annotations
 
+import math
+from array import array
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import Final
 
 import attrs
 
 from speech_adapters.errors import AudioError
 from speech_adapters.transcript import TICKS_PER_SECOND
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 __all__ = ["PcmFormat", "SourceFormat", "to_pcm16"]
 
@@ -127,35 +129,44 @@ def to_pcm16(data: bytes, source: SourceFormat) -> bytes:
         source: their format.
     """
     if source.is_pcm16:
-        return data  # the usual case must neither copy nor import numpy
-    import numpy as np
-
+        return data  # the usual case must not copy
     if source.encoding == "float":
-        return _from_float(np.frombuffer(data, dtype=f"<f{source.bits // 8}"))
-    octets = np.frombuffer(data, dtype=np.uint8)
+        return _from_float(array("f" if source.bits == 32 else "d", data))  # noqa: PLR2004
     if source.encoding == "pcm" and source.bits > 8:  # noqa: PLR2004
         # Little-endian: the two highest octets of a sample are its last.
-        return octets.reshape(-1, source.bits // 8)[:, -2:].tobytes()
-    return _table(source.encoding)[octets].tobytes()
+        octets = source.bits // 8
+        return _interleave(data[octets - 2 :: octets], data[octets - 1 :: octets])
+    low, high = _tables(source.encoding)
+    return _interleave(data.translate(low), data.translate(high))
 
 
-def _from_float(samples: NDArray[Any]) -> bytes:
-    import numpy as np
+def _interleave(low: bytes, high: bytes) -> bytes:
+    """Return samples of two octets each."""
+    samples = bytearray(2 * len(low))
+    samples[0::2], samples[1::2] = low, high
+    return bytes(samples)
 
-    # NaN first: it would survive the clipping.
-    full = np.nan_to_num(samples, nan=0.0, posinf=1.0, neginf=-1.0).clip(-1.0, 1.0)
+
+def _from_float(samples: array[float]) -> bytes:
+    try:
+        return array("h", map(round, [sample * 32768.0 for sample in samples])).tobytes()
+    except (OverflowError, ValueError):
+        # One is at full scale, beyond it, or NaN.  Few blocks have such a sample, and to test each
+        # sample takes twice as long.
+        return array("h", map(_clip, samples)).tobytes()
+
+
+def _clip(sample: float) -> int:
     # 16 bits have no +32768, so 1.0 becomes 32767; -1.0 is exact.
-    whole: NDArray[np.int16] = np.rint(full * 32768.0).clip(max=32767).astype("<i2")
-    return whole.tobytes()
+    return 0 if math.isnan(sample) else round(min(max(sample * 32768.0, -32768.0), 32767.0))
 
 
 @lru_cache(maxsize=3)
-def _table(encoding: str) -> NDArray[np.int16]:
-    """Return the 16-bit sample of each of the 256 octets."""
-    import numpy as np
-
+def _tables(encoding: str) -> tuple[bytes, bytes]:
+    """Return the low and the high octet of the 16-bit sample of each of the 256 octets."""
     decode = {"pcm": _unsigned, "alaw": _alaw, "mulaw": _mulaw}[encoding]
-    return np.array([decode(octet) for octet in range(256)], dtype="<i2")
+    samples = array("h", map(decode, range(256))).tobytes()
+    return samples[0::2], samples[1::2]
 
 
 def _unsigned(octet: int) -> int:

@@ -1,4 +1,4 @@
-"""The display of the progress: rich's on a terminal, otherwise none."""
+"""The display of the progress: rich's on a terminal if it is installed, otherwise none."""
 
 from __future__ import annotations
 
@@ -6,6 +6,10 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
+
+from speech_adapters.errors import MissingExtraError
+from speech_adapters.extras import need_packages
+from speech_compat.cli.output import report
 
 if TYPE_CHECKING:
     from speech_compat.cli.progress import ProgressDisplay
@@ -47,6 +51,12 @@ Display: TypeAlias = "ProgressDisplay | NoDisplay"
 def open_display(weights: Sequence[int]) -> Display:
     """Return the display for files of these weights; see ``ProgressDisplay``."""
     if not sys.stderr.isatty():
+        return NoDisplay()
+    try:
+        need_packages("cli", "rich")
+    except MissingExtraError as error:
+        # The transcript is what the command is for, and does not need it.
+        report(f"No progress is shown. {error}")
         return NoDisplay()
     # Imported only for a terminal, since rich takes longer to load than all the rest.
     from speech_compat.cli.progress import ProgressDisplay
