@@ -5,14 +5,16 @@ for a backend that records into the meeting store or uses other backends (see
 :class:`speech_adapters.recording.backend.Host`).  It is imported only when its backend is
 used, so an unused backend costs nothing, and another distribution can add one.  The module
 of the function may also have a function ``options_model()``, which returns the class of the
-backend's options; ``speech-compat config`` describes them with it.  A constant
+backend's options; ``speech-compat config`` describes them with it.  A function
+``checks(subject)`` returns its checks for ``speech-compat doctor``, as a sequence of
+:class:`speech_adapters.diagnosis.Check`.  A constant
 ``KEEPS_NOTHING_ELSEWHERE`` that is true means that meetings can be deleted without the backend.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from types import ModuleType
@@ -30,10 +32,12 @@ from speech_adapters.errors import (
 from speech_adapters.setting_names import closest
 
 if TYPE_CHECKING:
+    from speech_adapters.diagnosis import Check, Subject
     from speech_adapters.recording.backend import Host
 
 __all__ = [
     "GROUP",
+    "backend_checks",
     "backend_names",
     "choose_backend",
     "create_backend",
@@ -78,6 +82,17 @@ def options_model(name: str) -> type[Options] | None:
     find = getattr(_module(name), "options_model", None)
     model: type[Options] | None = find() if find is not None else None
     return model
+
+
+def backend_checks(name: str, subject: Subject) -> Sequence[Check]:
+    """Return the checks that a backend has of its own; none if its package has no such function.
+
+    Raises:
+        NoBackendError: no backend has that name.
+        ConfigurationError: its package cannot be imported.
+    """
+    find: Callable[[Subject], Sequence[Check]] | None = getattr(_module(name), "checks", None)
+    return () if find is None else find(subject)
 
 
 def keeps_nothing_elsewhere(name: str) -> bool:

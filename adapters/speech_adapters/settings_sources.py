@@ -18,7 +18,7 @@ import attrs
 from speech_adapters.errors import ConfigurationError
 from speech_adapters.setting_names import PREFIX, closest, environment_name
 
-__all__ = ["CONFIG", "FILE", "Layer", "Layers", "merge", "read_layers"]
+__all__ = ["CONFIG", "FILE", "Layer", "Layers", "find_files", "merge", "read_layers"]
 
 FILE: Final = "speech-compat.toml"
 _PROJECT: Final = "pyproject.toml"
@@ -73,7 +73,7 @@ def read_layers(properties: Mapping[str, Any]) -> Layers:
     """
     program = Layer("the program", _nested(properties))
     environment = Layer(_ENVIRONMENT, _read_environment())
-    files = [Layer(str(path), _read_file(path)) for path in _find_files()]
+    files = [Layer(str(path), _read_file(path)) for path in find_files()]
     profiles = tuple(profile for file in files for profile in _profiles(file))
     bases = [Layer(file.origin, _without(file.values, "profiles")) for file in files]
     # An empty name selects none, also where a file names one.
@@ -149,7 +149,12 @@ def _decoded(text: str) -> Any:
         return text
 
 
-def _find_files() -> list[Path]:
+def find_files() -> list[Path]:
+    """Return the files that are read, that of the highest precedence first.
+
+    Raises:
+        ConfigurationError: the variable names a file that does not exist.
+    """
     named = os.environ.get(CONFIG)
     if named:
         path = Path(named).expanduser()

@@ -11,6 +11,7 @@ from speech_adapters.azure.speakers import MOST_SPEAKERS
 from speech_adapters.config import Options, Service, Settings, missing_option, parse_options
 
 if TYPE_CHECKING:
+    import httpx
     from anyio import CapacityLimiter
 
     from speech_adapters.azure.http import ServiceClient
@@ -19,6 +20,8 @@ __all__ = [
     "ClientOptions",
     "ServiceOptions",
     "address",
+    "request_auth",
+    "resource_options",
     "service_client",
     "service_options",
 ]
@@ -78,11 +81,21 @@ def service_options(model: type[OptionsT], backend: str, settings: Settings) -> 
     Raises:
         ConfigurationError: an option is wrong, or one that is needed is missing.
     """
+    options = resource_options(model, backend, settings)
+    check_credentials(backend, options, settings.service)
+    return options
+
+
+def resource_options(model: type[OptionsT], backend: str, settings: Settings) -> OptionsT:
+    """Return a backend's options as :func:`service_options`, also without a credential.
+
+    Raises:
+        ConfigurationError: an option is wrong, or the resource is not named.
+    """
     options = parse_options(model, backend, settings.backends.get(backend, {}))
     options = options.model_copy(update=_from_program(options, settings.service))
     if not (options.region or options.endpoint):
         raise missing_option(backend, "region or endpoint", "of your Speech resource")
-    check_credentials(backend, options, settings.service)
     return options
 
 
@@ -109,19 +122,29 @@ def service_client(
         limiter: limits the worker threads in which tokens are requested.
     """
     # Not imported before it is needed: httpx may be missing.
-    from speech_adapters.azure.http import KeyAuth, RetryPolicy, ServiceClient, TokenAuth
+    from speech_adapters.azure.http import RetryPolicy, ServiceClient
     from speech_adapters.azure.limits import AnswerLimits
 
-    auth = (
-        KeyAuth(credentials.key)
-        if credentials.key
-        else TokenAuth(TokenProvider(credentials), limiter)
-    )
+    auth = request_auth(credentials, limiter)
     limits = AnswerLimits(
         result_bytes=int(options.result_megabytes * 1_000_000),
         result_seconds=options.result_minutes * 60,
     )
     return ServiceClient(base, auth, RetryPolicy(first=options.retry_seconds), limits=limits)
+
+
+def request_auth(credentials: Credentials, limiter: CapacityLimiter | None = None) -> httpx.Auth:
+    """Return what signs requests in: with a key, or with a token that is read for each request.
+
+    Args:
+        credentials: the credential.
+        limiter: limits the worker threads in which tokens are requested.
+    """
+    from speech_adapters.azure.http import KeyAuth, TokenAuth
+
+    if credentials.key:
+        return KeyAuth(credentials.key)
+    return TokenAuth(TokenProvider(credentials), limiter)
 
 
 def _from_program(options: ServiceOptions, service: Service) -> dict[str, str]:

@@ -25,6 +25,7 @@ from typing import Protocol, Self
 
 from speech_adapters.closeable import Closeable
 from speech_adapters.contract import Attendee, JobState, MeetingRequest
+from speech_adapters.store.inspection import Inspection
 from speech_adapters.store.records import MeetingSummary, Recording
 from speech_adapters.transcript import Transcript
 
@@ -72,6 +73,21 @@ class Store(Closeable):
         from speech_adapters.store.sqlite.store import SqliteStore
 
         return SqliteStore.open(directory)
+
+    @staticmethod
+    def inspect(directory: Path) -> Inspection | None:
+        """Return the condition of the store in ``directory``, or ``None`` if there is none.
+
+        Nothing is changed or repaired, and no lock is taken.
+
+        Raises:
+            StoreError: it cannot be read.
+        """
+        from speech_adapters.store.sqlite.inspection import inspect
+        from speech_adapters.store.sqlite.store import FILE
+
+        database = directory.absolute() / FILE
+        return inspect(database) if database.is_file() else None
 
     @property
     @abstractmethod

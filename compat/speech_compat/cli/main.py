@@ -74,6 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_serve(commands)
     _add_config(commands)
     _add_backends(commands)
+    _add_doctor(commands)
     listing = commands.add_parser("list", help="list stored meetings, newest first")
     listing.set_defaults(run=_list)
     delete = commands.add_parser("delete", help="delete stored meetings: audio and transcripts")
@@ -276,6 +277,25 @@ def _add_backends(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     command.set_defaults(run=_backends)
 
 
+def _add_doctor(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = commands.add_parser(
+        "doctor", help="check settings, packages, store and backend, and what to do about faults"
+    )
+    command.add_argument(
+        "file", nargs="?", type=Path, metavar="FILE", help="also check which backends can use it"
+    )
+    command.add_argument(
+        "--online",
+        action="store_true",
+        help="also sign in to the services, and write, read and delete a blob",
+    )
+    which = command.add_mutually_exclusive_group()
+    which.add_argument("--backend", help="check this backend instead of the configured one")
+    which.add_argument("--all", action="store_true", help="check all backends")
+    command.add_argument("--json", action="store_true", help="write a JSON document")
+    command.set_defaults(run=_doctor)
+
+
 def _add_output(command: argparse.ArgumentParser, formats: tuple[str, ...] = FORMATS) -> None:
     command.add_argument(
         "--format",
@@ -363,6 +383,12 @@ def _backends(options: argparse.Namespace) -> int:
     from speech_compat.cli.backends import show_backends
 
     return show_backends(options)
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from speech_compat.cli.doctor import doctor
+
+    return doctor(options)
 
 
 def _list(_: argparse.Namespace) -> int:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
-from enum import Enum
 from typing import Final
 
 import attrs
 from cryptography import x509
 
 from speech_adapters.config import Settings
+from speech_adapters.diagnosis import Level
 from speech_adapters.errors import ConfigurationError, SpeechError
 from speech_adapters.meetings import MeetingService
 from speech_compat.gateway.generated_key import OWNER, key_file
@@ -27,14 +27,6 @@ from speech_compat.gateway.tokens import IssuerKeys
 __all__ = ["Check", "Level", "run_checks"]
 
 _SOON: Final = timedelta(days=14)
-
-
-class Level(Enum):
-    """The result of a check."""
-
-    OK = "ok"
-    WARNING = "warning"
-    FAILED = "failed"
 
 
 @attrs.frozen

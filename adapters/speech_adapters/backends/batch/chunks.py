@@ -24,6 +24,8 @@ from speech_adapters.masking import masked_repr
 from speech_adapters.transcript import Provenance, Transcript, Utterance, seconds
 
 __all__ = [
+    "LARGEST_BYTES",
+    "LONGEST_SECONDS",
     "Chunk",
     "ChunkTranscript",
     "audio_name",
@@ -34,6 +36,10 @@ __all__ = [
     "merge",
 ]
 
+# Both are limits of one audio file (docs/protocol/batch-and-fast-rest.md, 2.5); the first
+# applies only if speakers are distinguished.
+LONGEST_SECONDS: Final = 240 * 60
+LARGEST_BYTES: Final = 1_000_000_000
 # How much of the end of a chunk is searched for a quiet place.
 _SEARCHED_SECONDS: Final = 600
 _BLOB_NAME: Final = re.compile(r"[0-9a-f]{32}\.(?P<start>\d{1,18})\.(?P<channel>\d{1,5}|all)\.wav")

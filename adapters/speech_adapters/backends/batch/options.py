@@ -15,6 +15,7 @@ __all__ = [
     "NAME",
     "BatchOptions",
     "batch_options",
+    "check_storage_credential",
     "has_storage",
     "need_storage",
     "punctuation_mode",
@@ -69,7 +70,7 @@ def batch_options(settings: Settings) -> BatchOptions:
         ConfigurationError: an option is wrong, or one that is needed is missing.
     """
     options = service_options(BatchOptions, NAME, settings)
-    _check_storage_credential(options, settings.service)
+    check_storage_credential(options, settings.service)
     return options
 
 
@@ -98,8 +99,12 @@ def need_storage(options: BatchOptions) -> None:
         )
 
 
-def _check_storage_credential(options: BatchOptions, service: Service) -> None:
-    """Refuse a storage account that no credential opens: the Speech resource's key does not."""
+def check_storage_credential(options: BatchOptions, service: Service) -> None:
+    """Refuse a storage account that no credential opens: the Speech resource's key does not.
+
+    Raises:
+        ConfigurationError: the account is named by its address, without a credential.
+    """
     if options.storage_connection_string.get_secret_value() or not options.storage_account_url:
         return
     if not options.credential and service.credential is None:

@@ -23,6 +23,7 @@ from azure.core.exceptions import (
 )
 from azure.storage.blob import (
     BlobBlock,
+    BlobClient,
     BlobSasPermissions,
     BlobServiceClient,
     generate_blob_sas,
@@ -48,6 +49,7 @@ T = TypeVar("T")
 
 _BLOCK_BYTES: Final = 4 * 1024 * 1024
 _FORBIDDEN: Final = 403
+_SAMPLE: Final = b"speech-compat doctor"
 # Clocks differ, and a signature that starts in the future is refused.
 _SKEW: Final = timedelta(minutes=15)
 
@@ -113,6 +115,13 @@ class Storage:
         """Delete a blob, and blocks of one that was never completed; a missing one is no error."""
         await self._run(_delete, self._container, name)
 
+    async def try_out(self, name: str) -> None:
+        """Write a small blob, read it as the service would, and delete it.
+
+        The container is created if it is missing, as by an upload.
+        """
+        await self._run(self._try_out, name)
+
     async def aclose(self) -> None:
         """Close all connections.  Idempotent."""
         await threads.TRANSFER.run(self._service.close)
@@ -133,6 +142,22 @@ class Storage:
         except ResourceNotFoundError:  # nothing was ever staged
             return frozenset()
         return frozenset(str(block.id) for block in blocks)
+
+    def _try_out(self, name: str) -> None:
+        with suppress(ResourceExistsError):
+            self._container.create_container()
+        blob = self._container.get_blob_client(name)
+        blob.upload_blob(_SAMPLE)
+        try:
+            reader = blob
+            if self._options.audio_access == "sas":
+                reader = BlobClient.from_blob_url(f"{blob.url}?{self._signature(name)}")
+            with reader:
+                found = reader.download_blob().readall()
+        finally:
+            blob.delete_blob()
+        if found != _SAMPLE:
+            raise ValueError("the blob that was read is another one")
 
     def _signature(self, name: str) -> str:
         now = datetime.now(UTC)

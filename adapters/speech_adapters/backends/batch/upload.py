@@ -9,7 +9,13 @@ from typing import Final
 import attrs
 
 from speech_adapters import threads
-from speech_adapters.backends.batch.chunks import Chunk, blob_name, cut
+from speech_adapters.backends.batch.chunks import (
+    LARGEST_BYTES,
+    LONGEST_SECONDS,
+    Chunk,
+    blob_name,
+    cut,
+)
 from speech_adapters.backends.batch.options import BatchOptions, need_storage
 from speech_adapters.backends.batch.progress import BatchProgress, BatchStage, save_progress
 from speech_adapters.backends.batch.storage import Storage
@@ -19,10 +25,6 @@ from speech_adapters.store import AsyncStore, Recording, Store
 
 __all__ = ["Uploader", "blob_names", "diarizes", "splits_channels"]
 
-# Both are limits of one audio file (docs/protocol/batch-and-fast-rest.md, 2.5); the first
-# applies only if speakers are distinguished.
-_LONGEST_SECONDS: Final = 240 * 60
-_LARGEST_BYTES: Final = 1_000_000_000
 _REPORT_SECONDS: Final = 2.0
 
 
@@ -91,9 +93,9 @@ class Uploader:
     def _cut(self, recording: Recording) -> tuple[Chunk, ...]:
         request = recording.request
         pcm = request.audio
-        longest = _LARGEST_BYTES // 2
+        longest = LARGEST_BYTES // 2
         if diarizes(request, self._options):
-            longest = min(longest, _LONGEST_SECONDS * pcm.sample_rate)
+            longest = min(longest, LONGEST_SECONDS * pcm.sample_rate)
         try:
             return cut(
                 recording.audio_path,

@@ -17,9 +17,12 @@ from speech_adapters.config import Options, Settings
 from speech_adapters.contract import Backend
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from speech_adapters.diagnosis import Check, Subject
     from speech_adapters.recording.backend import Host
 
-__all__ = ["KEEPS_NOTHING_ELSEWHERE", "create", "options_model"]
+__all__ = ["KEEPS_NOTHING_ELSEWHERE", "checks", "create", "options_model"]
 
 # So meetings can be deleted where the engine is not installed.
 KEEPS_NOTHING_ELSEWHERE: Final = True
@@ -43,3 +46,10 @@ def options_model() -> type[Options]:
     from speech_adapters.backends.local.options import LocalOptions
 
     return LocalOptions
+
+
+def checks(subject: Subject) -> Sequence[Check]:
+    """Return the checks of the backend, which need no package of an extra."""
+    from speech_adapters.backends.local.diagnose import backend_checks
+
+    return backend_checks(subject)

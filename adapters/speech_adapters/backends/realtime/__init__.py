@@ -14,9 +14,12 @@ from speech_adapters.config import Options, Settings
 from speech_adapters.contract import Backend
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from speech_adapters.diagnosis import Check, Subject
     from speech_adapters.recording.backend import Host
 
-__all__ = ["create", "options_model"]
+__all__ = ["checks", "create", "options_model"]
 
 
 def create(settings: Settings, host: Host) -> Backend:
@@ -39,3 +42,10 @@ def options_model() -> type[Options]:
     from speech_adapters.backends.realtime.options import RealtimeOptions
 
     return RealtimeOptions
+
+
+def checks(subject: Subject) -> Sequence[Check]:
+    """Return the checks of the backend, which need no package of an extra."""
+    from speech_adapters.backends.realtime.diagnose import backend_checks
+
+    return backend_checks(subject)

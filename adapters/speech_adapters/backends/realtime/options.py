@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr
 
 from speech_adapters.azure.credentials import choose_credentials
-from speech_adapters.config import Settings, missing_option, parse_options
+from speech_adapters.config import Service, Settings, missing_option, parse_options
 from speech_adapters.errors import ConfigurationError
 from speech_adapters.speech_sdk.options import Access, DriverOptions
 from speech_adapters.transcript import Provenance
@@ -20,6 +20,7 @@ __all__ = [
     "access_of",
     "provenance",
     "realtime_options",
+    "resource_of",
 ]
 
 NAME: Final = "realtime"
@@ -60,6 +61,20 @@ def realtime_options(settings: Settings) -> RealtimeOptions:
     return parse_options(RealtimeOptions, NAME, settings.backends.get(NAME, {}))
 
 
+def resource_of(options: RealtimeOptions, service: Service) -> tuple[str, str]:
+    """Return region and endpoint of the Speech resource, of which one is empty.
+
+    Raises:
+        ConfigurationError: neither is set.
+    """
+    region, endpoint = options.region, options.endpoint
+    if not (region or endpoint):
+        region, endpoint = service.region, service.endpoint
+    if not (region or endpoint):
+        raise missing_option(NAME, "region or endpoint", "of your Speech resource")
+    return ("", _endpoint(endpoint)) if endpoint else (region, "")
+
+
 def access_of(options: RealtimeOptions, settings: Settings) -> Access:
     """Return endpoint and credentials; missing values come from the program's configuration.
 
@@ -68,12 +83,7 @@ def access_of(options: RealtimeOptions, settings: Settings) -> Access:
         MissingExtraError: azure-identity is needed and not installed.
     """
     service = settings.service
-    region, endpoint = options.region, options.endpoint
-    if not (region or endpoint):
-        region, endpoint = service.region, service.endpoint
-    if not (region or endpoint):
-        raise missing_option(NAME, "region or endpoint", "of your Speech resource")
-    endpoint = _endpoint(endpoint)
+    region, endpoint = resource_of(options, service)
     chosen = choose_credentials(NAME, options, service)
     if chosen.credential is not None and not (endpoint or options.resource_id):
         raise ConfigurationError(
@@ -84,7 +94,7 @@ def access_of(options: RealtimeOptions, settings: Settings) -> Access:
         key=chosen.key,
         credential=chosen.credential,
         token=chosen.token,
-        region="" if endpoint else region,
+        region=region,
         endpoint=endpoint,
         resource_id=options.resource_id,
     )

@@ -13,9 +13,12 @@ from speech_adapters.config import Options, Settings
 from speech_adapters.contract import Backend
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from speech_adapters.diagnosis import Check, Subject
     from speech_adapters.recording.backend import Host
 
-__all__ = ["create", "options_model"]
+__all__ = ["checks", "create", "options_model"]
 
 
 def create(settings: Settings, host: Host) -> Backend:
@@ -42,3 +45,10 @@ def options_model() -> type[Options]:
     from speech_adapters.backends.remote_meeting.options import RemoteMeetingOptions
 
     return RemoteMeetingOptions
+
+
+def checks(subject: Subject) -> Sequence[Check]:
+    """Return the checks of the backend, which need no package of an extra."""
+    from speech_adapters.backends.remote_meeting.diagnose import backend_checks
+
+    return backend_checks(subject)

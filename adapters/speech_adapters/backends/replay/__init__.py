@@ -7,13 +7,18 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from speech_adapters.config import Options, Settings
 from speech_adapters.contract import Backend
 from speech_adapters.recording.backend import Host
 
-__all__ = ["KEEPS_NOTHING_ELSEWHERE", "create", "options_model"]
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from speech_adapters.diagnosis import Check, Subject
+
+__all__ = ["KEEPS_NOTHING_ELSEWHERE", "checks", "create", "options_model"]
 
 # So meetings can be deleted where the script is missing.
 KEEPS_NOTHING_ELSEWHERE: Final = True
@@ -38,3 +43,10 @@ def options_model() -> type[Options]:
     from speech_adapters.backends.replay.options import ReplayOptions
 
     return ReplayOptions
+
+
+def checks(subject: Subject) -> Sequence[Check]:
+    """Return the checks of the backend, which need no package of an extra."""
+    from speech_adapters.backends.replay.diagnose import backend_checks
+
+    return backend_checks(subject)

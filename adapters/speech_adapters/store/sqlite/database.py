@@ -21,7 +21,7 @@ import filelock
 from speech_adapters.errors import StoreCorruptError, StoreError
 from speech_adapters.store.sqlite.schema import SCHEMA_VERSION, migrate
 
-__all__ = ["Database"]
+__all__ = ["DAMAGED", "Database", "connect_to_read"]
 
 _WAIT_SECONDS: Final = 30.0
 # A writer that waits keeps the other threads of this process waiting for the first time,
@@ -31,7 +31,7 @@ _YIELD_SECONDS: Final = 0.01
 # Reading every page finds damage before a new meeting is added to it; in a
 # large file that would take longer than it is worth.
 _CHECKED_BYTES: Final = 32 * 1024 * 1024
-_DAMAGED: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+DAMAGED: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 _Identity = tuple[int, int]
 
@@ -125,7 +125,7 @@ class Database:
 
     def _open_to_read(self) -> None:
         self._identity = _identity(self.path)
-        self._connection = _connect_to_read(self.path)
+        self._connection = connect_to_read(self.path)
         version = _version(self._connection, self.path)
         if version < SCHEMA_VERSION:
             raise StoreError(
@@ -145,7 +145,7 @@ class Database:
         if self.read_only:
             # Anew for each call: a writer elsewhere may have started or ended since.
             self._connection.close()
-            self._connection = _connect_to_read(self.path)
+            self._connection = connect_to_read(self.path)
         return self._connection
 
     @contextmanager
@@ -161,7 +161,7 @@ class Database:
             yield
         except sqlite3.Error as error:
             # The code's low byte is the kind of error, the rest its detail.
-            if getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGED:
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF in DAMAGED:
                 raise self._put_aside(error) from error
             raise _unusable(self.path, str(error)) from error
         except filelock.Timeout as error:
@@ -230,7 +230,8 @@ def _ended(connection: sqlite3.Connection) -> Iterator[None]:
         raise
 
 
-def _connect_to_read(path: Path) -> sqlite3.Connection:
+def connect_to_read(path: Path) -> sqlite3.Connection:
+    """Open a file that is not to be changed."""
     # A file whose log is not there is complete, but SQLite would still want to create one.
     complete = not Path(f"{path}-wal").exists()
     connection = sqlite3.connect(

@@ -35,9 +35,9 @@ from speech_adapters.store.sqlite.rows import (
 )
 from speech_adapters.transcript import Transcript
 
-__all__ = ["SqliteStore"]
+__all__ = ["FILE", "SqliteStore"]
 
-_FILE: Final = "meetings.sqlite3"
+FILE: Final = "meetings.sqlite3"
 # A final state is worth the work of hours, or the price of a request: it waits longer than
 # anything else for a program that keeps the store locked, like a backup.
 _FINAL_WAIT_SECONDS: Final = 300.0
@@ -74,7 +74,7 @@ class SqliteStore(Cleanups, Store):
                 f"The folder {directory} cannot hold the meeting store: {reason}."
                 ' Check its permissions, or set "state_dir" to another folder.'
             ) from error
-        store = cls(directory, Database(directory / _FILE))
+        store = cls(directory, Database(directory / FILE))
         try:
             store.remove_leftovers()
         except BaseException:

@@ -51,7 +51,7 @@ async def record_sound(
 def test_too_long_a_meeting_is_cut_where_it_is_quiet(
     properties: Properties, double: ServiceDouble, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("speech_adapters.backends.batch.upload._LONGEST_SECONDS", 3)
+    monkeypatch.setattr("speech_adapters.backends.batch.upload.LONGEST_SECONDS", 3)
 
     async def work(meetings: MeetingService) -> Transcript:
         await record_sound(meetings, tones(4, quiet_at=2.0), 1)
@@ -72,7 +72,7 @@ def test_too_long_a_meeting_is_cut_where_it_is_quiet(
 def test_without_diarization_nothing_is_cut(
     properties: Properties, double: ServiceDouble, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("speech_adapters.backends.batch.upload._LONGEST_SECONDS", 3)
+    monkeypatch.setattr("speech_adapters.backends.batch.upload.LONGEST_SECONDS", 3)
     use(properties(), lambda meetings: record_sound(meetings, tones(4, 2.0), 1, apart=False))
     (job,) = double.jobs.values()
     assert len(job.body["contentUrls"]) == 1

@@ -53,7 +53,7 @@ def test_the_chunks_are_stored_before_their_upload(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A deletion finds the blobs by them, and a later process must not cut elsewhere."""
-    monkeypatch.setattr(module, "_LONGEST_SECONDS", 1)
+    monkeypatch.setattr(module, "LONGEST_SECONDS", 1)
 
     async def work(parts: Parts) -> tuple[Chunk, ...]:
         recording = await parts.record(b"\x01\x00" * 24_000)
@@ -74,7 +74,7 @@ def test_the_chunks_are_stored_before_their_upload(
 def test_a_file_is_never_larger_than_the_service_accepts(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_LARGEST_BYTES", 20_000)
+    monkeypatch.setattr(module, "LARGEST_BYTES", 20_000)
 
     async def work(parts: Parts) -> BatchProgress | None:
         return await upload(parts, await parts.record(differentiate_speakers=False))
@@ -169,7 +169,7 @@ def test_lost_audio_is_an_error_with_the_reason(
     run: Run, monkeypatch: pytest.MonkeyPatch, longest: int
 ) -> None:
     """While a long recording is cut, or when it is uploaded."""
-    monkeypatch.setattr(module, "_LONGEST_SECONDS", longest)
+    monkeypatch.setattr(module, "LONGEST_SECONDS", longest)
 
     async def work(parts: Parts) -> None:
         recording = await parts.record(b"\x01\x00" * 24_000)

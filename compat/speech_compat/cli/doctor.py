@@ -1,0 +1,168 @@
+"""The command ``doctor``: runs the checks of settings, machine, store and backends.
+
+Nothing on this machine is changed: no store is created, and an existing one is only read.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import AsyncIterator, Iterable, Sequence
+from functools import partial
+from typing import Final
+
+import anyio
+
+from speech_adapters import threads
+from speech_adapters.config import Settings, load_settings
+from speech_adapters.diagnosis import (
+    AUDIO,
+    Check,
+    Finding,
+    Level,
+    Subject,
+    failure,
+    ok,
+    run_check,
+    skipped,
+)
+from speech_adapters.errors import SpeechError
+from speech_adapters.meetings import MeetingService
+from speech_adapters.registry import backend_checks, backend_names
+from speech_adapters.setting_names import closest
+from speech_adapters.store.diagnose import store_checks
+from speech_compat.cli.doctor_audio import examine
+from speech_compat.cli.doctor_checks import machine_checks, settings_checks
+from speech_compat.cli.doctor_output import JsonReport, TextReport
+from speech_compat.cli.doctor_report import Diagnosis, Group, Report
+from speech_compat.cli.output import report
+
+__all__ = ["doctor"]
+
+_WRONG_USAGE: Final = 2
+
+
+def doctor(options: argparse.Namespace) -> int:
+    """Run the checks and write their results to standard output.
+
+    Returns:
+        The exit code: 0, 1 if something fails for the selected backend, or 2 for a backend that
+        does not exist.
+    """
+    names = backend_names()
+    if options.backend is not None and options.backend not in names:
+        report(
+            f"There is no backend called {options.backend!r}; there are {', '.join(names)}"
+            f"{closest(options.backend, names)}."
+        )
+        return _WRONG_USAGE
+    properties = {} if options.backend is None else {"backend": options.backend}
+    settings: Settings | None = None
+    problem: SpeechError | None = None
+    try:
+        settings = load_settings(properties)
+    except SpeechError as error:
+        problem = error
+    shown = JsonReport() if options.json else TextReport()
+    anyio.run(_run, options, settings, problem, shown)
+    return shown.end()
+
+
+async def _run(
+    options: argparse.Namespace,
+    settings: Settings | None,
+    problem: SpeechError | None,
+    shown: Report,
+) -> None:
+    backend = settings.backend if settings is not None else options.backend
+    shown.begin(backend, online=options.online)
+    run = partial(_run_group, online=options.online)
+    checks = settings_checks(settings, problem)
+    async for found in run(Group("settings", "Settings"), checks):
+        shown.add(found)
+    async for found in run(Group("machine", "This machine"), machine_checks()):
+        shown.add(found)
+    if settings is None:
+        return  # everything else depends on the settings
+    async for found in run(Group("store", "Meeting store"), store_checks(settings.state_dir)):
+        shown.add(found)
+    subject = Subject(settings)
+    if options.file is not None:
+        title = f"Audio file {options.file}"
+        checks, facts = await threads.COMPUTE.run(examine, options.file)
+        async for found in run(Group("audio", title), checks):
+            shown.add(found)
+        subject = Subject(settings, facts)
+        for name in backend_names() if facts is not None else ():
+            async for found in run(Group("audio", title, name), _audio_checks(name, subject)):
+                shown.add(found)
+    checked = backend_names() if options.all else (settings.backend,)
+    async with MeetingService(settings) as meetings:
+        for name in sorted(checked, key=lambda name: name != settings.backend):
+            group = Group("backend", f"Backend {name}", name)
+            async for found in run(group, _checks_of(name, subject, meetings)):
+                shown.add(found)
+        for name in backend_names():
+            if name not in checked:
+                shown.add_other(name, await _reason(name, meetings))
+
+
+async def _run_group(
+    group: Group, checks: Iterable[Check], *, online: bool
+) -> AsyncIterator[Diagnosis]:
+    """Yield the results; a failure with the cause of an earlier one only refers to that."""
+    causes: dict[str, str] = {}
+    for check in checks:
+        if check.id == _CREATE and causes:
+            finding = skipped("after the failures above")
+        else:
+            finding = await run_check(check, online=online)
+        if finding.level is Level.FAILED:
+            if finding.text in causes:
+                finding = skipped(f"for the reason of {causes[finding.text]!r}")
+            else:
+                causes[finding.text] = check.title
+        yield Diagnosis(group, check.id, check.title, finding)
+
+
+# The last check of each backend, which finds what its own checks have missed.
+_CREATE: Final = "create"
+
+
+def _checks_of(name: str, subject: Subject, meetings: MeetingService) -> Sequence[Check]:
+    """Return the checks of a backend, of which the last is that it can be created."""
+
+    async def create() -> Finding:
+        backend = await threads.COMPUTE.run(meetings.backend, name)
+        return ok(backend.provenance.version)
+
+    own = (check for check in _own_checks(name, subject) if check.id != AUDIO)
+    return (*own, Check(_CREATE, "Ready", create))
+
+
+def _audio_checks(name: str, subject: Subject) -> Sequence[Check]:
+    """Return the check whether a backend can use the file."""
+    found = (check for check in _own_checks(name, subject) if check.id == AUDIO)
+    return [attrs.evolve(check, title=f"with {name}") for check in found]
+
+
+def _own_checks(name: str, subject: Subject) -> Sequence[Check]:
+    try:
+        return backend_checks(name, subject)
+    except Exception as error:
+        broken = error
+
+        async def run() -> Finding:
+            raise broken
+
+        return (Check("checks", "Checks", run),)
+
+
+async def _reason(name: str, meetings: MeetingService) -> str:
+    """Return why a backend that is not selected cannot be used; empty if it can."""
+    try:
+        await threads.COMPUTE.run(meetings.backend, name)
+    except SpeechError as error:
+        return failure(error, "").text
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+    return ""
