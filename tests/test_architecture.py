@@ -52,7 +52,7 @@ HOMES = {
         f"{_ADAPTERS}/store/sqlite",
         *(
             f"{_BACKENDS}/{name}"
-            for name in ("batch", "fast", "local", "realtime", "remote_meeting", "replay")
+            for name in ("auto", "batch", "fast", "local", "realtime", "remote_meeting", "replay")
         ),
         f"{_BACKENDS}/local/diarization",
         f"{_BACKENDS}/local/recognition",

@@ -26,7 +26,7 @@ from speech_adapters.masking import mask
 
 __all__ = [
     "AUDIO",
-    "AudioFacts",
+    "AudioFile",
     "Check",
     "Finding",
     "Level",
@@ -53,9 +53,7 @@ _ADVICE: Final = re.compile(
 )
 
 # The end of messages about settings that are missing.
-_SET: Final = re.compile(
-    r"^see (?P<page>docs/configuration\.md)\. In the environment: (?P<variable>[A-Z_, ]+)\.$"
-)
+_SET: Final = re.compile(r"^see (?P<page>\S+\.md)\. In the environment: (?P<variable>[A-Z_, ]+)\.$")
 
 
 class Level(Enum):
@@ -123,7 +121,7 @@ def failure(error: SpeechError, fix: str) -> Finding:
 
 
 @attrs.frozen
-class AudioFacts:
+class AudioFile:
     """What is known of an audio file that can be read.
 
     Attributes:
@@ -149,7 +147,7 @@ class Subject:
     """
 
     settings: Settings
-    audio: AudioFacts | None = None
+    audio: AudioFile | None = None
 
 
 @attrs.frozen

@@ -285,9 +285,19 @@ def running(double: ServiceDouble, port: int = 0) -> Iterator[str]:
 
 
 @contextmanager
-def serving(app: Any, port: int = 0) -> Iterator[str]:
-    """Serve an application on loopback; yield the address."""
-    config = uvicorn.Config(app, host="127.0.0.1", port=port, log_level="critical", lifespan="off")
+def serving(app: Any, port: int = 0, *, dated: bool = True) -> Iterator[str]:
+    """Serve an application on loopback; yield the address.
+
+    The answers have the present time in the header ``Date``, or with ``dated=False`` their own.
+    """
+    config = uvicorn.Config(
+        app,
+        host="127.0.0.1",
+        port=port,
+        log_level="critical",
+        lifespan="off",
+        date_header=dated,
+    )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()

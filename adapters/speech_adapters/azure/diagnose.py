@@ -129,13 +129,14 @@ def credential_check(
         name = _SOURCES[source].format(backend)
         if source not in _KEYS:
             return ok(f"{name} is used")
-        if not chosen.key.isascii() or not chosen.key.isprintable() or " " in chosen.key:
+        key = chosen.key
+        if key != key.strip() or not key.isascii() or not key.isprintable():
             return failed(
-                f"{name[0].upper()}{name[1:]} has characters that no key has, such as spaces or"
-                " line breaks.",
+                f"{name[0].upper()}{name[1:]} has characters that cannot be sent, such as line"
+                " breaks, or spaces around it.",
                 "Copy the key again from the page of the Speech resource.",
             )
-        return ok(f"{name} is used ({len(chosen.key)} characters)")
+        return ok(f"{name} is used ({len(key)} characters)")
 
     return Check("credential", "Credential", run)
 

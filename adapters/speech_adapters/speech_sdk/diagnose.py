@@ -8,6 +8,7 @@ import secrets
 import ssl
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -59,15 +60,14 @@ def _handshake(address: str, access: Access) -> Reply:
     """
     parts = urlsplit(address)
     headers, unsigned = _headers(access)
-    connection = _connect(str(parts.hostname), parts.port, secure=parts.scheme in _SECURE)
-    try:
+    host = str(parts.hostname)
+    with closing(_connect(host, parts.port, secure=parts.scheme in _SECURE)) as connection:
         target = f"{parts.path or '/'}?{parts.query or 'language=en-US'}"
         connection.request("GET", target, headers=headers)
-        response = connection.getresponse()
-        refusal = _refusal(str(parts.hostname), response.status, response.reason)
-        return Reply(response.status, date_of(response.headers.get("date", "")), refusal, unsigned)
-    finally:
-        connection.close()
+        with connection.getresponse() as response:
+            date = date_of(response.headers.get("date", ""))
+            refusal = _refusal(host, response.status, response.reason)
+            return Reply(response.status, date, refusal, unsigned)
 
 
 def _connect(host: str, port: int | None, *, secure: bool) -> http.client.HTTPConnection:

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Final
 
 import anyio
+import attrs
 
 from speech_adapters import threads
 from speech_adapters.config import Settings, load_settings
@@ -88,11 +89,11 @@ async def _run(
     subject = Subject(settings)
     if options.file is not None:
         title = f"Audio file {options.file}"
-        checks, facts = await threads.COMPUTE.run(examine, options.file)
+        checks, audio = await threads.COMPUTE.run(examine, options.file)
         async for found in run(Group("audio", title), checks):
             shown.add(found)
-        subject = Subject(settings, facts)
-        for name in backend_names() if facts is not None else ():
+        subject = Subject(settings, audio)
+        for name in backend_names() if audio is not None else ():
             async for found in run(Group("audio", title, name), _audio_checks(name, subject)):
                 shown.add(found)
     checked = backend_names() if options.all else (settings.backend,)

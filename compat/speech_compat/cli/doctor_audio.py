@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from speech_adapters.audio import WavFile
-from speech_adapters.diagnosis import AudioFacts, Check, Finding, failed, ok, warning
+from speech_adapters.diagnosis import AudioFile, Check, Finding, failed, ok, warning
 from speech_adapters.errors import AudioError
 from speech_adapters.transcript import seconds
 
@@ -22,7 +22,7 @@ _FULL_RATE: Final = 16_000
 _SHORTEST_SECONDS: Final = 1.0
 
 
-def examine(path: Path) -> tuple[Sequence[Check], AudioFacts | None]:
+def examine(path: Path) -> tuple[Sequence[Check], AudioFile | None]:
     """Return the checks of a file, and its format if it can be read.  Blocks.
 
     Args:
@@ -30,16 +30,16 @@ def examine(path: Path) -> tuple[Sequence[Check], AudioFacts | None]:
     """
     try:
         with WavFile(path) as file:
-            facts = _facts(file)
+            audio = _described(file)
             silent = _is_silent(file)
             notes = file.notes
     except AudioError as error:
         finding = _unreadable(path, error)
         return (_check("audio.format", "Format", finding),), None
     return (
-        _check("audio.format", "Format", _format(facts, notes)),
-        _check("audio.content", "Content", _content(facts, silent=silent)),
-    ), facts
+        _check("audio.format", "Format", _format(audio, notes)),
+        _check("audio.content", "Content", _content(audio, silent=silent)),
+    ), audio
 
 
 def _check(name: str, title: str, finding: Finding) -> Check:
@@ -49,11 +49,11 @@ def _check(name: str, title: str, finding: Finding) -> Check:
     return Check(name, title, run)
 
 
-def _facts(file: WavFile) -> AudioFacts:
+def _described(file: WavFile) -> AudioFile:
     pcm = file.pcm
     size = file.path.stat().st_size if file.duration is None else pcm.size(file.duration)
     length = seconds(pcm.ticks(size))
-    return AudioFacts(file.path, pcm, length, pcm.mono_bytes(size))
+    return AudioFile(file.path, pcm, length, pcm.mono_bytes(size))
 
 
 def _is_silent(file: WavFile) -> bool:
@@ -76,10 +76,10 @@ def _unreadable(path: Path, error: AudioError) -> Finding:
     )
 
 
-def _format(facts: AudioFacts, notes: tuple[str, ...]) -> Finding:
-    pcm = facts.pcm
+def _format(audio: AudioFile, notes: tuple[str, ...]) -> Finding:
+    pcm = audio.pcm
     channels = "1 channel" if pcm.channels == 1 else f"{pcm.channels} channels"
-    text = f"WAV, {pcm.sample_rate} Hz, {channels}, {_length(facts.seconds)}"
+    text = f"WAV, {pcm.sample_rate} Hz, {channels}, {_length(audio.seconds)}"
     if notes:
         return warning(
             f"{text}. {' '.join(notes)}", "Copy the file again, if the original is complete."
@@ -92,15 +92,15 @@ def _format(facts: AudioFacts, notes: tuple[str, ...]) -> Finding:
     return ok(text)
 
 
-def _content(facts: AudioFacts, *, silent: bool) -> Finding:
+def _content(audio: AudioFile, *, silent: bool) -> Finding:
     if silent:
         return warning(
             "The file has no sound (all samples are zero).",
             "Check the microphone and the channel that was recorded.",
         )
-    if facts.seconds < _SHORTEST_SECONDS:
+    if audio.seconds < _SHORTEST_SECONDS:
         return warning(
-            f"The file is only {facts.seconds:.2f} s long.", "Check that it is the right file."
+            f"The file is only {audio.seconds:.2f} s long.", "Check that it is the right file."
         )
     return ok("there is sound")
 

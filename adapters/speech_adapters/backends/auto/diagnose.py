@@ -10,7 +10,7 @@ import attrs
 from speech_adapters import registry
 from speech_adapters.backends.auto.options import auto_options
 from speech_adapters.config import Settings
-from speech_adapters.diagnosis import AUDIO, AudioFacts, Check, Finding, Subject, ok
+from speech_adapters.diagnosis import AUDIO, AudioFile, Check, Finding, Subject, ok
 
 __all__ = ["backend_checks"]
 
@@ -46,7 +46,7 @@ def _checks(subject: Subject) -> Iterator[Check]:
         yield Check(AUDIO, "Audio file", lambda: _audio(audio, settings, found))
 
 
-async def _audio(audio: AudioFacts, settings: Settings, parts: dict[str, Check]) -> Finding:
+async def _audio(audio: AudioFile, settings: Settings, parts: dict[str, Check]) -> Finding:
     options = auto_options(settings)
     fits = (
         audio.seconds <= options.fast_minutes * 60

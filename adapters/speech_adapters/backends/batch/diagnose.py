@@ -30,7 +30,7 @@ from speech_adapters.backends.batch.options import (
 from speech_adapters.config import Settings, parse_options
 from speech_adapters.diagnosis import (
     AUDIO,
-    AudioFacts,
+    AudioFile,
     Check,
     Finding,
     Subject,
@@ -188,7 +188,7 @@ async def _access(settings: Settings) -> Finding:
     )
 
 
-async def _audio(audio: AudioFacts, settings: Settings) -> Finding:
+async def _audio(audio: AudioFile, settings: Settings) -> Finding:
     options = _table(settings)
     split = audio.pcm.channels > 1 and options.channels != "mix"
     longest = LARGEST_BYTES / (2 * audio.pcm.sample_rate)

@@ -250,6 +250,7 @@ def _mapped_errors(container: str) -> Iterator[None]:
 
 def _refusal(what: str, error: HttpResponseError) -> BackendError:
     code = getattr(error, "error_code", None) or error.reason or "refused"
+    code = getattr(code, "value", code)  # the service's own word, not the name in Python
     headers = getattr(error.response, "headers", {}) or {}
     request_id = headers.get("x-ms-request-id", "")
     details = f"{error.status_code}{f', request id {request_id}' if request_id else ''}"

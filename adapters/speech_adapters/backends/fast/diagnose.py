@@ -18,7 +18,7 @@ from speech_adapters.backends.fast.options import NAME, FastOptions, fast_option
 from speech_adapters.config import Settings
 from speech_adapters.diagnosis import (
     AUDIO,
-    AudioFacts,
+    AudioFile,
     Check,
     Finding,
     Subject,
@@ -75,7 +75,7 @@ def _contact(settings: Settings) -> Contact:
     return Contact(lambda: address(fast_options(settings)), send)
 
 
-async def _audio(audio: AudioFacts) -> Finding:
+async def _audio(audio: AudioFile) -> Finding:
     hours, megabytes = audio.seconds / 3600, audio.mono_bytes / 1_000_000
     found = f"It has {hours:.1f} h and, as mono, {megabytes:.0f} MB"
     if hours > _HOURS[1] or megabytes > _MEGABYTES[1]:

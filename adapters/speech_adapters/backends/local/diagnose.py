@@ -17,7 +17,7 @@ from speech_adapters.backends.local.packages import engine_imports
 from speech_adapters.config import Settings, parse_options
 from speech_adapters.diagnosis import (
     AUDIO,
-    AudioFacts,
+    AudioFile,
     Check,
     Finding,
     Subject,
@@ -30,7 +30,13 @@ from speech_adapters.diagnosis import (
 from speech_adapters.errors import ConfigurationError
 from speech_adapters.isolated import run_isolated
 
-__all__ = ["backend_checks", "load_libraries", "load_speaker_models"]
+__all__ = [
+    "LIBRARIES",
+    "backend_checks",
+    "count_cuda_devices",
+    "load_libraries",
+    "load_speaker_models",
+]
 
 _PACKAGES: Final = {
     "av": "av",
@@ -40,7 +46,7 @@ _PACKAGES: Final = {
     "onnxruntime": "onnxruntime",
 }
 # Each loads a library of its own; ctranslate2 is that of faster-whisper.
-_LIBRARIES: Final = {"av": "av", "ctranslate2": "ctranslate2", "onnxruntime": "onnxruntime"}
+LIBRARIES: Final = {"av": "av", "ctranslate2": "ctranslate2", "onnxruntime": "onnxruntime"}
 _REINSTALL: Final = 'pip install --force-reinstall "speech-compat[local]"'
 
 
@@ -68,9 +74,9 @@ def load_libraries(_: str) -> str:
         BackendError: one cannot be loaded.
     """
     with engine_imports():
-        for module in _LIBRARIES:
+        for module in LIBRARIES:
             importlib.import_module(module)
-    return ", ".join(f"{name} {version(name)}" for name in _LIBRARIES.values())
+    return ", ".join(f"{name} {version(name)}" for name in LIBRARIES.values())
 
 
 def load_speaker_models(options: str) -> str:
@@ -143,6 +149,6 @@ def count_cuda_devices(_: str) -> str:
     return str(found or "")
 
 
-async def _audio(audio: AudioFacts) -> Finding:
+async def _audio(audio: AudioFile) -> Finding:
     mixed = f"{audio.pcm.channels} channels are mixed down" if audio.pcm.channels > 1 else "mono"
     return ok(f"{mixed}, transcribed on this machine")

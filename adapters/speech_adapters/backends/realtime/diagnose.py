@@ -17,7 +17,7 @@ from speech_adapters.backends.realtime.options import (
 from speech_adapters.config import Settings
 from speech_adapters.diagnosis import (
     AUDIO,
-    AudioFacts,
+    AudioFile,
     Check,
     Finding,
     Subject,
@@ -85,7 +85,7 @@ def _final(options: RealtimeOptions) -> Finding:
     return ok(f"stored meetings are transcribed by {options.final}: see its own line")
 
 
-async def _audio(audio: AudioFacts, settings: Settings) -> Finding:
+async def _audio(audio: AudioFile, settings: Settings) -> Finding:
     pace = realtime_options(settings).pace
     mixed = f", {audio.pcm.channels} channels mixed down" if audio.pcm.channels > 1 else ""
     return ok(f"sent at {pace:g} times real time{mixed}, {audio.seconds / pace / 60:.1f} minutes")

@@ -25,7 +25,7 @@ from speech_adapters.backends.remote_meeting.options import (
     remote_meeting_options,
 )
 from speech_adapters.config import Settings
-from speech_adapters.diagnosis import AUDIO, AudioFacts, Check, Finding, Subject, ok
+from speech_adapters.diagnosis import AUDIO, AudioFile, Check, Finding, Subject, ok
 from speech_adapters.speech_sdk.diagnose import package_checks, websocket_contact
 from speech_adapters.speech_sdk.options import Access
 
@@ -86,6 +86,6 @@ def _rest_contact(settings: Settings) -> Contact:
     return Contact(rest, send)
 
 
-async def _audio(audio: AudioFacts) -> Finding:
+async def _audio(audio: AudioFile) -> Finding:
     channels = f"{audio.pcm.channels} channels" if audio.pcm.channels > 1 else "one channel"
     return ok(f"sent with {channels} and {audio.pcm.sample_rate} Hz, as it is")

@@ -19,7 +19,7 @@ def backend_checks(subject: Subject) -> Sequence[Check]:
         if options.record:
             return ok(f"the backend {options.record} is recorded into {options.script}")
         found = load_script(options.script)
-        return ok(f"{options.script} has {len(found.events)} events")
+        return ok(f"{options.script} has {len(found.utterances())} utterances")
 
     async def audio() -> Finding:
         return ok("the script is played, whatever the audio is")

@@ -19,7 +19,6 @@ __all__ = ["inspect"]
 
 # Above it the indexes are not compared with the tables, which takes minutes.
 _LARGE_BYTES: Final = 512 * 1024 * 1024
-_TRIES: Final = 2
 
 
 def inspect(database: Path) -> Inspection:
@@ -33,14 +32,11 @@ def inspect(database: Path) -> Inspection:
         known=SCHEMA_VERSION,
         set_aside=tuple(sorted(database.parent.glob(f"{database.name}.corrupt-*Z*"))),
     )
-    for _ in range(_TRIES):
-        # A file without a log is read as one that never changes; if a program begins to write
-        # meanwhile, what was read may look damaged.
-        logged = _is_logged(database)
-        read = _read(found)
-        if not read.damage or _is_logged(database) == logged:
-            break
-    return read
+    logged = _is_logged(database)
+    read = _read(found)
+    # A file without a log is read as one that never changes; if a program has begun to write
+    # meanwhile, what was read may look damaged.
+    return _read(found) if read.damage and _is_logged(database) != logged else read
 
 
 def _read(found: Inspection) -> Inspection:
