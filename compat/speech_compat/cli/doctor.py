@@ -6,7 +6,7 @@ Nothing on this machine is changed: no store is created, and an existing one is 
 from __future__ import annotations
 
 import argparse
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
 from typing import Final
 
@@ -40,6 +40,8 @@ from speech_compat.cli.output import report
 __all__ = ["doctor"]
 
 _WRONG_USAGE: Final = 2
+# The last check of each backend, which finds what its own checks have missed.
+_CREATE: Final = "create"
 
 
 def doctor(options: argparse.Namespace) -> int:
@@ -74,43 +76,44 @@ async def _run(
     problem: SpeechError | None,
     shown: Report,
 ) -> None:
-    backend = settings.backend if settings is not None else options.backend
-    shown.begin(backend, online=options.online)
-    run = partial(_run_group, online=options.online)
-    checks = settings_checks(settings, problem)
-    async for found in run(Group("settings", "Settings"), checks):
-        shown.add(found)
-    async for found in run(Group("machine", "This machine"), machine_checks()):
-        shown.add(found)
+    shown.begin(options.backend if settings is None else settings.backend, online=options.online)
+    run = partial(_run_group, shown, online=options.online)
+    await run(Group("settings", "Settings"), settings_checks(settings, problem))
+    await run(Group("machine", "This machine"), machine_checks())
     if settings is None:
         return  # everything else depends on the settings
-    async for found in run(Group("store", "Meeting store"), store_checks(settings.state_dir)):
-        shown.add(found)
+    await run(Group("store", "Meeting store"), store_checks(settings.state_dir))
     subject = Subject(settings)
     if options.file is not None:
         title = f"Audio file {options.file}"
         checks, audio = await threads.COMPUTE.run(examine, options.file)
-        async for found in run(Group("audio", title), checks):
-            shown.add(found)
+        await run(Group("audio", title), checks)
         subject = Subject(settings, audio)
         for name in backend_names() if audio is not None else ():
-            async for found in run(Group("audio", title, name), _audio_checks(name, subject)):
-                shown.add(found)
-    checked = backend_names() if options.all else (settings.backend,)
-    async with MeetingService(settings) as meetings:
-        for name in sorted(checked, key=lambda name: name != settings.backend):
+            await run(Group("audio", title, name), _audio_checks(name, subject))
+    await _run_backends(subject, shown, run, all_of_them=options.all)
+
+
+async def _run_backends(
+    subject: Subject,
+    shown: Report,
+    run: Callable[[Group, Iterable[Check]], Awaitable[None]],
+    *,
+    all_of_them: bool,
+) -> None:
+    selected = subject.settings.backend
+    checked = backend_names() if all_of_them else (selected,)
+    async with MeetingService(subject.settings) as meetings:
+        for name in sorted(checked, key=lambda name: name != selected):
             group = Group("backend", f"Backend {name}", name)
-            async for found in run(group, _checks_of(name, subject, meetings)):
-                shown.add(found)
+            await run(group, _checks_of(name, subject, meetings))
         for name in backend_names():
             if name not in checked:
                 shown.add_other(name, await _reason(name, meetings))
 
 
-async def _run_group(
-    group: Group, checks: Iterable[Check], *, online: bool
-) -> AsyncIterator[Diagnosis]:
-    """Yield the results; a failure with the cause of an earlier one only refers to that."""
+async def _run_group(shown: Report, group: Group, checks: Iterable[Check], *, online: bool) -> None:
+    """Present the results; a failure with the cause of an earlier one only refers to that."""
     causes: dict[str, str] = {}
     for check in checks:
         if check.id == _CREATE and causes:
@@ -122,11 +125,7 @@ async def _run_group(
                 finding = skipped(f"for the reason of {causes[finding.text]!r}")
             else:
                 causes[finding.text] = check.title
-        yield Diagnosis(group, check.id, check.title, finding)
-
-
-# The last check of each backend, which finds what its own checks have missed.
-_CREATE: Final = "create"
+        shown.add(Diagnosis(group, check.id, check.title, finding))
 
 
 def _checks_of(name: str, subject: Subject, meetings: MeetingService) -> Sequence[Check]:

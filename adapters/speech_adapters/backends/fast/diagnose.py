@@ -27,6 +27,7 @@ from speech_adapters.diagnosis import (
     package_check,
     warning,
 )
+from speech_adapters.errors import ConfigurationError
 
 __all__ = ["backend_checks"]
 
@@ -54,10 +55,17 @@ def _checks(subject: Subject) -> Iterator[Check]:
         return ok(f"version {found.api_version}" + (", a custom model" if found.model else ""))
 
     yield Check("options", "Options", options)
-    yield from contact_checks(_contact(settings), version="of the service")
+    yield from contact_checks(_contact(settings), version=_version(settings))
     if subject.audio is not None:
         audio = subject.audio
         yield Check(AUDIO, "Audio file", lambda: _audio(audio))
+
+
+def _version(settings: Settings) -> str:
+    try:
+        return fast_options(settings).api_version
+    except ConfigurationError:  # the checks of the options report it
+        return ""
 
 
 def _contact(settings: Settings) -> Contact:

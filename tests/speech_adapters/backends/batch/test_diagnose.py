@@ -8,7 +8,12 @@ from typing import Any
 
 import anyio
 import pytest
-from azure.storage.blob import BlobServiceClient
+from azure.storage.blob import (
+    AccountSasPermissions,
+    BlobServiceClient,
+    ResourceTypes,
+    generate_account_sas,
+)
 from starlette.responses import JSONResponse
 
 from double.missing import hide_package
@@ -146,6 +151,28 @@ def test_a_missing_package(properties: Properties, monkeypatch: pytest.MonkeyPat
 def sas(now: datetime, *, hours: float = 100, permissions: str = "racwd") -> str:
     end = now + timedelta(hours=hours)
     return f"sv=2024-11-04&se={end:%Y-%m-%dT%H:%M:%SZ}&sp={permissions}&sig=s3cret"
+
+
+def test_a_storage_account_with_a_signature(properties: Properties, storage: str) -> None:
+    """The SAS of an account writes, reads and deletes a blob, if the address needs none."""
+    parts = dict(part.split("=", 1) for part in storage.split(";") if part)
+
+    def signed(**permissions: bool) -> dict[str, str]:
+        token = generate_account_sas(
+            parts["AccountName"],
+            parts["AccountKey"],
+            ResourceTypes(container=True, object=True),
+            AccountSasPermissions(**permissions),
+            datetime.now(UTC) + timedelta(hours=100),
+        )
+        string = f"BlobEndpoint={parts['BlobEndpoint']};SharedAccessSignature={token}"
+        return properties(storage_connection_string=string, audio_access="plain")
+
+    found = findings(signed(read=True, write=True, create=True, delete=True))
+    assert found["storage"].level is found["storage_access"].level is Level.OK
+    found = findings(signed(read=True, write=True, create=True))
+    assert found["storage"].level is found["storage_access"].level is Level.FAILED
+    assert "does not permit to delete" in found["storage"].text
 
 
 def test_the_signature_of_the_settings_is_read(properties: Properties) -> None:

@@ -80,7 +80,7 @@ class Refusal(BaseHTTPRequestHandler):
     def date_time_string(self, timestamp: float | None = None) -> str:
         return format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True)
 
-    def log_message(self, *_: Any) -> None:
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
         """Write nothing."""
 
 
