@@ -52,8 +52,9 @@ _ADVICE: Final = re.compile(
     re.IGNORECASE,
 )
 
-# The end of messages about settings that are missing.
-_SET: Final = re.compile(r"^see (?P<page>\S+\.md)\. In the environment: (?P<variable>[A-Z_, ]+)\.$")
+# What SpeechError adds to messages that name settings, and all that some of them advise.
+_VARIABLES: Final = " In the environment: "
+_PAGE: Final = "See docs/configuration.md."
 
 
 class Level(Enum):
@@ -107,16 +108,19 @@ def failure(error: SpeechError, fix: str) -> Finding:
         error: the error; its message states a cause and in most cases what to do.
         fix: what to do if the message does not state it.
     """
-    text = str(error)
+    text, _, variables = str(error).partition(_VARIABLES)
     # The names of a command have a colon of their own, and the command comes last.
     command = re.search(r": (?=pip install )", text)
     found = command or _ADVICE.search(text)
     if found is None:
-        return failed(text, fix)
+        return failed(text, f"{fix}{_VARIABLES}{variables}" if variables else fix)
     advice = text[found.end() :]
     if command is None:
-        advice = _SET.sub(r"Set it in speech-compat.toml, or \g<variable>. See \g<page>.", advice)
         advice = advice[:1].upper() + advice[1:]
+    if variables and advice == _PAGE:
+        advice = f"Set it in speech-compat.toml, or {variables} {_PAGE}"
+    elif variables:
+        advice += f"{_VARIABLES}{variables}"
     return failed(f"{text[: found.start()]}.", advice)
 
 

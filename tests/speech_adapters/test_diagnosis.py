@@ -56,6 +56,17 @@ def test_secrets_are_masked() -> None:
             "There is no file x.",
             "Correct the name.",
         ),
+        (
+            ConfigurationError("A region needs backends.realtime.resource_id too."),
+            "A region needs backends.realtime.resource_id too.",
+            "Ask its owner. In the environment: SPEECH_COMPAT_BACKENDS__REALTIME__RESOURCE_ID.",
+        ),
+        (
+            ConfigurationError("There is no x: set backends.local.model_path to one."),
+            "There is no x.",
+            "Set backends.local.model_path to one."
+            " In the environment: SPEECH_COMPAT_BACKENDS__LOCAL__MODEL_PATH.",
+        ),
         (BackendError("It is full. Ask again later."), "It is full.", "Ask again later."),
     ],
 )

@@ -26,7 +26,7 @@ from speech_adapters.diagnosis import (
     run_check,
     skipped,
 )
-from speech_adapters.errors import SpeechError
+from speech_adapters.errors import ConfigurationError, SpeechError
 from speech_adapters.meetings import MeetingService
 from speech_adapters.registry import backend_checks, backend_names
 from speech_adapters.setting_names import closest
@@ -65,6 +65,8 @@ def doctor(options: argparse.Namespace) -> int:
         settings = load_settings(properties)
     except SpeechError as error:
         problem = error
+    except OSError as error:  # the working directory was deleted, for example
+        problem = ConfigurationError(f"The settings cannot be read: {error.strerror or error}.")
     shown = JsonReport() if options.json else TextReport()
     anyio.run(_run, options, settings, problem, shown)
     return shown.end()
@@ -76,7 +78,7 @@ async def _run(
     problem: SpeechError | None,
     shown: Report,
 ) -> None:
-    shown.begin(options.backend if settings is None else settings.backend, online=options.online)
+    shown.begin(None if settings is None else settings.backend, online=options.online)
     run = partial(_run_group, shown, online=options.online)
     await run(Group("settings", "Settings"), settings_checks(settings, problem))
     await run(Group("machine", "This machine"), machine_checks())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -29,11 +30,14 @@ def examine(path: Path) -> tuple[Sequence[Check], AudioFile | None]:
         path: the file.
     """
     try:
+        # A pipe would block, and its audio would be lost for its reader.
+        if os.path.exists(path) and not os.path.isfile(path):  # noqa: PTH110, PTH113
+            raise AudioError(f"{path} is not a regular file.")
         with WavFile(path) as file:
             audio = _described(file)
             silent = _is_silent(file)
             notes = file.notes
-    except AudioError as error:
+    except (AudioError, OSError) as error:
         finding = _unreadable(path, error)
         return (_check("audio.format", "Format", finding),), None
     return (
@@ -65,9 +69,9 @@ def _is_silent(file: WavFile) -> bool:
     return True
 
 
-def _unreadable(path: Path, error: AudioError) -> Finding:
+def _unreadable(path: Path, error: Exception) -> Finding:
     cause = str(error).partition(": convert it")[0].rstrip(".")
-    if not path.is_file():
+    if not os.path.isfile(path):  # noqa: PTH113 - unlike Path.is_file it raises nothing
         return failed(f"{cause}.", "Check the name of the file.")
     target = path.with_suffix(".converted.wav")
     return failed(

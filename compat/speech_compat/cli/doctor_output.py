@@ -8,6 +8,7 @@ import sys
 import textwrap
 from collections import Counter
 from importlib.metadata import version
+from importlib.util import find_spec
 from typing import Any, Final
 
 from speech_adapters.diagnosis import Finding, Level
@@ -29,7 +30,7 @@ _STYLES: Final = {
     Level.SKIPPED: "dim",
 }
 _MARK_WIDTH: Final = 9
-_TITLE_WIDTH: Final = 22
+_TITLE_WIDTH: Final = 25
 _INDENT: Final = 2 + _MARK_WIDTH + _TITLE_WIDTH
 _NARROWEST: Final = 72
 _WIDEST: Final = 110
@@ -100,6 +101,8 @@ class TextReport:
 
     def begin(self, backend: str | None, *, online: bool) -> None:
         """Note what is checked."""
+        # A terminal that lacks a character shows its code instead of failing.
+        sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
         self._backend, self._online = backend, online
 
     def add(self, diagnosis: Diagnosis) -> None:
@@ -120,10 +123,12 @@ class TextReport:
         failures, warnings = self._count[Level.FAILED], self._count[Level.WARNING]
         found = [_counted(failures, "failure"), _counted(warnings, "warning")]
         summary = " and ".join(text for text in found if text) or "No faults were found"
-        hint = "" if self._online else " Add --online to check the services too."
-        about = f" for the backend {self._backend}" if self._backend else ""
         _print("")
-        _print(f"{summary}{about}.{hint}", "bold")
+        if self._backend is None:
+            _print(f"{summary}. Everything else is checked once the settings are right.", "bold")
+        else:
+            hint = "" if self._online else " Add --online to check the services too."
+            _print(f"{summary} for the backend {self._backend}.{hint}", "bold")
         return int(self._failing)
 
     def _open_group(self, title: str) -> None:
@@ -176,4 +181,4 @@ def _print(text: str, style: str = "") -> None:
 
 def _is_colored() -> bool:
     # rich is imported only for a terminal, since it takes longer to load than all the rest.
-    return sys.stdout.isatty()
+    return sys.stdout.isatty() and find_spec("rich") is not None

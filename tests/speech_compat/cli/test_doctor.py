@@ -187,8 +187,31 @@ def test_settings_that_cannot_be_read(capsys: Output, tmp_path: Path) -> None:
     assert found["backend"] is None
     # The rest depends on the settings.
     assert {c["group"] for c in found["checks"]} == {"settings", "machine"}
+    assert main(["doctor"]) == 1
+    assert "once the settings are right" in capsys.readouterr().out.splitlines()[-1]
     (tmp_path / "speech-compat.toml").write_text("backend = ", "utf-8")
     assert "Invalid value" in check(document(capsys, code=1), "settings.values")["text"]
+
+
+def test_a_working_directory_that_was_deleted(
+    capsys: Output, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    found = document(capsys, code=1)
+    assert "The settings cannot be read" in check(found, "settings.values")["text"]
+
+
+def test_a_file_name_that_standard_output_cannot_show(tmp_path: Path) -> None:
+    path = wav(tmp_path / "é\udcff.wav")
+    command = [sys.executable, "-m", "speech_compat", "doctor", path, "--backend", "replay"]
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(
+        command, capture_output=True, text=True, env=environment, check=False, timeout=120
+    )
+    assert (done.returncode, done.stderr) == (1, "")
+    assert "\\xe9\\udcff.wav" in done.stdout
 
 
 def test_a_file_that_is_named_and_missing(
@@ -272,8 +295,8 @@ def test_the_text_is_made_for_reading(capsys: Output, batch: ServiceDouble, tmp_
         "1 failure and 1 warning for the backend batch.",
     ]
     (at,) = [n for n, line in enumerate(lines) if line.startswith("  FAILED")]
-    assert lines[at].startswith("  FAILED   Sign-in               GET http://127.0.0.1")
-    assert any(line.startswith(" " * 33 + "Fix: Copy the key again") for line in lines[at:])
+    assert lines[at].startswith("  FAILED   Sign-in                  GET http://127.0.0.1")
+    assert any(line.startswith(" " * 36 + "Fix: Copy the key again") for line in lines[at:])
     assert all(len(line) <= 110 or " " not in line.strip() for line in lines)
 
 

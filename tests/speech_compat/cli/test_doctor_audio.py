@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import wave
 from pathlib import Path
 
@@ -62,6 +63,17 @@ def test_a_file_that_does_not_exist_or_is_empty(tmp_path: Path) -> None:
     assert found["audio.format"].fix == "Check the name of the file."
     (tmp_path / "empty.wav").touch()
     assert "is empty" in findings(tmp_path / "empty.wav")[0]["audio.format"].text
+
+
+def test_a_pipe_is_not_opened(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.wav")
+    found, audio = findings(tmp_path / "pipe.wav")
+    assert audio is None
+    assert found["audio.format"].text.endswith("pipe.wav is not a regular file.")
+    found, _ = findings(tmp_path)
+    assert found["audio.format"].level is Level.FAILED
+    found, _ = findings(tmp_path / ("x" * 300))
+    assert "File name too long" in found["audio.format"].text
 
 
 def test_audio_of_a_telephone(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import math
 import secrets
 from collections.abc import Iterator, Sequence
@@ -109,10 +110,7 @@ async def _storage(settings: Settings) -> Finding:
     if secret:
         parts = dict(part.split("=", 1) for part in secret.split(";") if "=" in part)
         if "AccountKey" in parts:
-            return ok(
-                f"connection string with the account key; audio can be read for"
-                f" {options.sas_hours} h by signed addresses (SAS)"
-            )
+            return _key_finding(parts["AccountKey"], options)
         query = parts.get("SharedAccessSignature", "")
     if "sig=" in query:
         return signature_finding(query.removeprefix("?"), options)
@@ -122,6 +120,22 @@ async def _storage(settings: Settings) -> Finding:
             "Copy the connection string again from the access keys of the storage account.",
         )
     return ok(f"{urlsplit(options.storage_account_url).hostname} with an identity")
+
+
+def _key_finding(key: str, options: BatchOptions) -> Finding:
+    try:
+        valid = bool(base64.b64decode(key, validate=True))
+    except ValueError:
+        valid = False
+    if not valid:
+        return failed(
+            "The AccountKey of the connection string is no key: it is cut short or damaged.",
+            "Copy the connection string again from the access keys of the storage account.",
+        )
+    return ok(
+        "connection string with the account key; audio can be read for"
+        f" {options.sas_hours} h by signed addresses (SAS)"
+    )
 
 
 def signature_finding(query: str, options: BatchOptions, now: datetime | None = None) -> Finding:

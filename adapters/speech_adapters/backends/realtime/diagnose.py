@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from speech_adapters import registry
+from speech_adapters.azure.credentials import find_source
 from speech_adapters.azure.diagnose import address_finding, contact_checks, credential_check
 from speech_adapters.backends.realtime.options import (
     NAME,
@@ -49,7 +50,11 @@ def _checks(subject: Subject) -> Iterator[Check]:
         return access_of(realtime_options(settings), settings)
 
     async def endpoint() -> Finding:
-        region, address = resource_of(realtime_options(settings), settings.service)
+        options = realtime_options(settings)
+        region, address = resource_of(options, settings.service)
+        # A credential may need a certain form of endpoint; without one, its own check fails.
+        if find_source(options, settings.service) is not None:
+            access()
         return address_finding(address) if address else ok(f"region {region}")
 
     async def final() -> Finding:

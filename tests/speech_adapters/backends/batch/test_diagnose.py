@@ -133,6 +133,8 @@ def test_no_storage_account(properties: Properties) -> None:
     assert "SPEECH_COMPAT_BACKENDS__BATCH__STORAGE_CONNECTION_STRING" in found.fix
     other = findings(properties(storage_connection_string="AccountName=x"), online=False)
     assert "neither AccountKey nor SharedAccessSignature" in other["storage"].text
+    short = findings(properties(storage_connection_string="AccountKey=abc"), online=False)
+    assert "The AccountKey of the connection string is no key" in short["storage"].text
     address = findings(
         properties(storage_connection_string="", storage_account_url="https://x.invalid"),
         online=False,

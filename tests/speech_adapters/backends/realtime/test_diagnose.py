@@ -136,6 +136,10 @@ def test_options_that_are_missing_or_wrong(monkeypatch: pytest.MonkeyPatch) -> N
     found = findings(options(endpoint="ws://speech.invalid", key="k"), online=False)
     assert found["endpoint"].level is Level.WARNING
     assert "not encrypted" in found["endpoint"].text
+    identity = findings(options(region="x", credential="default"), online=False)
+    assert identity["credential"].level is Level.OK
+    assert "needs backends.realtime.resource_id too" in identity["endpoint"].text
+    assert "SPEECH_COMPAT_BACKENDS__REALTIME__RESOURCE_ID" in identity["endpoint"].fix
     retired = "wss://x.invalid/speech/recognition/multiaudio"
     found = findings(options(endpoint=retired, key="k"), online=False)
     assert "retired service" in found["endpoint"].text
