@@ -100,6 +100,19 @@ def test_a_page_of_the_database_is_damaged(folder: Path) -> None:
     assert contents(folder) == before
 
 
+def test_a_damage_that_opening_does_not_find(folder: Path) -> None:
+    with Store.open(folder) as store:
+        store.create(MeetingRequest("unmistakable", mode=Mode.STORED), "local")
+    path = folder / "meetings.sqlite3"
+    data = path.read_bytes()
+    # Once in the table and once in its index; only one of them changes.
+    assert data.count(b"unmistakable") >= 2
+    path.write_bytes(data.replace(b"unmistakable", b"unmistakabla", 1))
+    found = findings(folder)["integrity"]
+    assert found.level is Level.FAILED
+    assert "index" in found.text
+
+
 def test_a_file_that_is_no_database(folder: Path) -> None:
     (folder / "meetings.sqlite3").write_text("no database " * 100)
     found = findings(folder)["integrity"]

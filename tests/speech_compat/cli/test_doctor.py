@@ -4,7 +4,6 @@ import importlib
 import json
 import os
 import pty
-import resource
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -250,20 +249,18 @@ def test_a_damaged_store(capsys: Output, tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "state").iterdir()] == ["meetings.sqlite3"]
 
 
-def test_a_full_disk_for_temporary_files(tmp_path: Path) -> None:
-    def no_files() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-
+def test_a_full_disk_for_temporary_files() -> None:
+    # A limit for files behaves like a full disk; the folder was found before it was full.
     code = (
-        "import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
+        "import resource, signal, tempfile; tempfile.gettempdir();"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0));"
         "from speech_compat.cli.doctor_checks import _temporary;"
         "found = _temporary(); print(found.level.value, found.text, found.fix, sep='|')"
     )
-    command = [sys.executable, "-c", code]
     # Standard output is a pipe, which has no limit.
-    done = subprocess.run(
-        command, capture_output=True, text=True, preexec_fn=no_files, check=False, timeout=60
-    )
+    command = [sys.executable, "-B", "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     level, text, fix = done.stdout.strip().split("|")
     assert level == "failed", done.stderr
     assert "cannot be written" in text
