@@ -8,6 +8,7 @@ changes nothing on this machine.
 from __future__ import annotations
 
 import re
+import traceback
 from collections.abc import Awaitable, Callable, Mapping
 from enum import Enum
 from importlib.metadata import version
@@ -228,7 +229,14 @@ async def run_check(check: Check, *, online: bool) -> Finding:
     except TimeoutError:
         return failed(f"The check did not end in {_LONGEST_SECONDS:g} s.", "Check the network.")
     except Exception as error:
+        # Without its text, which may quote anything.
         return failed(
-            f"The check itself failed: {type(error).__name__}: {error}",
+            f"The check itself failed: {type(error).__name__} in {_place(error)}.",
             "This is an error of the check: report it with this line.",
         )
+
+
+def _place(error: Exception) -> str:
+    """Return file and line where an error was raised."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{Path(frames[-1].filename).name}, line {frames[-1].lineno}" if frames else "a library"

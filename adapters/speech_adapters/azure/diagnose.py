@@ -7,6 +7,7 @@ import ssl
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from functools import partial
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -109,7 +110,47 @@ class Contact:
         assert self._reply is not None
         return self._reply
 
-    async def reply_or_none(self) -> Reply | None:
+    async def connection(self) -> Finding:
+        """Check that the service answers."""
+        host = self.host
+        try:
+            reply = await self.reply()
+        except SpeechError:
+            raise
+        except Exception as error:
+            return _unreachable(host, error)
+        return ok(f"{host} answers (HTTP status {reply.status})")
+
+    async def sign_in(self) -> Finding:
+        """Check that the service accepts the credential."""
+        reply = await self._reply_or_none()
+        if reply is None:
+            return skipped("the service has not answered")
+        if reply.unsigned is not None:
+            return failure(reply.unsigned, "Sign in, for example with az login.")
+        if reply.status in _UNAUTHORIZED:
+            return _refused(reply)
+        return ok(f"{self.host} accepts the credential")
+
+    async def api_version(self, version: str) -> Finding:
+        """Check that the service accepts the version that the request names."""
+        reply = await self._reply_or_none()
+        if reply is None or reply.unsigned is not None or reply.status in _UNAUTHORIZED:
+            return skipped("the service has accepted no request")
+        if reply.refusal is not None:
+            return failed(
+                str(reply.refusal),
+                f"The service may not have version {version} in this region, or not for this"
+                " pricing tier: set api_version to another one, or use the tier Standard.",
+            )
+        return ok(f"{self.host} accepts version {version}")
+
+    async def clock(self, *, signs: bool) -> Finding:
+        """Compare the clock of this machine with that of the service."""
+        reply = await self._reply_or_none()
+        return clock_finding(None if reply is None else reply.date, signs=signs)
+
+    async def _reply_or_none(self) -> Reply | None:
         """Return the answer, or ``None`` if there is none: the check of the connection fails."""
         try:
             return await self.reply()
@@ -201,49 +242,13 @@ def contact_checks(
     """
     prefix = f"{service}_" if service else ""
     label = f" ({service})" if service else ""
-
-    async def connection() -> Finding:
-        host = contact.host
-        try:
-            reply = await contact.reply()
-        except SpeechError:
-            raise
-        except Exception as error:
-            return _unreachable(host, error)
-        return ok(f"{host} answers (HTTP status {reply.status})")
-
-    async def sign_in() -> Finding:
-        reply = await contact.reply_or_none()
-        if reply is None:
-            return skipped("the service has not answered")
-        if reply.unsigned is not None:
-            return failure(reply.unsigned, "Sign in, for example with az login.")
-        if reply.status in _UNAUTHORIZED:
-            return _refused(reply)
-        return ok(f"{contact.host} accepts the credential")
-
-    async def api_version() -> Finding:
-        reply = await contact.reply_or_none()
-        if reply is None or reply.unsigned is not None or reply.status in _UNAUTHORIZED:
-            return skipped("the service has accepted no request")
-        if reply.refusal is not None:
-            return failed(
-                str(reply.refusal),
-                f"The service may not have version {version} in this region, or not for this"
-                " pricing tier: set api_version to another one, or use the tier Standard.",
-            )
-        return ok(f"{contact.host} accepts version {version}")
-
-    async def clock() -> Finding:
-        reply = await contact.reply_or_none()
-        return clock_finding(None if reply is None else reply.date, signs=signs)
-
-    yield Check(f"{prefix}connection", f"Connection{label}", connection, online=True)
-    yield Check(f"{prefix}sign_in", f"Sign-in{label}", sign_in, online=True)
+    yield Check(f"{prefix}connection", f"Connection{label}", contact.connection, online=True)
+    yield Check(f"{prefix}sign_in", f"Sign-in{label}", contact.sign_in, online=True)
     if version:
-        yield Check("api_version", "API version", api_version, online=True)
+        check = partial(contact.api_version, version)
+        yield Check("api_version", "API version", check, online=True)
     if not service:
-        yield Check("clock", "Clock", clock, online=True)
+        yield Check("clock", "Clock", partial(contact.clock, signs=signs), online=True)
 
 
 def clock_finding(date: datetime | None, *, signs: bool) -> Finding:
@@ -278,11 +283,12 @@ async def request_once(
         open_credentials: returns the credential.
 
     Raises:
+        ConfigurationError: the request cannot be sent as it is.
         httpx.HTTPError: there is no answer.
     """
     import httpx
 
-    from speech_adapters.azure.http_errors import refusal
+    from speech_adapters.azure.http_errors import UNSENDABLE, refusal, unsendable
     from speech_adapters.masking import mask_library_logs
 
     async with httpx.AsyncClient(timeout=_TIMEOUT_SECONDS) as client:
@@ -295,6 +301,9 @@ async def request_once(
                 # Without a token the connection can be checked all the same.
                 unsigned = error
                 response = await client.send(request)
+            except UNSENDABLE as error:
+                # Its text quotes the header, which is the credential.
+                raise unsendable(base, error) from None
     date = date_of(response.headers.get("date", ""))
     refused = None if response.is_success else refusal(response)
     return Reply(response.status_code, date, refused, unsigned)

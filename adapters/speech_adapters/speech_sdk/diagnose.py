@@ -15,7 +15,12 @@ from urllib.parse import urlsplit
 from speech_adapters import threads
 from speech_adapters.azure.diagnose import Contact, Reply, date_of
 from speech_adapters.diagnosis import Check, library_check, package_check
-from speech_adapters.errors import AuthenticationError, BackendError, SpeechError
+from speech_adapters.errors import (
+    AuthenticationError,
+    BackendError,
+    ConfigurationError,
+    SpeechError,
+)
 from speech_adapters.speech_sdk.options import Access
 from speech_adapters.speech_sdk.sdk_probe import load_sdk
 
@@ -63,7 +68,13 @@ def _handshake(address: str, access: Access) -> Reply:
     host = str(parts.hostname)
     with closing(_connect(host, parts.port, secure=parts.scheme in _SECURE)) as connection:
         target = f"{parts.path or '/'}?{parts.query or 'language=en-US'}"
-        connection.request("GET", target, headers=headers)
+        try:
+            connection.request("GET", target, headers=headers)
+        except ValueError:  # its text quotes the header, which is the credential
+            raise ConfigurationError(
+                "The address, the key or the token has characters that cannot be sent, such as"
+                " line breaks. Copy it again."
+            ) from None
         with connection.getresponse() as response:
             date = date_of(response.headers.get("date", ""))
             refusal = _refusal(host, response.status, response.reason)

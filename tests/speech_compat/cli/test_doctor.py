@@ -152,6 +152,20 @@ def test_a_failure_of_the_selected_backend_is_an_exit_code(
 
 
 @pytest.mark.usefixtures("shipped_recordings")
+@pytest.mark.parametrize("name", ["batch", "realtime", "remote_meeting"])
+def test_a_key_that_cannot_be_sent_is_not_shown(
+    capsys: Output, monkeypatch: pytest.MonkeyPatch, double: ServiceDouble, name: str
+) -> None:
+    prefix = f"SPEECH_COMPAT_BACKENDS__{name.upper()}__"
+    monkeypatch.setenv(f"{prefix}ENDPOINT", double.url)
+    monkeypatch.setenv(f"{prefix}KEY", "s3cret\nhalf")
+    found = document(capsys, "--online", "--backend", name, code=1)
+    assert "cannot be sent" in check(found, "connection")["text"]
+    assert "s3cret" not in json.dumps(found)
+    monkeypatch.setenv(f"{prefix}KEY", "s3cr\u00e9t")
+    assert "s3cr" not in json.dumps(document(capsys, "--online", "--backend", name, code=1))
+
+
 def test_only_the_selected_backend_decides(capsys: Output) -> None:
     found = document(capsys, "--all")
     failing = {c["backend"] for c in found["checks"] if c["level"] == "failed"}
@@ -362,7 +376,7 @@ def test_a_backend_of_another_distribution_has_its_own_checks(
     assert "s3cret" not in json.dumps(result)
     monkeypatch.setattr(ForeignBackend, "checks", ForeignBackend.broken)
     found = document(capsys, "--backend", "foreign", code=1)
-    assert check(found, "checks")["text"] == "The check itself failed: TypeError: no subject"
+    assert "The check itself failed: TypeError in" in check(found, "checks")["text"]
 
 
 def test_every_backend_of_the_project_has_checks() -> None:
