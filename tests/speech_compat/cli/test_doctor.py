@@ -218,7 +218,7 @@ def test_a_working_directory_that_was_deleted(
 
 def test_a_file_name_that_standard_output_cannot_show(tmp_path: Path) -> None:
     path = wav(tmp_path / "é\udcff.wav")
-    command = [sys.executable, "-m", "speech_compat", "doctor", path, "--backend", "replay"]
+    command = [sys.executable, "-m", "speech_compat", "doctor", str(path), "--backend", "replay"]
     environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
     done = subprocess.run(
         command, capture_output=True, text=True, env=environment, check=False, timeout=120
