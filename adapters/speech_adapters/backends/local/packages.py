@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from speech_adapters.errors import BackendError, MissingExtraError
 
-__all__ = ["engine_imports", "missing_package", "package_folder"]
+__all__ = ["engine_imports", "forbid_telemetry", "missing_package", "package_folder"]
 
 
 def missing_package(package: str) -> MissingExtraError:
@@ -36,6 +37,16 @@ def package_folder(module: str, package: str) -> Path:
     return Path(spec.origin).parent
 
 
+def forbid_telemetry() -> None:
+    """Keep onnxruntime from sending events about its use; call it before each import of it.
+
+    Its builds for Linux and macOS have sent them to Microsoft since some version up to 1.32, which
+    states it in its file ``Privacy.md``.  Its function ``disable_telemetry_events`` would come too
+    late for the first event.
+    """
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+
+
 @contextmanager
 def engine_imports() -> Iterator[None]:
     """Surround late imports of the engines, which load native libraries.
@@ -45,6 +56,7 @@ def engine_imports() -> Iterator[None]:
     Raises:
         BackendError: a library cannot be loaded.
     """
+    forbid_telemetry()
     try:
         yield
     except (ImportError, OSError) as error:

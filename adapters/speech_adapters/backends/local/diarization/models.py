@@ -16,7 +16,7 @@ from speech_adapters.backends.local.diarization.shipped import (
     read_shipped,
 )
 from speech_adapters.backends.local.diarization.vectors import unit
-from speech_adapters.backends.local.packages import missing_package
+from speech_adapters.backends.local.packages import forbid_telemetry, missing_package
 from speech_adapters.closeable import Closeable
 from speech_adapters.errors import ConfigurationError
 
@@ -215,6 +215,7 @@ def _read(path: Path) -> bytes:
 
 
 def _session(model: bytes, threads: int) -> InferenceSession:
+    forbid_telemetry()
     try:
         import onnxruntime
     except ImportError as error:

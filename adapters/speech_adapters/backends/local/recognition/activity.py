@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from speech_adapters.backends.local.packages import missing_package
+from speech_adapters.backends.local.packages import forbid_telemetry, missing_package
 
 __all__ = ["FRAME_SAMPLES", "SpeechActivity"]
 
@@ -28,6 +28,7 @@ class SpeechActivity:
     """
 
     def __init__(self) -> None:
+        forbid_telemetry()
         try:
             from faster_whisper.vad import get_vad_model
         except ModuleNotFoundError as error:

@@ -16,7 +16,7 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from speech_adapters.backends.local.packages import missing_package
+from speech_adapters.backends.local.packages import forbid_telemetry, missing_package
 from speech_adapters.backends.local.recognition.models import RecognitionModel
 from speech_adapters.backends.local.recognition.resampling import SAMPLE_RATE
 from speech_adapters.closeable import Closeable
@@ -96,6 +96,7 @@ class WhisperRecognizer(Closeable):
         self.model = model
         # Set before the import: no code of its packages may ask a server for a model.
         os.environ["HF_HUB_OFFLINE"] = "1"
+        forbid_telemetry()
         try:
             from faster_whisper import WhisperModel
         except ModuleNotFoundError as error:
