@@ -27,6 +27,14 @@ test: $(READY) $(NODE_READY) ## run the tests
 	@$(BIN)/python -m pytest -n 4 --dist loadfile -rs --durations 10 --durations-min 1 || { echo 'The failed tests are run again, alone:'; \
 		$(BIN)/python -m pytest --last-failed --last-failed-no-failures none; }
 
+# A page, link or anchor that is missing fails the build.
+docs: $(READY) ## build the documentation site in build/site
+	@$(BIN)/python -m pip install --quiet uv
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --group docs
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+	@echo 'The site is in build/site: open build/site/index.html, or for the search run' \
+		'$(BIN)/python -m http.server --bind 127.0.0.1 --directory build/site'
+
 crash: $(READY) ## kill programs and workers for half an hour, about 400 times
 	@CRASH_ROUNDS=$${CRASH_ROUNDS:-80} $(BIN)/python -m pytest tests/crash -s
 
@@ -72,7 +80,7 @@ lock: $(READY) ## update requirements.lock: versions and hashes only
 ledger: $(READY) ## compare with the real package; write docs/compatibility.md
 	@PYTHONPATH=tests $(BIN)/python -m ledger
 
-matrix: $(READY) ## write docs/backends.md, docs/warnings.md and the table of README.md
+matrix: $(READY) ## write the generated pages, tables and the JSON Schema
 	@PYTHONPATH=tests $(BIN)/python -m matrix
 
 # The packages are read, not imported, so this works on every platform.

@@ -6,6 +6,7 @@ import importlib.util
 import os
 import subprocess
 import sys
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -56,6 +57,15 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
         timeout=120,
     )
     return folder / done.stdout.split()[-1]
+
+
+@pytest.fixture(scope="session")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with the wheel's content, which comes before the editable installation."""
+    site = tmp_path_factory.mktemp("site")
+    with zipfile.ZipFile(wheel) as file:
+        file.extractall(site)
+    return site
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,8 @@
 """Fetching the transcript of a meeting by its id, from any process.
 
-    >>> client = RemoteMeetingTranscriptionClient(speech_config)     # doctest: +SKIP
-    >>> operation = client.get_transcription_operation("my-meeting")   # doctest: +SKIP
+Examples:
+    >>> client = RemoteMeetingTranscriptionClient(speech_config)  # doctest: +SKIP
+    >>> operation = client.get_transcription_operation("my-meeting")  # doctest: +SKIP
     >>> operation.wait_for_completion().meeting_transcription_results  # doctest: +SKIP
 
 In C# and Java these classes are a separate package; Python never had them.

@@ -1,12 +1,10 @@
 """Meetings, conversations and their transcribers, in all three eras.
 
-==================================  ==========================  =====================
-to 1.30                             1.31 and later              1.31 and later
-==================================  ==========================  =====================
-``Conversation``                    ``Meeting``                 (none)
-``ConversationTranscriber(audio)``  ``MeetingTranscriber``      ``ConversationTranscriber(config)``
-result ``.user_id``                 result ``.user_id``         result ``.speaker_id``
-==================================  ==========================  =====================
+| to 1.30 | 1.31 and later | 1.31 and later |
+|---|---|---|
+| ``Conversation`` | ``Meeting`` | (none) |
+| ``ConversationTranscriber(audio)`` | ``MeetingTranscriber`` | ``ConversationTranscriber(config)`` |
+| result ``.user_id`` | result ``.user_id`` | result ``.speaker_id`` |
 
 The eras are documented in docs/protocol/legacy-interface.md, 4.1.  Their common
 implementation is in :mod:`speech_compat._sdk.meeting` and

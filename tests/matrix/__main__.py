@@ -2,7 +2,8 @@
 
 ::
 
-    python -m matrix            write docs/backends.md, docs/warnings.md and the table of README.md
+    python -m matrix            write docs/backends.md, docs/warnings.md, the schema of the JSON
+                                format, and the tables of README.md and docs/json-format.md
     python -m matrix --check    fail if one of them is out of date
 
 ``make matrix`` runs it.
@@ -16,7 +17,8 @@ from pathlib import Path
 from typing import Final
 
 from matrix.catalog import all_capabilities
-from matrix.report import backends_page, readme_table, warnings_page, with_table
+from matrix.json_format import schema_text, tables
+from matrix.report import BEGIN, END, backends_page, readme_table, warnings_page, with_table
 
 __all__ = ["documents", "main"]
 
@@ -26,10 +28,13 @@ _ROOT: Final = Path(__file__).resolve().parents[2]
 def documents() -> dict[Path, str]:
     """Return the text of each generated file."""
     capabilities = all_capabilities()
-    readme = _ROOT / "README.md"
+    docs = _ROOT / "docs"
+    readme, json_format = _ROOT / "README.md", docs / "json-format.md"
     return {
-        _ROOT / "docs" / "backends.md": backends_page(capabilities),
-        _ROOT / "docs" / "warnings.md": warnings_page(capabilities),
+        docs / "backends.md": backends_page(capabilities),
+        docs / "warnings.md": warnings_page(capabilities),
+        docs / "schema" / "transcript.schema.json": schema_text(),
+        json_format: with_table(json_format.read_text("utf-8"), f"{BEGIN}\n{tables()}\n{END}"),
         readme: with_table(readme.read_text("utf-8"), readme_table(capabilities)),
     }
 

@@ -37,8 +37,14 @@ def test_the_documents_are_up_to_date(capabilities: dict[str, Capabilities]) -> 
 def test_the_command_checks_and_writes(
     capabilities: dict[str, Capabilities], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "docs").mkdir()
-    for name in ("README.md", "docs/backends.md", "docs/warnings.md"):
+    (tmp_path / "docs" / "schema").mkdir(parents=True)
+    for name in (
+        "README.md",
+        "docs/backends.md",
+        "docs/json-format.md",
+        "docs/schema/transcript.schema.json",
+        "docs/warnings.md",
+    ):
         (tmp_path / name).write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n", "utf-8")
     monkeypatch.setattr("matrix.__main__._ROOT", tmp_path)
     assert main(["--check"]) == 1

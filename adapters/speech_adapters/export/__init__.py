@@ -4,7 +4,7 @@
     One line for each utterance, ``[00:00:04] Guest-1: Good morning.``
 ``json``
     Version 1 of the project's own format, with all data of the transcript.
-    Offsets and durations are ticks of 100 ns; see docs/cli.md.
+    Offsets and durations are ticks of 100 ns; see :mod:`.document`.
 ``vtt``
     WebVTT (W3C), each speaker in a voice tag.
 ``srt``
@@ -25,11 +25,10 @@ import json
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import PurePath
-from typing import Any, Final
-
-import attrs
+from typing import Final
 
 from speech_adapters.errors import ConfigurationError
+from speech_adapters.export.document import JSON_VERSION, document_of
 from speech_adapters.export.lines import CONTROLS, format_offset, one_line, texts, with_speaker
 from speech_adapters.export.page import render_page
 from speech_adapters.export.subtitles import render_srt, render_vtt
@@ -52,8 +51,6 @@ __all__ = [
     "render",
     "render_page",
 ]
-
-JSON_VERSION: Final = 1
 
 _UNNAMED: Final = "Unknown"
 # A pause between words that ends a turn.  The timings of words are not more exact than that.
@@ -94,38 +91,8 @@ def _text(transcript: Transcript, style: LabelStyle) -> str:
 
 
 def _json(transcript: Transcript, style: LabelStyle) -> str:
-    document = {
-        "format": "speech-compat transcript",
-        "version": JSON_VERSION,
-        "meeting_id": transcript.meeting_id,
-        "ticks_per_second": TICKS_PER_SECOND,
-        "duration": transcript.duration,
-        "speakers": _labels(transcript, style),
-        "utterances": [_utterance_json(utterance, style) for utterance in transcript.utterances],
-        "provenance": attrs.asdict(transcript.provenance),
-    }
+    document = document_of(transcript, style)
     return replace_surrogates(json.dumps(document, ensure_ascii=False, indent=2)) + "\n"
-
-
-def _labels(transcript: Transcript, style: LabelStyle) -> list[str]:
-    """Return the label of each speaker, in the order of their numbers."""
-    labels = {u.speaker: style.label_of(u) for u in transcript.utterances}
-    return [labels[speaker] for speaker in transcript.speakers]
-
-
-def _utterance_json(utterance: Utterance, style: LabelStyle) -> dict[str, Any]:
-    return {
-        "id": utterance.id,
-        "speaker": style.label_of(utterance),
-        "speaker_number": utterance.speaker,
-        "participant": utterance.participant,
-        "offset": utterance.offset,
-        "duration": utterance.duration,
-        "text": utterance.text,
-        "language": utterance.language,
-        "channel": utterance.channel,
-        "words": [attrs.asdict(word) for word in utterance.words],
-    }
 
 
 def _rttm(transcript: Transcript, style: LabelStyle) -> str:

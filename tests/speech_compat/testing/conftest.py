@@ -7,7 +7,6 @@ import re
 import subprocess
 import sys
 import wave
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -17,15 +16,6 @@ import pytest
 ROOT: Final = Path(__file__).parents[3]
 Pytest = Callable[..., "subprocess.CompletedProcess[str]"]
 _BLOCK: Final = re.compile(r"^```\w+\n# (\S+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-
-
-@pytest.fixture(scope="session")
-def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with the wheel's content, which comes before the editable installation."""
-    site = tmp_path_factory.mktemp("site")
-    with zipfile.ZipFile(wheel) as file:
-        file.extractall(site)
-    return site
 
 
 @pytest.fixture
