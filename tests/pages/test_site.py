@@ -81,7 +81,9 @@ def test_every_page_is_in_the_site_and_loads_nothing_from_a_foreign_host(site: P
 def test_no_style_loads_anything_from_a_foreign_host(site: Path) -> None:
     styles = [path.read_text("utf-8") for path in site.rglob("*.css")]
     assert styles
-    assert [found for style in styles for found in re.findall(r"url\(['\"]?(?:https?:)?//", style)] == []
+    assert [
+        found for style in styles for found in re.findall(r"url\(['\"]?(?:https?:)?//", style)
+    ] == []
     assert [found for style in styles for found in re.findall(r"@import[^;]*//", style)] == []
 
 

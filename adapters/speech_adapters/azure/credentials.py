@@ -24,6 +24,7 @@ from typing import Any, Final, Protocol
 import attrs
 from pydantic import SecretStr
 
+from speech_adapters.azure.user_agent import user_agent
 from speech_adapters.config import Service, missing_option
 from speech_adapters.errors import AuthenticationError
 from speech_adapters.extras import need_packages
@@ -159,7 +160,7 @@ def default_credential(backend: str) -> Any:
     # Imported only here: it takes long, and most programs use a key.
     from azure.identity import DefaultAzureCredential
 
-    return DefaultAzureCredential()
+    return DefaultAzureCredential(user_agent=user_agent())
 
 
 class TokenProvider:

@@ -35,6 +35,7 @@ from speech_adapters.azure.http_errors import (
 )
 from speech_adapters.azure.limits import AnswerLimits, bound_answer, size_limit
 from speech_adapters.azure.multipart import MultipartForm
+from speech_adapters.azure.user_agent import user_agent
 from speech_adapters.errors import BackendError, TimedOutError
 from speech_adapters.masking import mask_library_logs, masked_cause
 
@@ -149,7 +150,7 @@ class ServiceClient:
             timeout=_TIMEOUT,
             transport=transport,
             event_hooks={"response": [bound_answer]},
-            headers={"Accept-Encoding": "gzip, deflate"},
+            headers={"Accept-Encoding": "gzip, deflate", "User-Agent": user_agent()},
         )
 
     async def request(

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
 import azure.cognitiveservices.speech as sdk
 
+from speech_adapters.azure.user_agent import user_agent
 from speech_adapters.request import MeetingRequest, Mode
 from speech_adapters.speech_sdk.options import Access
 
 __all__ = ["language_arguments", "meeting_config", "speech_config"]
 
 _Id: Final = sdk.PropertyId
+_PACKAGE: Final = "azure-cognitiveservices-speech"
 # Settings of the contract that are one property of the SDK each.
 _PROPERTIES: Final = {
     "audio_logging": _Id.SpeechServiceConnection_EnableAudioLogging,
@@ -54,6 +57,12 @@ def speech_config(
         config = sdk.SpeechConfig(subscription=access.key, region=access.region)
     else:
         config = sdk.SpeechConfig(auth_token=token, region=access.region)
+    # With another spelling of the name, the SDK would send a second header beside its own.
+    config.set_service_property(
+        "User-agent",
+        f"{user_agent()} SpeechSDK-Python/{version(_PACKAGE)}",
+        sdk.ServicePropertyChannel.HttpHeader,
+    )
     config.speech_recognition_language = request.language
     if request.word_timestamps:
         config.request_word_level_timestamps()

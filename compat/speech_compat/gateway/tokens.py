@@ -12,6 +12,7 @@ import anyio
 import jwt
 
 from speech_adapters import threads
+from speech_adapters.azure.user_agent import user_agent
 from speech_compat.gateway.errors import AccessDeniedError, LimitError
 from speech_compat.gateway.options import ENTRA_PREFIX, TokenOptions
 
@@ -43,7 +44,12 @@ class IssuerKeys:
 
     def __init__(self, url: str, clock: Callable[[], float] = time.monotonic) -> None:
         # Without its caches, which block other threads during a request.
-        self._client = jwt.PyJWKClient(url, cache_jwk_set=False, timeout=_FETCH_SECONDS)
+        self._client = jwt.PyJWKClient(
+            url,
+            cache_jwk_set=False,
+            headers={"User-Agent": user_agent()},
+            timeout=_FETCH_SECONDS,
+        )
         self._clock = clock
         self._lock = anyio.Lock()
         self._keys: dict[str, jwt.PyJWK] = {}

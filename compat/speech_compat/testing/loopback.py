@@ -132,6 +132,7 @@ class Connected:
     query: Mapping[str, str]
     connection_id: str
     credential: str = attrs.field(repr=False)
+    user_agent: str
 
 
 @attrs.define
@@ -273,7 +274,8 @@ class LoopbackService:
             return connection.respond(http.HTTPStatus(status), "refused by the script\n")
         shown = {name: value for name, value in query.items() if name.lower() not in _CREDENTIALS}
         own = _connection_id(request)
-        self.connections.append(Connected(address.path, shown, own, credential))
+        agent = request.headers.get("User-agent", "")
+        self.connections.append(Connected(address.path, shown, own, credential, agent))
         return None
 
     def _refusal(self, credential: str) -> int:

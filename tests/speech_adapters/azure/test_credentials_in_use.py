@@ -51,7 +51,7 @@ IDS = [source.name for source in SENT]
 class Identity:
     """A credential with one token that is valid for an hour."""
 
-    def __init__(self, token: str = "default credential") -> None:
+    def __init__(self, token: str = "default credential", user_agent: str = "") -> None:
         self._token = token
 
     def get_token(self, *scopes: str, **_: Any) -> AccessToken:

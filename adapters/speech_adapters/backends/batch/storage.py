@@ -32,6 +32,7 @@ from azure.storage.blob import (
 from speech_adapters import threads
 from speech_adapters.audio import PcmFormat, mix_down
 from speech_adapters.audio.wav import wav_header
+from speech_adapters.azure.user_agent import user_agent
 from speech_adapters.backends.batch.chunks import Chunk
 from speech_adapters.backends.batch.options import BatchOptions
 from speech_adapters.errors import (
@@ -74,9 +75,11 @@ class Storage:
         secret = options.storage_connection_string.get_secret_value()
         try:
             self._service = (
-                BlobServiceClient.from_connection_string(secret)
+                BlobServiceClient.from_connection_string(secret, user_agent=user_agent())
                 if secret
-                else BlobServiceClient(options.storage_account_url, credential=credential)
+                else BlobServiceClient(
+                    options.storage_account_url, credential=credential, user_agent=user_agent()
+                )
             )
         except ValueError:  # its text may quote the connection string, which has a key
             name = "storage_connection_string" if secret else "storage_account_url"
