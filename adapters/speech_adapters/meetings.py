@@ -134,6 +134,9 @@ class MeetingService(AsyncCloseable):
     async def reopen_session(self, session: Session, request: MeetingRequest) -> Session:
         """Replace a session that has received no audio, because the format has changed.
 
+        A session is opened with the declared format, so that a stored meeting is in the store when
+        the start call returns.  A stream may then begin with a WAV header of another format.
+
         Raises:
             MeetingBusyError, StoreError, BackendError: as :meth:`open_session`.
         """

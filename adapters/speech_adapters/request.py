@@ -1,4 +1,8 @@
-"""What a program asks for when it starts a meeting."""
+"""What a program asks for when it starts a meeting.
+
+It is apart from ``contract.py``, because ``gaps`` needs the request and the contract needs
+``Capabilities``: one module would make an import cycle.
+"""
 
 from __future__ import annotations
 

@@ -2,6 +2,10 @@
 
 The layers are read at every load, because the working directory, the environment and the files
 may change.  Nothing is validated here but the syntax of the files.
+
+Each layer keeps its origin, so that an error and ``speech-compat config show`` can name the file or
+variable of a setting.  pydantic-settings merges its sources before validation without origins, and
+guesses the type of texts in the environment, so it is not used.
 """
 
 from __future__ import annotations

@@ -3,8 +3,10 @@
 | to 1.30 | 1.31 and later | 1.31 and later |
 |---|---|---|
 | ``Conversation`` | ``Meeting`` | (none) |
-| ``ConversationTranscriber(audio)`` | ``MeetingTranscriber`` | ``ConversationTranscriber(config)`` |
+| ``ConversationTranscriber(a)`` | ``MeetingTranscriber(a)`` | ``ConversationTranscriber(c, a)`` |
 | result ``.user_id`` | result ``.user_id`` | result ``.speaker_id`` |
+
+``a`` is the audio configuration, ``c`` the speech configuration.
 
 The eras are documented in docs/protocol/legacy-interface.md, 4.1.  Their common
 implementation is in :mod:`speech_compat._sdk.meeting` and

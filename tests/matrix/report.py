@@ -50,11 +50,12 @@ In a program, `warnings.filterwarnings("ignore", "SC111", speech_compat.GapWarni
 A warning that is an error ends the meeting with `canceled`, as the setting `strict` does; SC301 is
 raised by `start_transcribing_async`.
 
-The warning is not logged too: `logging.captureWarnings(True)` sends it to the log. The command line
-and the gateway have no line of a program. They log the text, once per process.
+A warning is not written to the log, unless the program calls `logging.captureWarnings(True)`. The
+command line and the gateway have no program whose line they could name, so they log the text, once
+per process.
 
-Codes that *refuse the meeting* are no warnings: no useful result would remain. The error lists all
-backends with the reason of each. [backends.md](backends.md) compares the backends.
+A loss that leaves no useful result *refuses the meeting*: it is an error instead of a warning. The
+error lists all backends with the reason of each. [backends.md](backends.md) compares the backends.
 
 """
 

@@ -12,6 +12,7 @@ from typing import Any, Final
 import anyio
 import attrs
 import pytest
+from pydantic import SecretStr
 
 from speech_adapters.azure import user_agent as module
 from speech_adapters.azure.credentials import default_credential
@@ -52,7 +53,7 @@ def server() -> Iterator[Server]:
 
         do_GET = do_PUT = do_POST = do_DELETE = answer  # noqa: N815
 
-        def log_message(self, format: str, *args: Any) -> None:
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
             """Write nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
@@ -76,9 +77,9 @@ def test_requests_of_rest_backends(server: Server) -> None:
 
 
 def test_requests_to_the_storage_account(server: Server) -> None:
+    account = "DefaultEndpointsProtocol=http;AccountName=a;AccountKey=a2V5;"
     options = BatchOptions(
-        storage_connection_string="DefaultEndpointsProtocol=http;AccountName=a;AccountKey=a2V5;"
-        f"BlobEndpoint={server.url}/a"
+        storage_connection_string=SecretStr(f"{account}BlobEndpoint={server.url}/a")
     )
     anyio.run(Storage(options, None).delete, "name")
     assert server.agents

@@ -3,6 +3,10 @@
 ::
 
     session ──▶ spool file ──upload──▶ blob storage ──submit──▶ job ──poll──▶ meeting store
+
+``job_runner.py`` notes each stage before the next, so any process can continue.  ``submit.py``
+submits a job once, ``completion.py`` merges the results of all jobs of a recording, and
+``cleanup.py`` deletes jobs and blobs.
 """
 
 from __future__ import annotations

@@ -6,6 +6,11 @@
        ▲                                          │      │
        └───────────── live events ────────────────┘      └─▶ meeting store
 
+The live sessions of a program share one engine process (``engine_process.py`` in the program,
+``engine_server.py`` in the process), with a thread for each meeting and one set of models.  Stored
+recordings wait in the store, and workers (``worker.py``) transcribe them in order.  ``live.py``
+recognizes a recording while it is spoken, ``stored.py`` as a whole.
+
 No module of this folder opens a network connection.
 """
 

@@ -4,6 +4,9 @@
 
     session ──▶ spool file ──feeder (a thread)──▶ Speech SDK ──▶ normalizer ──▶ events
                                                                      └──▶ journal, store
+
+One channel is sent.  Each utterance is in the journal before its event is emitted, so a worker
+continues at the journal's end.
 """
 
 from __future__ import annotations

@@ -3,6 +3,10 @@
 ::
 
     session ──▶ spool file ──driver (live), or a worker──▶ service ──ask by id──▶ meeting store
+
+All channels are sent as a meeting with participants, live or by a worker.  An upload has all of
+the audio, because the service has one meeting of an id, the newest (``runner.py``).  The transcript
+is then requested from ``offlinetask`` (``answers.py`` reads it).
 """
 
 from __future__ import annotations
