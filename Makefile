@@ -27,11 +27,11 @@ test: $(READY) $(NODE_READY) ## run the tests
 	@$(BIN)/python -m pytest -n 4 --dist loadfile -rs --durations 10 --durations-min 1 || { echo 'The failed tests are run again, alone:'; \
 		$(BIN)/python -m pytest --last-failed --last-failed-no-failures none; }
 
-# A page, link or anchor that is missing fails the build.
+# A page, link or anchor that is missing fails the build, but not with --quiet, which drops warnings.
 docs: $(READY) ## build the documentation site in build/site
 	@$(BIN)/python -m pip install --quiet uv
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --group docs
-	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 	@echo 'The site is in build/site: open build/site/index.html, or for the search run' \
 		'$(BIN)/python -m http.server --bind 127.0.0.1 --directory build/site'
 
