@@ -143,6 +143,7 @@ class Origin:
 
 
 SessionEvent = SpeechStarted | SpeechEnded | Hypothesis | Recognized | NoMatch | Progress | Origin
+"""An event of a session."""
 
 
 class _AsyncCloseable(Protocol):

@@ -28,6 +28,8 @@ __all__ = [
 ]
 
 TICKS_PER_SECOND: Final = 10_000_000
+"""Ticks of 100 ns."""
+
 _SURROGATES: Final = re.compile("[\ud800-\udfff]")
 
 

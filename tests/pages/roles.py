@@ -1,6 +1,7 @@
-"""An extension of griffe: references in docstrings become code.
+"""An extension of griffe: docstrings are changed to Markdown.
 
-The docstrings refer to names in the form of Sphinx, which the site would show as it is.
+They refer to names, and announce a block of text, in the form of Sphinx, which the site would
+show as it is.
 """
 
 from __future__ import annotations
@@ -10,15 +11,24 @@ from typing import Any, Final
 
 import griffe
 
-__all__ = ["ROLE", "Roles"]
+__all__ = ["Roles", "markdown"]
 
-ROLE: Final = re.compile(r":(?:attr|class|data|exc|func|meth|mod):`[~.]*([^`]+)`")
+_ROLE: Final = re.compile(r":(?:attr|class|data|exc|func|meth|mod):`[~.]*([^`]+)`")
+
+# A double colon before an indented block, alone in its line or after a sentence.
+_BLOCK: Final = re.compile(r"(?P<before>^|\S)::\n(?=\n +)", re.MULTILINE)
+
+
+def markdown(text: str) -> str:
+    """Return a docstring as Markdown."""
+    text = _ROLE.sub(r"`\1`", text)
+    return _BLOCK.sub(lambda found: f"{found['before']}:\n" if found["before"] else "\n", text)
 
 
 class Roles(griffe.Extension):
-    """Replace ``:class:`Name``` in every docstring by ``Name``."""
+    """Changes every docstring that is loaded."""
 
     def on_object(self, *, obj: griffe.Object, **_: Any) -> None:
         """Change the docstring of an object that was loaded."""
         if obj.docstring is not None:
-            obj.docstring.value = ROLE.sub(r"`\1`", obj.docstring.value)
+            obj.docstring.value = markdown(obj.docstring.value)

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import pytest
 
-from pages.roles import ROLE
+from pages.roles import markdown
 
 ROOT: Final = Path(__file__).parents[2]
 DOCS: Final = ROOT / "docs"
@@ -137,10 +137,12 @@ def test_the_reference_shows_no_markup_of_another_tool(site: Path) -> None:
     for name in REFERENCE:
         text = (site / "reference" / f"{name}.html").read_text("utf-8")
         assert not re.search(r":(?:attr|class|data|exc|func|meth|mod):", text), name
-        assert "====" not in text, name
+        assert not re.search(r"====|<p>::|::</p>", text), name
 
 
-def test_references_of_docstrings_become_code() -> None:
-    assert ROLE.sub(r"`\1`", "see :class:`.Gap` and :mod:`~speech_compat.cli`") == (
+def test_docstrings_become_markdown() -> None:
+    assert markdown("see :class:`.Gap` and :mod:`~speech_compat.cli`") == (
         "see `Gap` and `speech_compat.cli`"
     )
+    assert markdown("One.\n\n::\n\n    a ──▶ b\n") == "One.\n\n\n\n    a ──▶ b\n"
+    assert markdown("Use it::\n\n    code\n") == "Use it:\n\n    code\n"

@@ -40,8 +40,9 @@ except ModuleNotFoundError as error:
 
 __all__ = ["ABORT", "Connected", "HeldMeeting", "Line", "LoopbackService", "Script", "clock_audio"]
 
-# In place of a close code: the connection is torn down without a close frame.
 ABORT: Final = 0
+"""In place of a close code: the connection ends without a close frame."""
+
 _TENTHS: Final = 10
 _TENTH: Final = TICKS_PER_SECOND // _TENTHS
 # A 16-bit sample cannot count further.
