@@ -28,7 +28,7 @@ tests/matrix/backends.toml; do not edit. The tests in tests/conformance verify e
 | transcripts of short recordings soon after their end | `fast` |
 | transcripts of long or many recordings, which may take hours | `batch` |
 | short and long recordings in one program | `auto` |
-| all channels, or meetings that programs in several languages share | `remote_meeting`, with a [gateway](gateway.md) |
+| all channels, or a [gateway](gateway.md) for programs in several languages | `remote_meeting` |
 | tests without a service | [`replay`](testing.md#the-backend-replay) |
 
 `batch`, `fast`, `auto` and `realtime` have not been run against Azure:
