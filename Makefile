@@ -12,6 +12,8 @@ READY := .venv/.ready
 NODE_READY := tests/node/node_modules/.ready
 # Seconds after each failure of npm; as many attempts as numbers.
 NPM_PAUSES ?= 2 10 0
+LOCK = $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-annotate --no-header --no-emit-index-url --no-emit-find-links
 SOURCES := compat adapters tests docs/examples
 
 help: ## list the commands
@@ -29,8 +31,7 @@ test: $(READY) $(NODE_READY) ## run the tests
 
 # A page, link or anchor that is missing fails the build, but not with --quiet, which drops warnings.
 docs: $(READY) ## build the documentation site in build/site
-	@$(BIN)/python -m pip install --quiet uv
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --group docs
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-docs.lock
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 	@echo 'The site is in build/site: open build/site/index.html, or for the search run' \
 		'$(BIN)/python -m http.server --bind 127.0.0.1 --directory build/site'
@@ -71,11 +72,10 @@ types: $(READY) ## check the types with mypy and pyright
 	@$(BIN)/mypy
 	@$(BIN)/pyright
 
-lock: $(READY) ## update requirements.lock: versions and hashes only
+lock: $(READY) ## update both lock files: versions and hashes only
 	@$(BIN)/python -m pip install --quiet uv
-	@$(BIN)/uv pip compile pyproject.toml --quiet --extra local --extra batch --extra gateway --group dev --universal \
-		--python-version 3.11 --generate-hashes --no-annotate --no-header \
-		--no-emit-index-url --no-emit-find-links --output-file requirements.lock
+	@$(LOCK) --extra local --extra batch --extra gateway --group dev --output-file requirements.lock
+	@$(LOCK) --group docs --constraints requirements.lock --output-file requirements-docs.lock
 
 ledger: $(READY) ## compare with the real package; write docs/compatibility.md
 	@PYTHONPATH=tests $(BIN)/python -m ledger
