@@ -1,9 +1,10 @@
-"""The matrix of backends.
+"""Generated pages: the matrix of backends, warnings, commands, the JSON format.
 
 ::
 
-    python -m matrix            write docs/backends.md, docs/warnings.md, the schema of the JSON
-                                format, and the tables of README.md and docs/json-format.md
+    python -m matrix            write docs/backends.md, docs/commands.md, docs/warnings.md, the
+                                schema of the JSON format, and the tables of README.md and
+                                docs/json-format.md
     python -m matrix --check    fail if one of them is out of date
 
 ``make matrix`` runs it.
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from matrix.catalog import all_capabilities
+from matrix.commands import commands_page
 from matrix.json_format import schema_text, tables
 from matrix.report import BEGIN, END, backends_page, readme_table, warnings_page, with_table
 
@@ -33,6 +35,7 @@ def documents() -> dict[Path, str]:
     return {
         docs / "backends.md": backends_page(capabilities),
         docs / "warnings.md": warnings_page(capabilities),
+        docs / "commands.md": commands_page(),
         docs / "schema" / "transcript.schema.json": schema_text(),
         json_format: with_table(json_format.read_text("utf-8"), f"{BEGIN}\n{tables()}\n{END}"),
         readme: with_table(readme.read_text("utf-8"), readme_table(capabilities)),

@@ -12,6 +12,7 @@ import pytest
 from conformance.claims import ClaimConformance
 from matrix.__main__ import documents, main
 from matrix.catalog import all_capabilities, all_gaps, details, lost
+from matrix.commands import commands_page
 from matrix.report import BEGIN, END, backends_page, readme_table, warnings_page, with_table
 from speech_adapters import Capabilities, MeetingRequest, gaps
 from speech_adapters.errors import MissingExtraError
@@ -41,6 +42,7 @@ def test_the_command_checks_and_writes(
     for name in (
         "README.md",
         "docs/backends.md",
+        "docs/commands.md",
         "docs/json-format.md",
         "docs/schema/transcript.schema.json",
         "docs/warnings.md",
@@ -122,3 +124,13 @@ def test_the_text_around_the_table_stays() -> None:
     assert (
         with_table(f"a\n{BEGIN}\nx\n{END}\nb", f"{BEGIN}\ny\n{END}") == f"a\n{BEGIN}\ny\n{END}\nb"
     )
+
+
+def test_every_command_and_option_is_on_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = commands_page()
+    for text in ("## speech-compat transcribe", "## speech-compat config show", "`--jobs N`"):
+        assert text in before
+    # The package exports the function `main` under the name of its module.
+    module = importlib.import_module("speech_compat.cli.main")
+    monkeypatch.setattr(module, "_add_output", lambda *_: None)
+    assert commands_page() != before

@@ -17,15 +17,16 @@ from speech_adapters.errors import SpeechError
 from speech_adapters.export import FORMATS, format_of
 from speech_compat.cli.output import reason_of, report
 
-__all__ = ["main"]
+__all__ = ["main", "new_parser"]
 
 # 128 plus SIGINT, as a shell reports it.
 _INTERRUPTED: Final = 130
+_ID: Final = "id of a stored meeting"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
-    options = _parser().parse_args(arguments)
+    options = new_parser().parse_args(arguments)
     _set_up_logging(options.verbose)
     if hasattr(options, "output_format"):
         options.format = options.output_format or format_of(options.output) or "text"
@@ -55,7 +56,8 @@ def _fail(message: str, code: int = 1) -> int:
     return code
 
 
-def _parser() -> argparse.ArgumentParser:
+def new_parser() -> argparse.ArgumentParser:
+    """Return the parser of all commands."""
     parser = argparse.ArgumentParser(
         prog="speech-compat",
         description="Transcribe meetings and differentiate their speakers.",
@@ -78,10 +80,10 @@ def _parser() -> argparse.ArgumentParser:
     listing = commands.add_parser("list", help="list stored meetings, newest first")
     listing.set_defaults(run=_list)
     delete = commands.add_parser("delete", help="delete stored meetings: audio and transcripts")
-    delete.add_argument("meeting_id", nargs="+", metavar="MEETING_ID")
+    delete.add_argument("meeting_id", nargs="+", metavar="MEETING_ID", help=_ID)
     delete.set_defaults(run=_delete)
     resume = commands.add_parser("resume", help="retry a failed meeting")
-    resume.add_argument("meeting_id", metavar="MEETING_ID")
+    resume.add_argument("meeting_id", metavar="MEETING_ID", help=_ID)
     resume.set_defaults(run=_resume)
     demo = commands.add_parser("demo", help="run a legacy program on a two-speaker recording")
     demo.set_defaults(run=_demo)
@@ -169,7 +171,7 @@ def _add_bulk(command: argparse.ArgumentParser) -> None:
 
 def _add_show(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     command = commands.add_parser("show", help="show the transcript of a stored meeting")
-    command.add_argument("meeting_id", metavar="MEETING_ID")
+    command.add_argument("meeting_id", metavar="MEETING_ID", help=_ID)
     _add_output(command)
     command.set_defaults(run=_show)
 
@@ -178,7 +180,7 @@ def _add_convert(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     command = commands.add_parser(
         "convert", help="convert a result file of Azure's batch or fast transcription"
     )
-    command.add_argument("result", type=Path, metavar="RESULT.json")
+    command.add_argument("result", type=Path, metavar="RESULT.json", help="the result file")
     _add_output(command, (*FORMATS, "legacy"))
     command.set_defaults(run=_convert)
 
@@ -301,7 +303,7 @@ def _add_output(command: argparse.ArgumentParser, formats: tuple[str, ...] = FOR
         "--format",
         dest="output_format",
         choices=formats,
-        help="(default: that of the extension of -o, or text)",
+        help="format of the result (default: that of the extension of -o, or text)",
     )
     command.add_argument(
         "-o",
