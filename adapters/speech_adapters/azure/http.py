@@ -4,6 +4,14 @@ Retried are answers 408, 429 and 5xx (docs/protocol/batch-and-fast-rest.md, 2.8)
 connections, after growing random pauses or the pause that the service requests; nothing
 else is retried.  A request that creates or costs something is retried only if it certainly
 did neither.  Credentials are sent to the origin of the configured endpoint only.
+
+tenacity repeats the requests.  Two maintained alternatives were tried and do not keep this
+behavior.  ``RetryPolicy`` of azure-core 1.41 repeats a POST after 500, 503 and 504, so a job may
+be submitted twice, and none after 429.  It waits as long as ``Retry-After`` demands, be it a day,
+its own pauses are not random, and it has no transport for httpx.  The transport of httpx-retries
+0.6 decides by the status alone, while 503 proves only with ``Retry-After`` that a POST had no
+effect.  It has one limit for its own pauses and for requested ones.  It returns before the body is
+read, so a download that breaks off is not repeated, and it cannot send the body of a form twice.
 """
 
 from __future__ import annotations
