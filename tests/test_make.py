@@ -26,7 +26,7 @@ exec(sys.argv[1])' "$2"
 NEW = f"""#!/bin/sh
 if [ "$1 $2" = "-m venv" ]; then
   mkdir -p "$3/bin"
-  for name in python speech-compat ruff mypy pyright; do
+  for name in python speech-compat ruff mypy pyright mkdocs; do
     echo '#!/bin/sh' >"$3/bin/$name"
     echo 'echo "$0" "$@" >>calls' >>"$3/bin/$name"
     echo 'echo $SPEECH_COMPAT_PAYLOADS $SPEECH_COMPAT_RECORDINGS >>folders' >>"$3/bin/$name"
@@ -56,7 +56,13 @@ class Checkout:
         self._bin = folder / "bin"
         self._bin.mkdir()
         for name in (
-            *("Makefile", ".ci/run", "pyproject.toml", "requirements.lock"),
+            *(
+                "Makefile",
+                ".ci/run",
+                "pyproject.toml",
+                "requirements.lock",
+                "requirements-docs.lock",
+            ),
             "tests/node/package-lock.json",
         ):
             (self.path / name).parent.mkdir(parents=True, exist_ok=True)

@@ -285,14 +285,19 @@ def test_a_file_is_checked_for_each_backend(capsys: Output, tmp_path: Path) -> N
     path = wav(tmp_path / "x.wav")
     found = document(capsys, str(path), "--backend", "replay", code=1)
     audio = [c for c in found["checks"] if c["group"] == "audio"]
-    assert {c["backend"] for c in audio} == {None, *backend_names()}
+    # The file goes to the primary backend of shadow, and none is configured here.
+    assert {c["backend"] for c in audio} == {None, *backend_names()} - {"shadow"}
     assert {c["level"] for c in audio} == {"ok"}
 
 
-def test_the_text_is_made_for_reading(capsys: Output, batch: ServiceDouble, tmp_path: Path) -> None:
+def test_the_text_is_made_for_reading(
+    capsys: Output, batch: ServiceDouble, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     batch.accepted = set()
-    path = wav(tmp_path / "x.wav", bytes(64_000))
-    assert main(["doctor", str(path), "--online"]) == 1
+    wav(tmp_path / "x.wav", bytes(64_000))
+    # A long path would be broken into two lines.
+    monkeypatch.chdir(tmp_path)
+    assert main(["doctor", "x.wav", "--online"]) == 1
     text = capsys.readouterr().out
     lines = text.splitlines()
     assert "\x1b" not in text
@@ -300,7 +305,7 @@ def test_the_text_is_made_for_reading(capsys: Output, batch: ServiceDouble, tmp_
         "Settings",
         "This machine",
         "Meeting store",
-        f"Audio file {path}",
+        "Audio file x.wav",
         "Backend batch",
         "Other backends",
         "1 failure and 1 warning for the backend batch.",
@@ -308,7 +313,8 @@ def test_the_text_is_made_for_reading(capsys: Output, batch: ServiceDouble, tmp_
     (at,) = [n for n, line in enumerate(lines) if line.startswith("  FAILED")]
     assert lines[at].startswith("  FAILED   Sign-in                  GET http://127.0.0.1")
     assert any(line.startswith(" " * 36 + "Fix: Copy the key again") for line in lines[at:])
-    assert all(len(line) <= 110 or " " not in line.strip() for line in lines)
+    # The path of a folder for tests can be longer than a line.
+    assert all(len(line) <= 110 or max(map(len, line.split())) > 60 for line in lines)
 
 
 def test_a_terminal_has_colors(tmp_path: Path) -> None:
