@@ -7,6 +7,7 @@ from collections import deque
 from typing import Any
 
 from speech_compat._sdk.config import PropertyHolder
+from speech_compat._sdk.interop import checked
 from speech_compat._sdk.unsupported import unsupported_getattr
 from speech_compat.enums import AudioStreamContainerFormat, AudioStreamWaveFormat
 from speech_compat.properties import PropertyCollection, PropertyId
@@ -71,7 +72,7 @@ class PushAudioInputStream(AudioInputStream):
     """
 
     def __init__(self, stream_format: AudioStreamFormat | None = None) -> None:
-        super().__init__(stream_format)
+        super().__init__(_checked_format(stream_format))
         # Guards all that follows; notified when a reader or writer may continue.
         self._changed = threading.Condition(threading.Lock())
         # The audio not yet read, as the program wrote it, so that nothing is copied twice.
@@ -187,7 +188,7 @@ class PullAudioInputStream(AudioInputStream):
     ) -> None:
         if pull_stream_callback is None:
             raise ValueError("Callback needs to be present")
-        super().__init__(stream_format)
+        super().__init__(_checked_format(stream_format))
         self._callback = pull_stream_callback
 
 
@@ -201,6 +202,7 @@ class AudioConfig(PropertyHolder):
     Raises:
         ValueError: not exactly one source is passed (texts as in the real package,
             docs/protocol/legacy-interface.md, 4.4).
+        TypeError: ``stream`` is not an AudioInputStream of this package.
     """
 
     def __init__(
@@ -222,8 +224,17 @@ class AudioConfig(PropertyHolder):
             raise ValueError("only one of filename, stream, and device_name can be given")
         if not use_default_microphone and not others:
             raise ValueError("cannot construct AudioConfig with the given arguments")
+        if stream is not None:
+            checked(stream, AudioInputStream, "stream", "a stream of speech_compat.audio")
         self._filename = filename
         self._stream = stream
         if device_name is not None:
             device = PropertyId.AudioConfig_DeviceNameForCapture
             self.set_property(device, device_name)
+
+
+def _checked_format(stream_format: AudioStreamFormat | None) -> AudioStreamFormat | None:
+    if stream_format is None:
+        return None
+    wanted = "a speech_compat.audio.AudioStreamFormat"
+    return checked(stream_format, AudioStreamFormat, "stream_format", wanted)

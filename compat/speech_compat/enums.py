@@ -2,13 +2,14 @@
 
 Names and values are those of azure-cognitiveservices-speech 1.28.0, 1.43.0 and 1.53.0.
 Each enumeration has the members of all three versions, whose common members agree
-(docs/protocol/legacy-interface.md, 4.5).
+(docs/protocol/legacy-interface.md, 4.5).  They compare equal to those of the real package.
 """
 
 from __future__ import annotations
 
 from enum import Enum
 
+from speech_compat._sdk.interop import SdkMember
 from speech_compat._sdk.unsupported import unsupported_getattr
 
 __all__ = [
@@ -28,7 +29,7 @@ __all__ = [
 __getattr__ = unsupported_getattr(__name__)
 
 
-class ResultReason(Enum):
+class ResultReason(SdkMember, Enum):
     """The kind of a result; transcriptions use the first four."""
 
     NoMatch = 0
@@ -57,7 +58,7 @@ class ResultReason(Enum):
     VoicesListRetrieved = 23
 
 
-class CancellationReason(Enum):
+class CancellationReason(SdkMember, Enum):
     """Why a transcription was canceled; ``EndOfStream`` is its normal end."""
 
     Error = 1
@@ -65,7 +66,7 @@ class CancellationReason(Enum):
     CancelledByUser = 3
 
 
-class CancellationErrorCode(Enum):
+class CancellationErrorCode(SdkMember, Enum):
     """The kind of error that canceled a transcription."""
 
     NoError = 0
@@ -83,7 +84,7 @@ class CancellationErrorCode(Enum):
     EmbeddedModelError = 12
 
 
-class NoMatchReason(Enum):
+class NoMatchReason(SdkMember, Enum):
     """Why nothing was recognized."""
 
     NotRecognized = 1
@@ -93,14 +94,14 @@ class NoMatchReason(Enum):
     EndSilenceTimeout = 5
 
 
-class OutputFormat(Enum):
+class OutputFormat(SdkMember, Enum):
     """The level of detail of results."""
 
     Simple = 0
     Detailed = 1
 
 
-class ProfanityOption(Enum):
+class ProfanityOption(SdkMember, Enum):
     """How profanity is handled."""
 
     Masked = 0
@@ -108,14 +109,14 @@ class ProfanityOption(Enum):
     Raw = 2
 
 
-class ServicePropertyChannel(Enum):
+class ServicePropertyChannel(SdkMember, Enum):
     """How a service property is sent."""
 
     UriQueryParameter = 0
     HttpHeader = 1
 
 
-class AudioStreamContainerFormat(Enum):
+class AudioStreamContainerFormat(SdkMember, Enum):
     """Containers of compressed audio."""
 
     OGG_OPUS = 257
@@ -128,7 +129,7 @@ class AudioStreamContainerFormat(Enum):
     ANY = 264
 
 
-class AudioStreamWaveFormat(Enum):
+class AudioStreamWaveFormat(SdkMember, Enum):
     """Encodings of samples."""
 
     PCM = 1
@@ -140,7 +141,7 @@ class AudioStreamWaveFormat(Enum):
 class Transcription:
     """Namespace of one enumeration, as in the real package."""
 
-    class ParticipantChangedReason(Enum):
+    class ParticipantChangedReason(SdkMember, Enum):
         """Why a participant changed."""
 
         JoinedConversation = 0
@@ -148,7 +149,7 @@ class Transcription:
         Updated = 2
 
 
-class PropertyId(Enum):
+class PropertyId(SdkMember, Enum):
     """Ids of properties."""
 
     SpeechServiceConnection_Key = 1000

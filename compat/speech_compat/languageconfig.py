@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from speech_compat._sdk.interop import checked
+
 __all__ = ["AutoDetectSourceLanguageConfig", "SourceLanguageConfig"]
+
+_LANGUAGES = "a list of speech_compat.languageconfig.SourceLanguageConfig"
 
 
 class SourceLanguageConfig:
@@ -26,6 +30,7 @@ class AutoDetectSourceLanguageConfig:
 
     Raises:
         ValueError: a list is empty, or both are passed (texts as in the real package).
+        TypeError: an element of ``sourceLanguageConfigs`` is of another class.
     """
 
     def __init__(
@@ -42,5 +47,7 @@ class AutoDetectSourceLanguageConfig:
             raise ValueError("languages list cannot be empty")
         if sourceLanguageConfigs is not None and not sourceLanguageConfigs:
             raise ValueError("source language config list cannot be empty")
+        for config in sourceLanguageConfigs or ():
+            checked(config, SourceLanguageConfig, "sourceLanguageConfigs", _LANGUAGES)
         configs = sourceLanguageConfigs or [SourceLanguageConfig(tag) for tag in languages or ()]
         self._languages = tuple((config._language, config._endpoint_id) for config in configs)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from speech_compat._sdk.interop import is_member
 from speech_compat._sdk.property_names import NAMES
 from speech_compat.enums import PropertyId
 
@@ -16,7 +17,8 @@ def name_of(property_id: PropertyId) -> str:
     Raises:
         TypeError: ``property_id`` is not a PropertyId (text as in the real package).
     """
-    if not isinstance(property_id, PropertyId):
+    # One of the real package has the same hash; a newer version of it may have more members.
+    if not is_member(property_id, PropertyId):
         raise TypeError("property_id value must be PropertyId instance")
     return NAMES.get(property_id, property_id.name)
 

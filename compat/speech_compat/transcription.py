@@ -20,7 +20,8 @@ from typing import Final, overload
 from speech_compat import languageconfig
 from speech_compat._sdk.config import SpeechConfig
 from speech_compat._sdk.events import EventSignal, ResultFuture, future
-from speech_compat._sdk.meeting import Conversation, Meeting, Participant
+from speech_compat._sdk.interop import checked
+from speech_compat._sdk.meeting import SPEECH_CONFIG, Conversation, Meeting, Participant
 from speech_compat._sdk.recognizer import Recognizer
 from speech_compat._sdk.results import (
     CancellationDetails,
@@ -232,7 +233,7 @@ class ConversationTranscriber(Transcriber):
             self._configure(speech_config)
             return
         if speech_config is not None and audio_config is not None:
-            raise ValueError("speech_config must be a SpeechConfig instance")
+            checked(speech_config, SpeechConfig, "speech_config", SPEECH_CONFIG, ValueError)
         super().__init__(_CONVERSATION, speech_config or audio_config)
 
     def join_conversation_async(self, conversation: Conversation) -> ResultFuture[None]:

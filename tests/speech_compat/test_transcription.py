@@ -98,7 +98,9 @@ def test_arguments_of_neither_era_are_refused() -> None:
     audio = AudioConfig(stream=PushAudioInputStream())
     with pytest.raises(ValueError, match="speech_config must be a SpeechConfig instance"):
         ConversationTranscriber(audio, audio)  # type: ignore[call-overload]
-    with pytest.raises(TypeError, match="audio_config must be an AudioConfig, not int"):
+    with pytest.raises(
+        TypeError, match=r"audio_config must be a speech_compat\.audio\.AudioConfig, not int"
+    ):
         MeetingTranscriber(3)  # type: ignore[arg-type]
 
 

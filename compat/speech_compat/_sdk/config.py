@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote
 
+from speech_compat._sdk.interop import is_member
 from speech_compat._sdk.unsupported import unsupported_member
 from speech_compat.enums import OutputFormat, ProfanityOption, ServicePropertyChannel
 from speech_compat.properties import PropertyCollection, PropertyId
@@ -43,7 +44,7 @@ class PropertyHolder:
             TypeError: the id is not a PropertyId or the value not a string.
             RuntimeError: the value is ``None`` (the real package's code 5).
         """
-        if isinstance(property_id, PropertyId) and value is None:
+        if is_member(property_id, PropertyId) and value is None:
             raise RuntimeError(5)
         self._properties.set_property(property_id, value)
 
@@ -123,11 +124,11 @@ class SpeechConfig(PropertyHolder):
 
     @output_format.setter
     def output_format(self, format: OutputFormat) -> None:  # noqa: A002
-        if not isinstance(format, OutputFormat):
+        if not is_member(format, OutputFormat):
             raise TypeError("wrong type, must be OutputFormat")
         self.set_property(
             PropertyId.SpeechServiceResponse_RequestDetailedResultTrueFalse,
-            "true" if format is OutputFormat.Detailed else "false",
+            "true" if format == OutputFormat.Detailed else "false",
         )
 
     @property
@@ -244,11 +245,11 @@ class SpeechConfig(PropertyHolder):
             TypeError: the channel is not a ServicePropertyChannel.
             RuntimeError: name or value is empty.
         """
-        if not isinstance(channel, ServicePropertyChannel):
+        if not is_member(channel, ServicePropertyChannel):
             raise TypeError("wrong channel, must be ServicePropertyChannel")
         if not name or not value:
             raise RuntimeError(5)
-        if channel is ServicePropertyChannel.HttpHeader:
+        if channel == ServicePropertyChannel.HttpHeader:
             self.set_property_by_name(f"HttpHeader#{name}", value)
             return
         # Several properties accumulate in one query, as in the real package.
@@ -263,7 +264,7 @@ class SpeechConfig(PropertyHolder):
         Raises:
             TypeError: the option is not a ProfanityOption.
         """
-        if not isinstance(profanity_option, ProfanityOption):
+        if not is_member(profanity_option, ProfanityOption):
             raise TypeError("bad option, must be ProfanityOption")
         self.set_property(
             PropertyId.SpeechServiceResponse_ProfanityOption, profanity_option.name.lower()

@@ -12,11 +12,15 @@ import uuid
 
 from speech_compat._sdk.config import SpeechConfig
 from speech_compat._sdk.events import ResultFuture, future
+from speech_compat._sdk.interop import checked
 from speech_compat.properties import PropertyCollection, PropertyId
 
-__all__ = ["Conversation", "Meeting", "MeetingBase", "Participant"]
+__all__ = ["SPEECH_CONFIG", "Conversation", "Meeting", "MeetingBase", "Participant"]
 
 _BAD_ARGUMENTS = "bad arguments: pass either participant object or user id string "
+# The first words are those of the real package.
+SPEECH_CONFIG = "a SpeechConfig instance of speech_compat"
+_PARTICIPANT = "a speech_compat.transcription.Participant"
 _UNSUPPORTED_CODE = "0x2b (SPXERR_UNSUPPORTED_API_ERROR)"
 
 
@@ -105,8 +109,7 @@ class MeetingBase:
     """
 
     def __init__(self, speech_config: SpeechConfig, id: str) -> None:  # noqa: A002
-        if not isinstance(speech_config, SpeechConfig):
-            raise ValueError("speech_config must be a SpeechConfig instance")
+        checked(speech_config, SpeechConfig, "speech_config", SPEECH_CONFIG, ValueError)
         self._config = speech_config
         self._id = id
         # By user id, so that adding a participant again replaces the first one.
@@ -140,6 +143,7 @@ class MeetingBase:
 
         Raises:
             ValueError: not exactly one argument is passed.
+            TypeError: ``participant`` is not a Participant of this package.
         """
         subject = _one_of(participant, user_id)
 
@@ -157,6 +161,7 @@ class MeetingBase:
 
         Raises:
             ValueError: not exactly one argument is passed.
+            TypeError: ``participant`` is not a Participant of this package.
             RuntimeError: on ``get``: no participant of that id was added.
         """
         subject = _one_of(participant, user_id)
@@ -281,7 +286,7 @@ def _checked_signature(text: str) -> str:
 
 def _one_of(participant: Participant | None, user_id: str | None) -> Participant | str:
     if participant is not None and user_id is None:
-        return participant
+        return checked(participant, Participant, "participant", _PARTICIPANT)
     if participant is None and user_id is not None:
         return user_id
     raise ValueError(_BAD_ARGUMENTS)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 from speech_adapters.gap import GapWarning
 from speech_compat._sdk.config import SpeechConfig
 from speech_compat._sdk.events import EventSignal, ResultFuture, future
+from speech_compat._sdk.interop import checked
 from speech_compat._sdk.meeting import MeetingBase
 from speech_compat._sdk.recognizer import Recognizer
 from speech_compat._sdk.results import RecognitionEventArgs, ResultEventArgs, SessionEventArgs
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 __all__ = ["Transcriber", "TranscriberVariant", "languages_of"]
 
 _DEFAULT_LANGUAGE = "en-US"
+_MEETING = "a Meeting or Conversation of speech_compat.transcription"
+_LANGUAGE = "a speech_compat.languageconfig.SourceLanguageConfig"
+_LANGUAGES = "a speech_compat.languageconfig.AutoDetectSourceLanguageConfig"
 # The real package's text (docs/protocol/legacy-interface.md, 4.2).
 _NOT_JOINED = "Did you forget to call JoinConversationAsync before calling StartTranscribingAsync?"
 
@@ -60,10 +64,8 @@ class Transcriber(Recognizer):
     """
 
     def __init__(self, variant: TranscriberVariant, audio_config: AudioConfig | None) -> None:
-        if audio_config is not None and not isinstance(audio_config, AudioConfig):
-            raise TypeError(
-                f"audio_config must be an AudioConfig, not {type(audio_config).__name__}"
-            )
+        if audio_config is not None:
+            checked(audio_config, AudioConfig, "audio_config", "a speech_compat.audio.AudioConfig")
         super().__init__(None)
         # Which era of the interface the program uses.
         self._variant = variant
@@ -166,9 +168,11 @@ class Transcriber(Recognizer):
         """Transcribe ``meeting`` from the next start on.
 
         Raises:
+            TypeError: ``meeting`` is no meeting or conversation of this package.
             RuntimeError: one was joined already, the audio file cannot be used, or the backend
                 cannot be created with its settings.
         """
+        checked(meeting, MeetingBase, "meeting", _MEETING)
         if self._config is not None:
             raise RuntimeError("0x2 (SPXERR_ALREADY_INITIALIZED): join was called already.")
         self._configure(meeting._config)
@@ -302,6 +306,7 @@ def languages_of(
     Raises:
         ValueError: more than one argument is passed, or the language is empty (texts
             as in the real package).
+        TypeError: an argument is of another class.
     """
     passed = (language, source_language_config, auto_detect_source_language_config)
     if sum(value is not None for value in passed) > 1:
@@ -313,8 +318,11 @@ def languages_of(
     if language == "":
         raise ValueError("language cannot be an empty string")
     if source_language_config is not None:
+        checked(source_language_config, SourceLanguageConfig, "source_language_config", _LANGUAGE)
         return ((source_language_config._language, source_language_config._endpoint_id),)
     if auto_detect_source_language_config is not None:
+        name, kind = "auto_detect_source_language_config", AutoDetectSourceLanguageConfig
+        checked(auto_detect_source_language_config, kind, name, _LANGUAGES)
         return auto_detect_source_language_config._languages
     return ((language, ""),) if language is not None else ()
 
