@@ -10,7 +10,7 @@ from __future__ import annotations
 from speech_adapters.gap import GapWarning
 from speech_adapters.masking import mask_logger
 from speech_compat import audio, enums, languageconfig, properties, speech, transcription
-from speech_compat._sdk.unsupported import unsupported_getattr
+from speech_compat._sdk.passthrough import passthrough
 from speech_compat.enrollment import create_voice_signature
 from speech_compat.enums import AudioStreamContainerFormat, AudioStreamWaveFormat
 from speech_compat.remote_conversation import (
@@ -100,6 +100,6 @@ __all__ = [
     "transcription",
 ]
 
-__getattr__ = unsupported_getattr(__name__)
+__getattr__ = passthrough(__name__)
 
 mask_logger(__name__)

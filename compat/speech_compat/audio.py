@@ -6,11 +6,12 @@ import threading
 from collections import deque
 from typing import Any
 
-from speech_compat._sdk.config import PropertyHolder
+from speech_compat._sdk.config import PropertyHolder, copy_properties
 from speech_compat._sdk.interop import checked
-from speech_compat._sdk.unsupported import unsupported_getattr
+from speech_compat._sdk.passthrough import passthrough
+from speech_compat._sdk.real import convert, load
 from speech_compat.enums import AudioStreamContainerFormat, AudioStreamWaveFormat
-from speech_compat.properties import PropertyCollection, PropertyId
+from speech_compat.properties import PropertyCollection, PropertyId, name_of
 
 __all__ = [
     "AudioConfig",
@@ -24,7 +25,7 @@ __all__ = [
     "PushAudioInputStream",
 ]
 
-__getattr__ = unsupported_getattr(__name__)
+__getattr__ = passthrough(__name__)
 
 # Bytes that a push stream holds before a fast writer has to wait.
 _PENDING_LIMIT = 4 * 1024 * 1024
@@ -51,6 +52,13 @@ class AudioStreamFormat:
         self._container = compressed_stream_format
         self._encoding = wave_stream_format
 
+    def _to_sdk(self) -> Any:
+        create = load("audio").AudioStreamFormat
+        if self._container is not None:
+            return create(compressed_stream_format=convert(self._container))
+        pcm = (self._samples_per_second, self._bits_per_sample, self._channels)
+        return create(*pcm, wave_stream_format=convert(self._encoding))
+
 
 class AudioInputStream:
     """Base class of the streams."""
@@ -60,6 +68,9 @@ class AudioInputStream:
 
     def __str__(self) -> str:
         return f"{type(self).__name__}()"
+
+    def _to_sdk(self) -> Any:
+        raise TypeError("An AudioInputStream cannot be read: use a push or pull stream.")
 
 
 class PushAudioInputStream(AudioInputStream):
@@ -87,6 +98,8 @@ class PushAudioInputStream(AudioInputStream):
         self._discarding = False
         # The reader waits, so write() must notify it; otherwise each write saves that.
         self._reader_waits = False
+        # The stream of the real package that receives all audio, once one was made of this one.
+        self._real: Any = None
         # Kept for programs that set them; nothing reads them.
         self._stream_properties: dict[str, str] = {}
 
@@ -101,6 +114,9 @@ class PushAudioInputStream(AudioInputStream):
         with self._changed:
             if self._closed or self._discarding or not data:
                 return
+            if self._real is not None:
+                self._real.write(data)
+                return
             self._chunks.append(data)
             self._pending += len(data)
             if self._reader_waits:
@@ -111,20 +127,38 @@ class PushAudioInputStream(AudioInputStream):
     def close(self) -> None:
         """Mark the end of the audio.  Idempotent."""
         with self._changed:
+            if self._real is not None and not self._closed:
+                self._real.close()
             self._closed = True
             self._changed.notify_all()
 
     def set_property(self, name: str, value: str) -> None:
-        """Store a property of the audio written next; no backend uses it."""
+        """Store a property of the audio written next; only the real package uses it."""
         self._stream_properties[name] = value
+        if self._real is not None:
+            self._real.set_property(name, value)
 
     def commit(self) -> int:
-        """Return 0: commits are not supported (1.52)."""
-        return 0
+        """Return 0: commits are not supported (1.52), except by the real package."""
+        return 0 if self._real is None else int(self._real.commit())
 
-    def commit_channel(self, channel_id: int) -> int:  # noqa: ARG002
-        """Return 0: commits are not supported (1.52)."""
-        return 0
+    def commit_channel(self, channel_id: int) -> int:
+        """Return 0: commits are not supported (1.52), except by the real package."""
+        return 0 if self._real is None else int(self._real.commit_channel(channel_id))
+
+    def _to_sdk(self) -> Any:
+        """Return the stream of the real package that receives the audio from now on."""
+        with self._changed:
+            if self._real is None:
+                self._real = load("audio").PushAudioInputStream(self._format._to_sdk())
+                for name, value in self._stream_properties.items():
+                    self._real.set_property(name, value)
+                while self._chunks:
+                    self._real.write(self._chunks.popleft())
+                self._pending = 0
+                if self._closed:
+                    self._real.close()
+            return self._real
 
     def _attach(self) -> None:
         with self._changed:
@@ -190,6 +224,14 @@ class PullAudioInputStream(AudioInputStream):
             raise ValueError("Callback needs to be present")
         super().__init__(_checked_format(stream_format))
         self._callback = pull_stream_callback
+        # Kept, since the real package calls back while its own stream exists.
+        self._real: Any = None
+
+    def _to_sdk(self) -> Any:
+        if self._real is None:
+            create = load("audio").PullAudioInputStream
+            self._real = create(self._callback, self._format._to_sdk())
+        return self._real
 
 
 class AudioConfig(PropertyHolder):
@@ -231,6 +273,19 @@ class AudioConfig(PropertyHolder):
         if device_name is not None:
             device = PropertyId.AudioConfig_DeviceNameForCapture
             self.set_property(device, device_name)
+
+    def _to_sdk(self) -> Any:
+        create = load("audio").AudioConfig
+        device = PropertyId.AudioConfig_DeviceNameForCapture
+        name = self.get_property(device)
+        if self._filename is not None:
+            config = create(filename=self._filename)
+        elif self._stream is not None:
+            config = create(stream=self._stream._to_sdk())
+        else:
+            config = create(device_name=name) if name else create(use_default_microphone=True)
+        copy_properties(self, config, {name_of(device)})
+        return config
 
 
 def _checked_format(stream_format: AudioStreamFormat | None) -> AudioStreamFormat | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from enum import Enum
 
 from speech_compat._sdk.interop import SdkMember
-from speech_compat._sdk.unsupported import unsupported_getattr
+from speech_compat._sdk.passthrough import passthrough
 
 __all__ = [
     "AudioStreamContainerFormat",
@@ -26,7 +26,7 @@ __all__ = [
     "Transcription",
 ]
 
-__getattr__ = unsupported_getattr(__name__)
+__getattr__ = passthrough(__name__)
 
 
 class ResultReason(SdkMember, Enum):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from speech_compat._sdk.interop import checked
+from speech_compat._sdk.real import load
 
 __all__ = ["AutoDetectSourceLanguageConfig", "SourceLanguageConfig"]
 
@@ -23,6 +26,10 @@ class SourceLanguageConfig:
             raise ValueError("endpointId cannot be an empty string")
         self._language = language
         self._endpoint_id = endpoint_id or ""
+
+    def _to_sdk(self) -> Any:
+        create = load("languageconfig").SourceLanguageConfig
+        return create(self._language, self._endpoint_id or None)
 
 
 class AutoDetectSourceLanguageConfig:
@@ -51,3 +58,10 @@ class AutoDetectSourceLanguageConfig:
             checked(config, SourceLanguageConfig, "sourceLanguageConfigs", _LANGUAGES)
         configs = sourceLanguageConfigs or [SourceLanguageConfig(tag) for tag in languages or ()]
         self._languages = tuple((config._language, config._endpoint_id) for config in configs)
+
+    def _to_sdk(self) -> Any:
+        theirs = load("languageconfig")
+        if not self._languages:  # any language
+            return theirs.AutoDetectSourceLanguageConfig()
+        configs = [SourceLanguageConfig(*pair)._to_sdk() for pair in self._languages]
+        return theirs.AutoDetectSourceLanguageConfig(sourceLanguageConfigs=configs)

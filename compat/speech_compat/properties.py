@@ -8,7 +8,7 @@ from speech_compat._sdk.interop import is_member
 from speech_compat._sdk.property_names import NAMES
 from speech_compat.enums import PropertyId
 
-__all__ = ["PropertyCollection", "PropertyId"]
+__all__ = ["PropertyCollection", "PropertyId", "name_of"]
 
 
 def name_of(property_id: PropertyId) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from speech_compat._sdk.config import SpeechConfig
 from speech_compat._sdk.events import EventSignal, ResultFuture
+from speech_compat._sdk.passthrough import passthrough
 from speech_compat._sdk.recognizer import Connection, PhraseListGrammar, Recognizer
 from speech_compat._sdk.results import (
     CancellationDetails,
@@ -16,7 +17,6 @@ from speech_compat._sdk.results import (
     SpeechRecognitionEventArgs,
     SpeechRecognitionResult,
 )
-from speech_compat._sdk.unsupported import unsupported_getattr
 from speech_compat.audio import AudioConfig
 from speech_compat.enums import (
     CancellationErrorCode,
@@ -60,4 +60,4 @@ __all__ = [
     "SpeechRecognitionResult",
 ]
 
-__getattr__ = unsupported_getattr(__name__)
+__getattr__ = passthrough(__name__)

@@ -22,6 +22,7 @@ from speech_compat._sdk.config import SpeechConfig
 from speech_compat._sdk.events import EventSignal, ResultFuture, future
 from speech_compat._sdk.interop import checked
 from speech_compat._sdk.meeting import SPEECH_CONFIG, Conversation, Meeting, Participant
+from speech_compat._sdk.passthrough import passthrough
 from speech_compat._sdk.recognizer import Recognizer
 from speech_compat._sdk.results import (
     CancellationDetails,
@@ -31,7 +32,6 @@ from speech_compat._sdk.results import (
     ResultEventArgs,
 )
 from speech_compat._sdk.transcriber import Transcriber, TranscriberVariant, languages_of
-from speech_compat._sdk.unsupported import unsupported_getattr
 from speech_compat.audio import AudioConfig
 from speech_compat.properties import PropertyCollection, PropertyId
 
@@ -60,7 +60,7 @@ __all__ = [
     "languageconfig",
 ]
 
-__getattr__ = unsupported_getattr(__name__)
+__getattr__ = passthrough(__name__)
 
 
 class MeetingTranscriptionResult(MeetingResult):

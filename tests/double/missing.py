@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 from typing import Any
 
 import pytest
 
-__all__ = ["hide_package"]
+__all__ = ["block_imports", "hide_package"]
+
+
+def block_imports(monkeypatch: pytest.MonkeyPatch, package: str) -> None:
+    """Let every import of a package and of its modules fail."""
+    for name in [package, *(name for name in sys.modules if name.startswith(f"{package}."))]:
+        monkeypatch.setitem(sys.modules, name, None)
 
 
 def hide_package(monkeypatch: pytest.MonkeyPatch, module: str) -> None:

@@ -1,4 +1,4 @@
-"""Compare surfaces row by row: same, deliberately different, not included or unexplained."""
+"""Compare surfaces row by row: same, deliberately different, passed through or unexplained."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from typing import Any, Final
 import attrs
 
 from ledger.surface import Surface
-from speech_compat._sdk.unsupported import MEMBERS, NAMES
+from speech_compat._sdk.passthrough import MEMBERS, NAMES
 
 __all__ = ["Differences", "Explanation", "Row", "compare", "load_differences"]
 
 SAME: Final = "same"
 DELIBERATE: Final = "deliberate"
-NOT_INCLUDED: Final = "not included"
+PASSED_THROUGH: Final = "passed through"
 UNEXPLAINED: Final = "unexplained"
 
 
 @attrs.frozen
 class Explanation:
-    """Why something differs or is not included.
+    """Why something differs or is passed through.
 
     Attributes:
         path: a pattern for paths such as ``transcription.Meeting.meeting_id``; the names
@@ -146,9 +146,9 @@ def _spell(function: dict[str, Any]) -> str:
 
 
 def _row(path: str, difference: str, version: str, differences: Differences) -> Row:
-    reason = _not_included(path, difference)
+    reason = _passed_through(path, difference)
     if reason is not None:
-        return Row(path, NOT_INCLUDED, difference, reason)
+        return Row(path, PASSED_THROUGH, difference, reason)
     if not difference:
         return Row(path, SAME)
     for explanation in differences.deliberate:
@@ -157,8 +157,8 @@ def _row(path: str, difference: str, version: str, differences: Differences) -> 
     return Row(path, UNEXPLAINED, difference)
 
 
-def _not_included(path: str, difference: str) -> Explanation | None:
-    """Return the reason from the package's own table, which its error messages use, or None."""
+def _passed_through(path: str, difference: str) -> Explanation | None:
+    """Return the reason from the package's own table, or None if the name is included."""
     _, name, *members = path.split(".")
     if members:
         found = _pattern(f"{name}.{members[0]}", MEMBERS)

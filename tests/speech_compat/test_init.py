@@ -6,14 +6,21 @@ import sys
 import pytest
 
 import speech_compat
+from double.missing import block_imports
+from speech_compat._sdk.real import SDK
 
 
 @pytest.mark.parametrize(
     "name", ["SpeechSynthesizer", "translation", "intent", "KeywordRecognizer", "dialog"]
 )
-def test_a_name_that_is_not_included_is_explained(name: str) -> None:
+def test_a_name_that_was_not_retired_is_explained_without_the_real_package(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    block_imports(monkeypatch, SDK)
+    # A submodule that another test has imported is an attribute.
+    monkeypatch.delitem(vars(speech_compat), name, raising=False)
     with pytest.raises(
-        NotImplementedError, match=rf"does not include '{name}': .* Import it from azure"
+        NotImplementedError, match=rf"speech_compat.{name} is that of azure-.*: install it"
     ):
         getattr(speech_compat, name)
 

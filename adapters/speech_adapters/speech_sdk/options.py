@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import sys
+from typing import Final
+
 import attrs
 from pydantic import Field
 
 from speech_adapters.azure.credentials import Credentials, TokenProvider
 from speech_adapters.config import Options
+from speech_adapters.errors import ConfigurationError
 from speech_adapters.extras import need_packages
 from speech_adapters.masking import masked_repr
 
 __all__ = ["Access", "DriverOptions", "need_sdk"]
+
+_SDK: Final = "azure.cognitiveservices.speech"
 
 
 class DriverOptions(Options):
@@ -54,12 +60,20 @@ class Access(Credentials):
 
 
 def need_sdk(extra: str) -> None:
-    """Check that the Speech SDK is installed; it is not imported.
+    """Check that the Speech SDK is installed and was not replaced; it is not imported.
 
     Args:
         extra: the extra that installs it.
 
     Raises:
         MissingExtraError: the SDK is not installed.
+        ConfigurationError: another module has its place.
     """
-    need_packages(extra, "azure.cognitiveservices.speech")
+    loaded = getattr(sys.modules.get(_SDK), "__name__", _SDK)
+    # With a facade in its place, each session would open another one, without an end.
+    if loaded != _SDK:
+        raise ConfigurationError(
+            f"sys.modules has {loaded} in place of {_SDK}, which the backend needs: it would call"
+            " itself. Remove that entry; `speech-compat run` redirects imports of the program only."
+        )
+    need_packages(extra, _SDK)

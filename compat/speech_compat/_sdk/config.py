@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 from urllib.parse import quote
 
 from speech_compat._sdk.interop import is_member
-from speech_compat._sdk.unsupported import unsupported_member
+from speech_compat._sdk.real import load
 from speech_compat.enums import OutputFormat, ProfanityOption, ServicePropertyChannel
-from speech_compat.properties import PropertyCollection, PropertyId
+from speech_compat.properties import PropertyCollection, PropertyId, name_of
 
-__all__ = ["PropertyHolder", "SpeechConfig"]
+__all__ = ["PropertyHolder", "SpeechConfig", "copy_properties"]
 
 _MAX_PORT = 65535
+# Arguments of the real package's constructor, which are properties too.
+_ARGUMENTS: Final = {
+    "subscription": PropertyId.SpeechServiceConnection_Key,
+    "region": PropertyId.SpeechServiceConnection_Region,
+    "endpoint": PropertyId.SpeechServiceConnection_Endpoint,
+    "host": PropertyId.SpeechServiceConnection_Host,
+    "auth_token": PropertyId.SpeechServiceAuthorization_Token,
+}
 
 
 class PropertyHolder:
@@ -73,6 +81,13 @@ class PropertyHolder:
         """
         for name, value in properties.items():
             self.set_property_by_name(name, value)
+
+
+def copy_properties(ours: PropertyHolder, theirs: Any, except_for: set[str]) -> None:
+    """Set the properties of ``ours`` on an object of the real package, by their names."""
+    for name, value in ours._properties._items():
+        if name not in except_for and not name.startswith("speech-compat."):
+            theirs.set_property_by_name(name, value)
 
 
 class SpeechConfig(PropertyHolder):
@@ -213,30 +228,43 @@ class SpeechConfig(PropertyHolder):
 
     @property
     def speech_synthesis_language(self) -> str:
-        """Not included: raises NotImplementedError."""
-        raise unsupported_member("SpeechConfig.speech_synthesis_language")
+        """The language of synthesized speech; for the SpeechSynthesizer of the real package."""
+        return self.get_property(PropertyId.SpeechServiceConnection_SynthLanguage)
 
     @speech_synthesis_language.setter
-    def speech_synthesis_language(self, language: str) -> None:  # noqa: ARG002
-        raise unsupported_member("SpeechConfig.speech_synthesis_language")
+    def speech_synthesis_language(self, language: str) -> None:
+        self.set_property(PropertyId.SpeechServiceConnection_SynthLanguage, language)
 
     @property
     def speech_synthesis_voice_name(self) -> str:
-        """Not included: raises NotImplementedError."""
-        raise unsupported_member("SpeechConfig.speech_synthesis_voice_name")
+        """The voice of synthesized speech; for the SpeechSynthesizer of the real package."""
+        return self.get_property(PropertyId.SpeechServiceConnection_SynthVoice)
 
     @speech_synthesis_voice_name.setter
-    def speech_synthesis_voice_name(self, voice: str) -> None:  # noqa: ARG002
-        raise unsupported_member("SpeechConfig.speech_synthesis_voice_name")
+    def speech_synthesis_voice_name(self, voice: str) -> None:
+        self.set_property(PropertyId.SpeechServiceConnection_SynthVoice, voice)
 
     @property
     def speech_synthesis_output_format_string(self) -> str:
-        """Not included: raises NotImplementedError."""
-        raise unsupported_member("SpeechConfig.speech_synthesis_output_format_string")
+        """The service's name for the format of synthesized speech; empty if it is not set."""
+        return self.get_property(PropertyId.SpeechServiceConnection_SynthOutputFormat)
 
-    def set_speech_synthesis_output_format(self, format_id: object) -> None:  # noqa: ARG002
-        """Not included: raises NotImplementedError."""
-        raise unsupported_member("SpeechConfig.set_speech_synthesis_output_format")
+    def set_speech_synthesis_output_format(self, format_id: object) -> None:
+        """Set the format of synthesized speech, a ``SpeechSynthesisOutputFormat``.
+
+        Raises:
+            TypeError: it is not a SpeechSynthesisOutputFormat.
+            ImportError: the real package, which has the names of formats, is not installed.
+        """
+        theirs = load()
+        if not isinstance(format_id, theirs.SpeechSynthesisOutputFormat):
+            raise TypeError("wrong type, must be SpeechSynthesisOutputFormat")
+        named = theirs.SpeechConfig(subscription="none", region="none")
+        named.set_speech_synthesis_output_format(format_id)
+        self.set_property(
+            PropertyId.SpeechServiceConnection_SynthOutputFormat,
+            named.speech_synthesis_output_format_string,
+        )
 
     def set_service_property(self, name: str, value: str, channel: ServicePropertyChannel) -> None:
         """Set a property of the service, for example ``transcriptionMode``.
@@ -281,6 +309,22 @@ class SpeechConfig(PropertyHolder):
     def enable_dictation(self) -> None:
         """Request dictation mode."""
         self.set_property(PropertyId.SpeechServiceConnection_RecoMode, "DICTATION")
+
+    def _to_sdk(self) -> Any:
+        """Return a configuration of the real package with the same properties.
+
+        A new one each time: recognizers copy the configuration that they are created with.
+        """
+        values = {name: self.get_property(found) for name, found in _ARGUMENTS.items()}
+        address = next(name for name in ("endpoint", "host", "region") if values[name])
+        passed = {name: values[name] for name in ("subscription", address) if values[name]}
+        if address == "region" and not values["subscription"] and self._token_credential is None:
+            passed["auth_token"] = values["auth_token"]
+        credential = self._token_credential
+        also = {} if credential is None else {"token_credential": credential}
+        config = load().SpeechConfig(**passed, **also)
+        copy_properties(self, config, {name_of(_ARGUMENTS[name]) for name in passed})
+        return config
 
 
 def _check_arguments(

@@ -7,13 +7,15 @@ import threading
 from collections.abc import Callable, Generator
 from typing import Any, Generic, TypeVar
 
+from speech_compat._sdk.interop import SdkInstances
+
 __all__ = ["EventSignal", "ResultFuture", "future"]
 
 T = TypeVar("T")
 _logger = logging.getLogger("speech_compat")
 
 
-class EventSignal:
+class EventSignal(metaclass=SdkInstances):
     """Calls its callbacks in the order in which they were connected.
 
     An exception in a callback, ``SystemExit`` included, reaches neither the caller nor the
@@ -69,7 +71,7 @@ class EventSignal:
             self._on_change(self)
 
 
-class ResultFuture(Generic[T]):
+class ResultFuture(Generic[T], metaclass=SdkInstances):
     """The outcome of a method whose name ends in ``_async``.
 
     The first :meth:`get` does the work or waits for it; later calls return the same value

@@ -1,15 +1,13 @@
-"""Objects of the real package that a program uses beside those of this one.
-
-The real package is never imported here: its objects are known by the module of their class.
-"""
+"""Members and objects of both packages, used together."""
 
 from __future__ import annotations
 
-from typing import Any, Final, TypeVar
+from functools import reduce
+from typing import Any, TypeVar
 
-__all__ = ["SDK", "SdkMember", "checked", "is_member", "is_sdk_class"]
+from speech_compat._sdk.real import DISTRIBUTION, is_sdk_class, load, version
 
-SDK: Final = "azure.cognitiveservices.speech"
+__all__ = ["SdkInstances", "SdkMember", "checked", "is_member"]
 
 T = TypeVar("T")
 
@@ -30,7 +28,7 @@ class SdkMember:
             return True
         # By name, as the hash is; the values of all versions agree
         # (docs/protocol/legacy-interface.md, 4.5).
-        return _is_twin(type(self), other) and self._name_ == getattr(other, "_name_", None)
+        return _is_twin(type(self), type(other)) and self._name_ == getattr(other, "_name_", None)
 
     # A class with its own __eq__ does not inherit a hash; this is that of Enum.
     def __hash__(self) -> int:
@@ -38,21 +36,37 @@ class SdkMember:
 
     @classmethod
     def _missing_(cls, value: object) -> Any:
-        return getattr(cls, getattr(value, "_name_", ""), None) if _is_twin(cls, value) else None
+        return getattr(cls, value._name_, None) if _is_twin(cls, type(value)) else None  # type: ignore[attr-defined]
+
+    def _to_sdk(self) -> Any:
+        """Return the member of the real package."""
+        path = type(self).__qualname__.split(".")
+        enums, audio = load("enums"), load("audio")
+        kind: Any = reduce(getattr, path, enums if hasattr(enums, path[0]) else audio)
+        if self._name_ not in kind.__members__:
+            raise ValueError(f"{DISTRIBUTION} {version()} has no {self}. Install a newer version.")
+        return kind[self._name_]
 
 
-def is_sdk_class(kind: type) -> bool:
-    """Whether a class belongs to the real package."""
-    return f"{kind.__module__}.".startswith(f"{SDK}.")
+class SdkInstances(type):
+    """Makes instances of the real package's class of the same name pass ``isinstance``.
+
+    Only for classes that programs receive: results and events of recognizers that were not
+    retired are those of the real package.
+    """
+
+    def __instancecheck__(cls, instance: Any) -> bool:
+        kinds = type(instance).__mro__
+        return super().__instancecheck__(instance) or any(_is_twin(cls, kind) for kind in kinds)
 
 
 def is_member(value: object, kind: type) -> bool:
     """Whether ``value`` is a member of the enumeration ``kind``, of either package."""
-    return isinstance(value, kind) or _is_twin(kind, value)
+    return isinstance(value, kind) or _is_twin(kind, type(value))
 
 
-def _is_twin(kind: type, other: object) -> bool:
-    return is_sdk_class(type(other)) and type(other).__qualname__ == kind.__qualname__
+def _is_twin(ours: type, other: type) -> bool:
+    return is_sdk_class(other) and other.__qualname__ == ours.__qualname__
 
 
 def checked(

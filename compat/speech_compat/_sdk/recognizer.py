@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from speech_compat._sdk.events import EventSignal, ResultFuture, future
+from speech_compat._sdk.interop import SdkInstances
+from speech_compat._sdk.real import is_sdk_object, load
 from speech_compat._sdk.results import RecognitionResult
-from speech_compat._sdk.unsupported import unsupported_member
 from speech_compat.properties import PropertyCollection, PropertyId
 
 __all__ = ["Connection", "PhraseListGrammar", "Recognizer"]
@@ -12,12 +15,19 @@ __all__ = ["Connection", "PhraseListGrammar", "Recognizer"]
 _MAX_WEIGHT = 2.0
 
 
-class Recognizer:
+class Recognizer(metaclass=SdkInstances):
     """Base class of the transcribers.
 
     Methods that recognize a single utterance or keyword raise NotImplementedError, as in
     the transcribers of the real package (docs/protocol/legacy-interface.md, 4.2).
     """
+
+    def _to_sdk(self) -> Any:
+        name = type(self).__name__
+        raise TypeError(
+            f"A speech_compat {name} cannot be used here: backends transcribe its audio, not the"
+            " Speech SDK."
+        )
 
     def __init__(self, handle: object) -> None:  # noqa: ARG002
         self._properties = PropertyCollection(None)
@@ -125,7 +135,7 @@ class Recognizer:
         raise NotImplementedError
 
 
-class PhraseListGrammar:
+class PhraseListGrammar(metaclass=SdkInstances):
     """Words the recognizer should expect; takes effect when the recognizer starts."""
 
     def __init__(self, recognizer: Recognizer) -> None:
@@ -133,7 +143,10 @@ class PhraseListGrammar:
 
     @classmethod
     def from_recognizer(cls, recognizer: Recognizer) -> PhraseListGrammar:
-        """Return the phrase list of ``recognizer``."""
+        """Return the phrase list of ``recognizer``, of either package."""
+        if is_sdk_object(recognizer):
+            found: PhraseListGrammar = _real(cls).from_recognizer(recognizer)
+            return found
         return cls(recognizer)
 
     def addPhrase(self, phrase: str) -> None:  # noqa: N802
@@ -154,7 +167,7 @@ class PhraseListGrammar:
         self._list.clear()
 
 
-class Connection:
+class Connection(metaclass=SdkInstances):
     """The connection of a recognizer to its service.
 
     Backends connect by themselves, so opening and closing do nothing.  ``connected`` and
@@ -171,21 +184,23 @@ class Connection:
 
     @classmethod
     def from_recognizer(cls, recognizer: Recognizer) -> Connection:
-        """Return a connection of ``recognizer``."""
+        """Return the connection of ``recognizer``, of either package."""
+        if is_sdk_object(recognizer):
+            found: Connection = _real(cls).from_recognizer(recognizer)
+            return found
         return cls(recognizer)
 
     @classmethod
-    def from_speech_synthesizer(cls, speech_synthesizer: object) -> Connection:  # noqa: ARG003
-        """Not included: raises NotImplementedError."""
-        raise unsupported_member("Connection.from_speech_synthesizer")
+    def from_speech_synthesizer(cls, speech_synthesizer: Any) -> Connection:
+        """Return the connection of a SpeechSynthesizer of the real package."""
+        found: Connection = _real(cls).from_speech_synthesizer(speech_synthesizer)
+        return found
 
     @classmethod
-    def from_dialog_service_connector(
-        cls,
-        dialog_service_connector: object,  # noqa: ARG003
-    ) -> Connection:
-        """Not included: raises NotImplementedError."""
-        raise unsupported_member("Connection.from_dialog_service_connector")
+    def from_dialog_service_connector(cls, dialog_service_connector: Any) -> Connection:
+        """Return the connection of a DialogServiceConnector of the real package."""
+        found: Connection = _real(cls).from_dialog_service_connector(dialog_service_connector)
+        return found
 
     @property
     def connected(self) -> EventSignal:
@@ -228,3 +243,8 @@ class Connection:
             )
 
         return future(refuse)
+
+
+def _real(kind: type) -> Any:
+    """Return the class of the same name of the real package."""
+    return getattr(load(), kind.__name__)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 from typing import Generic, TypeVar
 
+from speech_compat._sdk.interop import SdkInstances
+from speech_compat._sdk.real import is_sdk_object, load
 from speech_compat._session.records import EventRecord, ResultRecord
 from speech_compat.enums import (
     CancellationErrorCode,
@@ -33,10 +35,18 @@ __all__ = [
 ]
 
 
-class CancellationDetails:
+class CancellationDetails(metaclass=SdkInstances):
     """Why a transcription was canceled."""
 
     def __init__(self, result: RecognitionResult) -> None:
+        self._reason: CancellationReason
+        self._code: CancellationErrorCode
+        self._error_details: str
+        if is_sdk_object(result):
+            theirs = load().CancellationDetails(result)
+            self._reason, self._code = theirs.reason, theirs.code
+            self._error_details = theirs.error_details
+            return
         record = result._record
         self._reason = record.cancellation
         self._code = record.code
@@ -62,7 +72,7 @@ class CancellationDetails:
         return f'{name}(reason={self.reason}, error_details="{self.error_details}")'
 
 
-class NoMatchDetails:
+class NoMatchDetails(metaclass=SdkInstances):
     """Why nothing was recognized."""
 
     def __init__(self, result_handle: ResultRecord) -> None:
@@ -77,7 +87,7 @@ class NoMatchDetails:
         return f"{type(self).__name__}(reason={self.reason})"
 
 
-class RecognitionResult:
+class RecognitionResult(metaclass=SdkInstances):
     """A hypothesis, a final result or a cancellation."""
 
     def __init__(self, handle: ResultRecord) -> None:
@@ -175,7 +185,7 @@ class MeetingResult(RecognitionResult):
         )
 
 
-class SessionEventArgs:
+class SessionEventArgs(metaclass=SdkInstances):
     """An event of a session."""
 
     def __init__(self, handle: EventRecord) -> None:

@@ -11,7 +11,8 @@ import pytest
 import speech_compat as facade
 from oracle.test_oracle import why_not
 from speech_compat import enums
-from speech_compat._sdk.interop import SDK, checked
+from speech_compat._sdk.interop import checked
+from speech_compat._sdk.real import SDK
 
 ENUMS = [getattr(enums, name) for name in enums.__all__ if name != "Transcription"]
 ENUMS += [enums.Transcription.ParticipantChangedReason]
