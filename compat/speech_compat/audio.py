@@ -140,11 +140,12 @@ class PushAudioInputStream(AudioInputStream):
 
     def commit(self) -> int:
         """Return 0: commits are not supported (1.52), except by the real package."""
-        return 0 if self._real is None else int(self._real.commit())
+        return int(self._real.commit()) if hasattr(self._real, "commit") else 0
 
     def commit_channel(self, channel_id: int) -> int:
         """Return 0: commits are not supported (1.52), except by the real package."""
-        return 0 if self._real is None else int(self._real.commit_channel(channel_id))
+        supported = hasattr(self._real, "commit_channel")
+        return int(self._real.commit_channel(channel_id)) if supported else 0
 
     def _to_sdk(self) -> Any:
         """Return the stream of the real package that receives the audio from now on."""

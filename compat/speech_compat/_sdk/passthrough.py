@@ -129,7 +129,8 @@ def _public(value: Any, unknown: AttributeError) -> Any:
     twin = _twin(value, unknown)
     if twin is not None or issubclass(value, Enum):
         return twin or value
-    return _wrapped(value)
+    original: Any = value
+    return _wrapped(original)
 
 
 def _place(module: str, unknown: AttributeError) -> str:
