@@ -52,7 +52,7 @@ def output(*command: object) -> list[str]:
     return done.stdout.splitlines()
 
 
-def test_a_changed_import_line_changes_no_event(
+def test_neither_a_changed_import_line_nor_run_changes_an_event(
     endpoint: str, recording: str, tmp_path: Path
 ) -> None:
     changed = tmp_path / "program.py"
@@ -70,3 +70,4 @@ def test_a_changed_import_line_changes_no_event(
     assert transcribed in real
     assert "SynthVoice en-US-JennyNeural" in real
     assert output(changed, recording, endpoint) == real
+    assert output("-m", "speech_compat.run", PROGRAM, recording, endpoint) == real

@@ -12,6 +12,7 @@ import pytest
 
 from oracle.test_oracle import why_not
 from speech_compat._sdk.passthrough import MissingSdkError, passthrough
+from speech_compat.cli.main import _parser
 
 PAGE: Final = (Path(__file__).parents[1] / "docs" / "mixed-programs.md").read_text("utf-8")
 
@@ -24,6 +25,7 @@ def blocks(language: str) -> list[str]:
 def test_the_examples_run(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
     if why_not():
         pytest.skip(why_not())
+    # Complete at once: nothing connects before a transcriber starts.
     monkeypatch.setenv("SPEECH_COMPAT_BACKEND", "realtime")
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", blocks("python")[number]],
@@ -35,6 +37,25 @@ def test_the_examples_run(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
     assert done.returncode == 0, done.stderr
     if done.stdout:
         assert done.stdout in blocks("text")
+
+
+def test_the_commands_of_the_page_are_understood() -> None:
+    commands = [
+        line.removeprefix("speech-compat ").split()
+        for block in blocks("sh")
+        for line in block.splitlines()
+        if line.startswith("speech-compat ")
+    ]
+    understood = [_parser().parse_args(command) for command in commands]
+    assert [(options.program, len(options.arguments)) for options in understood] == [
+        ("program.py", 1),
+        ("package.module", 0),
+        ("bot.py", 0),
+        ("pytest", 0),
+        ("gunicorn", 3),
+        ("uvicorn", 4),
+        ("jupyter", 1),
+    ]
 
 
 def test_the_error_of_the_page_is_the_real_one(monkeypatch: pytest.MonkeyPatch) -> None:

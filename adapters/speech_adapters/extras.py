@@ -36,6 +36,8 @@ def missing_extra(extra: str, module: str) -> MissingExtraError:
 
 def _is_installed(module: str) -> bool:
     try:
-        return importlib.util.find_spec(module) is not None
+        spec = importlib.util.find_spec(module)
+        # Without an origin it is a folder without modules, as an uninstallation may leave it.
+        return spec is not None and spec.origin is not None
     except ModuleNotFoundError:  # a package above it is missing
         return False

@@ -27,9 +27,16 @@ __all__ = ["CONFIG", "FILE", "Layer", "Layers", "find_files", "merge", "read_lay
 FILE: Final = "speech-compat.toml"
 _PROJECT: Final = "pyproject.toml"
 CONFIG: Final = f"{PREFIX}CONFIG"
-# Names with the prefix that are no settings: the file, and what the tests of this project read.
+# Names with the prefix that are no settings: the file, what `speech-compat run` reads, and what the
+# tests of this project read.
 _OTHER_NAMES: Final = frozenset(
-    {CONFIG, f"{PREFIX}FUZZ_CASES", f"{PREFIX}PAYLOADS", f"{PREFIX}RECORDINGS"}
+    {
+        CONFIG,
+        f"{PREFIX}THIRD_PARTY",
+        f"{PREFIX}FUZZ_CASES",
+        f"{PREFIX}PAYLOADS",
+        f"{PREFIX}RECORDINGS",
+    }
 )
 _ENVIRONMENT: Final = "environment"
 

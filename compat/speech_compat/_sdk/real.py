@@ -37,6 +37,9 @@ def load(submodule: str = "") -> Any:
     except OSError as error:  # its native library cannot be loaded
         raise ImportError(f"the library of {DISTRIBUTION} cannot be loaded: {error}") from error
     _refuse_replacement(found, name)
+    # Under `speech-compat run` the program can import it, installed or not.
+    if getattr(found.__spec__, "origin", "") is None:
+        raise ModuleNotFoundError(f"No module named {name!r}", name=name)
     return found
 
 

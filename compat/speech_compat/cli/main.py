@@ -69,6 +69,7 @@ def new_parser() -> argparse.ArgumentParser:
     _add_verbose(parser, default=0)
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_transcribe(commands)
+    _add_run(commands)
     _add_show(commands)
     _add_convert(commands)
     _add_enroll(commands)
@@ -149,6 +150,14 @@ def _add_transcribe(commands: argparse._SubParsersAction[argparse.ArgumentParser
     _add_output(command)
     _add_bulk(command)
     command.set_defaults(run=_transcribe)
+
+
+def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    from speech_compat.run import add_arguments, run
+
+    command = commands.add_parser("run", help="run a program of the retired SDK, unmodified")
+    add_arguments(command)
+    command.set_defaults(run=run)
 
 
 def _add_bulk(command: argparse.ArgumentParser) -> None:
