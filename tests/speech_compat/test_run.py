@@ -177,7 +177,7 @@ def test_without_the_real_package_nothing_else_is_there(write: Write) -> None:
         "No module named 'azure.identity'",
         "No module named 'azure.cognitiveservices.speech.nonsense'",
         "missing",
-        f"{THEIRS} is not installed; only the program can use it",
+        f"{THEIRS} cannot be imported: it is not installed; only the program can use it",
     ]
 
 

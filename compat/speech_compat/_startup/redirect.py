@@ -106,7 +106,11 @@ class _Module(ModuleType):
         loader: _Loader = own("__spec__").loader
         if loader.judge.is_program(frame):
             return getattr(_facade(own("__name__")), name)
-        loader.execute(self)
+        try:
+            loader.execute(self)
+        except (ImportError, OSError) as error:
+            # Code that searches sys.modules for a name expects no other error.
+            raise AttributeError(f"{own('__name__')} cannot be imported: {error}") from error
         return own(name)
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -146,12 +150,14 @@ class _Loader:
     Attributes:
         judge: decides who accesses it.
         real: the spec of the real module; None if it is not installed.
-        executed: the real module was executed, or that has begun.
+        executing: the real module is being executed, by the thread that holds the lock.
+        executed: the real module was executed.
     """
 
     def __init__(self, judge: _Judge, real: ModuleSpec | None) -> None:
         self.judge = judge
         self.real = real
+        self.executing = False
         self.executed = False
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
@@ -167,15 +173,17 @@ class _Loader:
         if self.executed:
             return
         if self.real is None or self.real.loader is None:
-            raise AttributeError(f"{module.__name__} is not installed; only the program can use it")
+            raise ImportError("it is not installed; only the program can use it")
         with _lock:
-            if not self.executed:
+            # Its modules import each other: the thread that executes it continues.
+            if self.executing or self.executed:
+                return
+            self.executing = True
+            try:
+                self.real.loader.exec_module(module)
                 self.executed = True
-                try:
-                    self.real.loader.exec_module(module)
-                except BaseException:
-                    self.executed = False
-                    raise
+            finally:
+                self.executing = False
 
 
 class _Finder:
