@@ -14,7 +14,7 @@ from oracle.test_oracle import why_not
 from speech_compat._sdk.passthrough import MissingSdkError, passthrough
 from speech_compat.cli.main import _parser
 
-PAGE: Final = (Path(__file__).parents[1] / "docs" / "mixed-programs.md").read_text("utf-8")
+PAGE: Final = (Path(__file__).parents[2] / "docs" / "mixed-programs.md").read_text("utf-8")
 
 
 def blocks(language: str) -> list[str]:
