@@ -3,8 +3,9 @@
 ::
 
     python -m matrix            write docs/backends.md, docs/commands.md, docs/warnings.md, the
-                                schema of the JSON format, and the tables of README.md and
-                                docs/json-format.md
+                                schema of the JSON format, the tables of README.md and
+                                docs/json-format.md, and the capabilities that
+                                `speech-compat scan` reads
     python -m matrix --check    fail if one of them is out of date
 
 ``make matrix`` runs it.
@@ -21,10 +22,12 @@ from matrix.catalog import all_capabilities
 from matrix.commands import commands_page
 from matrix.json_format import schema_text, tables
 from matrix.report import BEGIN, END, backends_page, readme_table, warnings_page, with_table
+from speech_compat._migration.backends import dump_capabilities
 
 __all__ = ["documents", "main"]
 
 _ROOT: Final = Path(__file__).resolve().parents[2]
+_CAPABILITIES: Final = "compat/speech_compat/_migration/capabilities.json"
 
 
 def documents() -> dict[Path, str]:
@@ -39,6 +42,7 @@ def documents() -> dict[Path, str]:
         docs / "schema" / "transcript.schema.json": schema_text(),
         json_format: with_table(json_format.read_text("utf-8"), f"{BEGIN}\n{tables()}\n{END}"),
         readme: with_table(readme.read_text("utf-8"), readme_table(capabilities)),
+        _ROOT / _CAPABILITIES: dump_capabilities(capabilities),
     }
 
 

@@ -15,6 +15,7 @@ from typing import Final
 
 from speech_adapters.errors import SpeechError
 from speech_adapters.export import FORMATS, format_of
+from speech_compat.cli.migration_parser import add_migration_commands
 from speech_compat.cli.output import reason_of, report
 
 __all__ = ["main", "new_parser"]
@@ -78,6 +79,7 @@ def new_parser() -> argparse.ArgumentParser:
     _add_config(commands)
     _add_backends(commands)
     _add_doctor(commands)
+    add_migration_commands(commands)
     listing = commands.add_parser("list", help="list stored meetings, newest first")
     listing.set_defaults(run=_list)
     delete = commands.add_parser("delete", help="delete stored meetings: audio and transcripts")

@@ -1,0 +1,81 @@
+"""Names of the real package: what the facade has of them."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from enum import Enum
+from fnmatch import fnmatchcase
+from types import ModuleType
+from typing import Final
+
+import speech_compat
+from speech_compat._sdk.unsupported import MEMBERS, NAMES
+
+__all__ = ["FACADE", "MODULES", "PACKAGE", "Kind", "kind_of"]
+
+PACKAGE: Final = "azure.cognitiveservices.speech"
+FACADE: Final = "speech_compat"
+# The modules of the real package that the facade has too.
+MODULES: Final = ("audio", "enums", "languageconfig", "properties", "speech", "transcription")
+
+
+class Kind(Enum):
+    """Where a name comes from.
+
+    INCLUDED names are those of the facade.  NOT_RETIRED ones come from the real package.  UNKNOWN
+    ones are in no version of it that the ledger compares.
+    """
+
+    INCLUDED = "included"
+    NOT_RETIRED = "not retired"
+    UNKNOWN = "unknown"
+
+
+def kind_of(path: Sequence[str]) -> Kind:
+    """Return the kind of a name, such as ``("transcription", "Meeting")``.
+
+    Nothing is imported and no attribute read that the facade would fetch from the real package, so
+    the answer does not depend on what is installed.
+
+    Args:
+        path: names below the package; one that is called ends with ``()``.  The last that
+            counts is the member of a class.
+    """
+    found: object = speech_compat
+    for part in path:
+        name = part.removesuffix("()")
+        if isinstance(found, ModuleType):
+            if name == "__version__":
+                break
+            if not _is_public(found, name):
+                return _listed(name)
+            found = vars(found)[name]
+        elif isinstance(found, type):
+            return _member(found, name)
+        else:
+            break
+    return Kind.INCLUDED
+
+
+def _is_public(module: ModuleType, name: str) -> bool:
+    """Return whether a module has a name; those of the standard library do not count."""
+    # Modules of the real package also have names that they import from each other.
+    public = name in module.__all__ or name in speech_compat.__all__ or name.startswith("__")
+    return public and name in vars(module)
+
+
+def _member(found: type, name: str) -> Kind:
+    path = f"{found.__name__}.{name}"
+    if any(fnmatchcase(path, pattern) for pattern in MEMBERS):
+        return Kind.NOT_RETIRED
+    try:
+        inspect.getattr_static(found, name)
+    except AttributeError:
+        return Kind.UNKNOWN
+    return Kind.INCLUDED
+
+
+def _listed(name: str) -> Kind:
+    known = any(fnmatchcase(name, pattern) for pattern in NAMES)
+    return Kind.NOT_RETIRED if known else Kind.UNKNOWN
