@@ -144,9 +144,9 @@ def _unread(code: Code) -> Iterator[Finding]:
         for cell, start in zip(code.source.cells, code.starts, strict=True):
             for line, text in enumerate(LINE_END.split(cell.text), start + 1):
                 if PACKAGE in text:
-                    message = "The file has too many syntax errors; this line names the package."
+                    message = "The file could not be parsed; this line names the package."
                     yield _finding(UNREADABLE, code.place(line), message)
-    for line in code.wrong[:1]:
+    for line in code.wrong[: bool(code.tree.body)]:
         more = f", and {len(code.wrong) - 1} others" if code.wrong[1:] else ""
         message = f"This line is no valid Python 3{more}; it was not examined."
         yield _finding(SYNTAX, code.place(line), message)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import inspect
+import pkgutil
 from collections.abc import Sequence
 from enum import Enum
 from fnmatch import fnmatchcase
+from functools import cache
 from types import ModuleType
 from typing import Final
 
@@ -16,8 +18,11 @@ __all__ = ["FACADE", "MODULES", "PACKAGE", "Kind", "kind_of"]
 
 PACKAGE: Final = "azure.cognitiveservices.speech"
 FACADE: Final = "speech_compat"
-# The modules of the real package that the facade has too.
-MODULES: Final = ("audio", "enums", "languageconfig", "properties", "speech", "transcription")
+# The modules of the real package; the first six are in the facade too.
+MODULES: Final = (
+    "audio", "enums", "languageconfig", "properties", "speech", "transcription",
+    "diagnostics", "dialog", "intent", "translation",
+)  # fmt: skip
 
 
 class Kind(Enum):
@@ -49,7 +54,7 @@ def kind_of(path: Sequence[str]) -> Kind:
             if name == "__version__":
                 break
             if not _is_public(found, name):
-                return _listed(name)
+                return _listed(name, found)
             found = vars(found)[name]
         elif isinstance(found, type):
             return _member(found, name)
@@ -76,6 +81,14 @@ def _member(found: type, name: str) -> Kind:
     return Kind.INCLUDED
 
 
-def _listed(name: str) -> Kind:
-    known = any(fnmatchcase(name, pattern) for pattern in NAMES)
-    return Kind.NOT_RETIRED if known else Kind.UNKNOWN
+def _listed(name: str, module: ModuleType) -> Kind:
+    if any(fnmatchcase(name, pattern) for pattern in NAMES):
+        return Kind.NOT_RETIRED
+    # Modules that the facade adds, such as those of the remote clients.
+    own = module is speech_compat and name in _own_modules()
+    return Kind.INCLUDED if own else Kind.UNKNOWN
+
+
+@cache
+def _own_modules() -> frozenset[str]:
+    return frozenset(info.name for info in pkgutil.iter_modules(speech_compat.__path__))

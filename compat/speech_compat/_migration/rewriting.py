@@ -6,16 +6,18 @@ is written back, and the strings of a notebook can be changed within its JSON.
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
-from speech_adapters.extras import missing_extra
+from speech_adapters.extras import need_packages
 from speech_compat._migration.imports import import_change, import_from_change, is_package
 from speech_compat._migration.names import FACADE
-from speech_compat._migration.notebooks import python_of, raw_offsets
-from speech_compat._migration.sources import Cell, Source
+from speech_compat._migration.notebooks import raw_offsets
+from speech_compat._migration.sources import LINE_END, Cell, Source
+from speech_compat._migration.syntax import parse_cell
 
 if TYPE_CHECKING:
     import libcst as cst
@@ -55,10 +57,7 @@ def need_libcst() -> None:
     Raises:
         MissingExtraError: it is not; the message has the command.
     """
-    try:
-        import libcst  # noqa: F401
-    except ImportError:
-        raise missing_extra("migrate", "libcst") from None
+    need_packages("migrate", "libcst")
 
 
 def rewrite(source: Source, used: Collection[str]) -> Rewritten:
@@ -71,7 +70,7 @@ def rewrite(source: Source, used: Collection[str]) -> Rewritten:
     edits, problem = list[Edit](), ""
     for cell in source.cells:
         try:
-            found = _edits(cell, used)
+            found = list(_edits(cell, used))
             edits.extend(_in_notebook(source.text, cell, found) if source.is_notebook else found)
         except _UnsupportedError as error:
             where = f"Cell {cell.number}: " if cell.number else ""
@@ -86,70 +85,77 @@ def _apply(text: str, edits: Sequence[Edit]) -> str:
     return text
 
 
-def _edits(cell: Cell, used: Collection[str]) -> list[Edit]:
-    """Return the edits of code.
+def _edits(cell: Cell, used: Collection[str]) -> Iterator[Edit]:
+    """Yield the edits of code.
 
     Raises:
         _UnsupportedError: it cannot be parsed, or an import is written in an unusual way.
     """
-    # Most cells of a notebook import nothing, and may be in any language.
+    # Most cells of a notebook import nothing of it.
     if "cognitiveservices" not in cell.text:
-        return []
-    try:
-        module = _parse(cell)
-        return [] if module is None else list(_import_edits(module, used))
-    except RecursionError:
-        raise _UnsupportedError("it is nested too deeply") from None
+        return
+    tree, wrong = parse_cell(cell)
+    if wrong:
+        reason = f"there is a syntax error in line {wrong[0]}" if tree.body else "it is not parsed"
+        raise _UnsupportedError(reason)
+    lines = _Lines(cell.text)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            start = lines.offset(node.lineno, node.col_offset)
+            end = lines.offset(node.end_lineno or node.lineno, node.end_col_offset or 0)
+            for edit in _statement_edits(cell.text[start:end], used):
+                yield Edit(edit.start + start, edit.end + start, edit.new)
 
 
-def _parse(cell: Cell) -> cst.Module | None:
-    """Return the code; ``None`` for a cell in another language."""
+class _Lines:
+    """From the parser's places, whose columns are bytes of UTF-8, to offsets in a text."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._starts = [0, *(end.end() for end in LINE_END.finditer(text))]
+
+    def offset(self, line: int, column: int) -> int:
+        start = self._starts[line - 1]
+        # A character has a byte at least, so these are enough.
+        return start + len(self._text[start : start + column].encode()[:column].decode())
+
+
+def _statement_edits(statement: str, used: Collection[str]) -> Iterator[Edit]:
+    """Yield the edits of one import.
+
+    Only imports are parsed with libcst, never a whole file: it ends the process if code is nested
+    too deeply.
+    """
     import libcst as cst
-
-    try:
-        return cst.parse_module(cell.text)
-    except cst.ParserSyntaxError as error:
-        line = error.raw_line
-    plain = python_of(cell.text) if cell.number else cell.text
-    if plain is None:
-        return None
-    try:
-        # Magics are replaced by something of the same length, so that places stay the same.
-        return cst.parse_module(plain)
-    except cst.ParserSyntaxError:
-        raise _UnsupportedError(f"there is a syntax error near line {line}") from None
-
-
-def _import_edits(module: cst.Module, used: Collection[str]) -> Iterator[Edit]:
-    import libcst as cst
-    from libcst import matchers
     from libcst.metadata import ByteSpanPositionProvider, MetadataWrapper
 
-    wrapper = MetadataWrapper(module, unsafe_skip_copy=True)
+    wrapper = MetadataWrapper(cst.parse_module(statement), unsafe_skip_copy=True)
     spans = wrapper.resolve(ByteSpanPositionProvider)
-    code = module.code.encode()
+    data = statement.encode()
 
     def edit(node: cst.CSTNode, new: str) -> Edit:
         span = spans[node]
-        start = len(code[: span.start].decode())
-        length = len(code[span.start : span.start + span.length].decode())
+        start = len(data[: span.start].decode())
+        length = len(data[span.start : span.start + span.length].decode())
         return Edit(start, start + length, new)
 
-    for node in matchers.findall(module, matchers.Import() | matchers.ImportFrom()):
-        if isinstance(node, cst.Import):
-            for alias in node.names:
-                change = import_change(alias.evaluated_name, alias.evaluated_alias)
-                if change is not None and change[0]:
-                    yield edit(alias.name, change[0])
-        elif isinstance(node, cst.ImportFrom) and node.module is not None and not node.relative:
-            yield from _from_edits(node, used, edit, module)
+    line = wrapper.module.body[0]
+    assert isinstance(line, cst.SimpleStatementLine)
+    node = line.body[0]
+    if isinstance(node, cst.Import):
+        for alias in node.names:
+            change = import_change(alias.evaluated_name, alias.evaluated_alias)
+            if change is not None and change[0]:
+                yield edit(alias.name, change[0])
+    elif isinstance(node, cst.ImportFrom) and node.module is not None and not node.relative:
+        yield from _from_edits(node, statement, used, edit)
 
 
 def _from_edits(
     node: cst.ImportFrom,
+    statement: str,
     used: Collection[str],
     edit: Callable[[cst.CSTNode, str], Edit],
-    module: cst.Module,
 ) -> Iterator[Edit]:
     import libcst as cst
     from libcst.helpers import get_full_name_for_node_or_raise
@@ -165,8 +171,10 @@ def _from_edits(
         yield edit(node.module, change[0])
         return
     # ``from azure.cognitiveservices import speech`` is another statement afterwards.
-    if len(written := module.code_for_node(node).splitlines()) > 1:
-        raise _UnsupportedError(f"'{written[0]}' is longer than a line; write it in one")
+    if LINE_END.search(statement):
+        raise _UnsupportedError(
+            f"'from {name} import {names[0]}' is longer than a line; write it in one"
+        )
     yield edit(node, f"import {FACADE} as {aliases[0].evaluated_alias or names[0]}")
 
 

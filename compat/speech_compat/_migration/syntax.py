@@ -23,7 +23,8 @@ def parse_cell(cell: Cell) -> tuple[ast.Module, list[int]]:
     becomes ``pass``, or empty if that is wrong too, until the rest can be parsed.
 
     Returns:
-        The tree, and the lines that were left out.  If too many are wrong, the tree is empty.
+        The tree, and the lines that were left out.  The tree is empty if too many are wrong, or
+        if the code is nested more deeply than Python itself allows.
     """
     text = cell.text
     if cell.number:
@@ -44,18 +45,20 @@ def _repaired(text: str) -> tuple[ast.Module, list[int]]:
         tree, line = _parse("\n".join(lines))
         if tree is not None:
             return tree, sorted(wrong)
+        if not line:
+            break
         # A line above, if its replacement did not help: it closes what is open there.
-        line = min(max(line, 1), len(lines))
+        line = min(line, len(lines))
         while line > 1 and wrong.get(line, 0) > 1:
             line -= 1
         indent = lines[line - 1][: len(lines[line - 1]) - len(lines[line - 1].lstrip())]
         lines[line - 1] = "" if line in wrong else f"{indent}pass"
         wrong[line] = wrong.get(line, 0) + 1
-    return ast.Module([], []), sorted(wrong)[:1]
+    return ast.Module([], []), sorted(wrong)[:1] or [1]
 
 
 def _parse(text: str) -> tuple[ast.Module | None, int]:
-    """Return the tree, or the line of the error."""
+    """Return the tree, or the line of the error; 0 if no line is to blame."""
     with warnings.catch_warnings():
         # Invalid escapes in the program's texts are its own matter.
         warnings.simplefilter("ignore")
@@ -64,4 +67,4 @@ def _parse(text: str) -> tuple[ast.Module | None, int]:
         except SyntaxError as error:
             return None, error.lineno or 1
         except (ValueError, RecursionError, MemoryError):  # null characters, or nested too deeply
-            return None, 1
+            return None, 0
