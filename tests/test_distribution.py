@@ -30,6 +30,10 @@ def test_the_wheel_ships_types_and_the_demo_program(content: zipfile.Path) -> No
     assert shipped.read_bytes() == (ROOT / "docs/examples/legacy_meeting.py").read_bytes()
 
 
+def test_the_wheel_ships_the_capabilities_for_scan(content: zipfile.Path) -> None:
+    assert (content / "speech_compat" / "_migration" / "capabilities.json").is_file()
+
+
 def test_the_wheel_ships_the_files_of_the_web_page(content: zipfile.Path) -> None:
     folder = "speech_compat/gateway/web/static"
     written = {file.name for file in (ROOT / "compat" / folder).iterdir()}

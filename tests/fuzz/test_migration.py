@@ -64,17 +64,29 @@ def test_notebooks_with_odd_values(key: str, value: object, source: object) -> N
     _examine(json.dumps({**NOTEBOOK, key: value, "note": "cognitiveservices"}).encode(), "x.ipynb")
 
 
+# In any order they are no program.
+LINES = [
+    "print 'x'",
+    "except A, e:",
+    "  if x",
+    "'''",
+    "(",
+    "]",
+    "\\",
+    "\tx = 1",
+    "lambda",
+    "import azure.cognitiveservices.speech as sdk",
+    "from azure.cognitiveservices.speech import *",
+    "def f(sdk):",
+    "sdk.Meeting(",
+    "# coding: utf-16",
+    "exec x in y",
+    "\f",
+]
+
+
 @fuzz
-@given(
-    st.lists(
-        st.sampled_from(
-            ["print 'x'", "except A, e:", "  if x", "'''", '"""', "(", "]", "\\", "\tx = 1",
-             "lambda", "import azure.cognitiveservices.speech as sdk", "def f(sdk):",
-             "sdk.Meeting(", "\f", "# coding: utf-16", "from azure.cognitiveservices.speech import *", "exec x in y"]
-        ),
-        max_size=30,
-    )
-)  # fmt: skip
+@given(st.lists(st.sampled_from(LINES), max_size=30))
 def test_lines_that_are_no_program(lines: list[str]) -> None:
     _examine("\n".join([*lines, "# cognitiveservices"]).encode(), "x.py")
 

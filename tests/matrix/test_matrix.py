@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import re
 import tomllib
 from pathlib import Path
@@ -18,6 +19,7 @@ from speech_adapters import Capabilities, MeetingRequest, gaps
 from speech_adapters.errors import MissingExtraError
 from speech_adapters.gap import Gap
 from speech_adapters.request import SETTINGS
+from speech_compat._migration.backends import known_capabilities
 
 ROOT = Path(__file__).parents[2]
 
@@ -35,6 +37,10 @@ def test_the_documents_are_up_to_date(capabilities: dict[str, Capabilities]) -> 
     assert late == [], "run make matrix"
 
 
+def test_scan_knows_the_capabilities(capabilities: dict[str, Capabilities]) -> None:
+    assert known_capabilities() == capabilities
+
+
 def test_the_command_checks_and_writes(
     capabilities: dict[str, Capabilities], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -48,12 +54,16 @@ def test_the_command_checks_and_writes(
         "docs/warnings.md",
     ):
         (tmp_path / name).write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n", "utf-8")
+    known = tmp_path / "compat/speech_compat/_migration/capabilities.json"
+    known.parent.mkdir(parents=True)
+    known.write_text("{}", "utf-8")
     monkeypatch.setattr("matrix.__main__._ROOT", tmp_path)
     assert main(["--check"]) == 1
     assert main([]) == 0
     assert main(["--check"]) == 0
     readme = (tmp_path / "README.md").read_text("utf-8")
     assert readme == f"before\n{readme_table(capabilities)}\nafter\n"
+    assert json.loads(known.read_text("utf-8")).keys() == capabilities.keys()
 
 
 def test_every_backend_of_the_project_is_in_the_matrix() -> None:

@@ -162,7 +162,7 @@ def _from_edits(
 
     assert node.module is not None
     name = get_full_name_for_node_or_raise(node.module)
-    aliases = () if isinstance(node.names, cst.ImportStar) else node.names
+    aliases = [] if isinstance(node.names, cst.ImportStar) else list(node.names)
     names = [alias.evaluated_name for alias in aliases] or ["*"]
     change = import_from_change(name, names, used)
     if change is None or not change[0]:
