@@ -5,13 +5,13 @@ from __future__ import annotations
 import ast
 import builtins
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from speech_compat._migration.imports import is_package
 from speech_compat._migration.names import FACADE, PACKAGE, Kind, kind_of
 
-__all__ = ["DOTTED", "Names", "below", "facade_as_package"]
+__all__ = ["DOTTED", "Names", "below", "facade_as_package", "fallbacks"]
 
 # A whole text, as mock.patch and import_module receive it; no prose.
 DOTTED: Final = re.compile(re.escape(PACKAGE) + r"(\.\w+)*")
@@ -134,6 +134,26 @@ class Names:
             if is_package(module) and kind_of((*below(module), name)) is not Kind.UNKNOWN:
                 return f"{module}.{name}"
         return None
+
+
+def fallbacks(nodes: Iterable[ast.AST]) -> set[int]:
+    """Return the ids of imports of the real package beside the facade in one ``try``.
+
+    A program that tries one package and then the other has been changed already.
+    """
+    found = set[int]()
+    for node in nodes:
+        if isinstance(node, ast.Try):
+            imports = [n for n in ast.walk(node) if isinstance(n, ast.Import | ast.ImportFrom)]
+            if any(facade_as_package(name) for each in imports for name in _modules(each)):
+                found.update(map(id, imports))
+    return found
+
+
+def _modules(node: ast.Import | ast.ImportFrom) -> list[str]:
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    return [] if node.level else [node.module or ""]
 
 
 def facade_as_package(module: str) -> str | None:

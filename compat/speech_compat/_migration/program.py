@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from enum import Enum
+from enum import Enum, EnumMeta
+from types import ModuleType
 from typing import Any, Final
 
 import speech_compat
@@ -287,8 +288,14 @@ def _literal(node: ast.expr, usage: Usage) -> Any:
         found = speech_compat
         for name in path:
             # Only what the modules and enumerations have themselves: nothing is fetched.
-            found = vars(found).get(name) if hasattr(found, "__dict__") else None
+            found = _members(found).get(name)
     return _UNKNOWN_VALUE if found is None else found
+
+
+def _members(owner: object) -> Mapping[str, Any]:
+    if isinstance(owner, EnumMeta):
+        return owner.__members__
+    return vars(owner) if isinstance(owner, ModuleType) else {}
 
 
 def _languages(usage: Usage) -> Iterable[str]:

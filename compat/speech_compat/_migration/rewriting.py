@@ -13,6 +13,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from speech_adapters.extras import need_packages
+from speech_compat._migration.bindings import fallbacks
 from speech_compat._migration.imports import import_change, import_from_change, is_package
 from speech_compat._migration.names import FACADE
 from speech_compat._migration.notebooks import raw_offsets
@@ -99,8 +100,10 @@ def _edits(cell: Cell, used: Collection[str]) -> Iterator[Edit]:
         reason = f"there is a syntax error in line {wrong[0]}" if tree.body else "it is not parsed"
         raise _UnsupportedError(reason)
     lines = _Lines(cell.text)
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import | ast.ImportFrom):
+    nodes = list(ast.walk(tree))
+    kept = fallbacks(nodes)
+    for node in nodes:
+        if isinstance(node, ast.Import | ast.ImportFrom) and id(node) not in kept:
             start = lines.offset(node.lineno, node.col_offset)
             end = lines.offset(node.end_lineno or node.lineno, node.end_col_offset or 0)
             for edit in _statement_edits(cell.text[start:end], used):

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
-from speech_compat._migration.bindings import DOTTED, Names, below, facade_as_package
+from speech_compat._migration.bindings import DOTTED, Names, below, facade_as_package, fallbacks
 from speech_compat._migration.imports import import_change, import_from_change, is_package
 
 __all__ = ["Import", "Text", "Usage", "Use", "usage_of"]
@@ -20,7 +20,7 @@ class Import:
         line: its line.
         column: its column, from 0.
         statement: the statement, in one line.
-        target: what the module becomes; empty if it is left, or is the facade already.
+        target: what the module becomes; empty if it is left, or if nothing has to be done.
         reason: why it is left; else empty.
     """
 
@@ -108,9 +108,10 @@ def usage_of(tree: ast.Module) -> Usage:
     usage = Usage(constants=names.constants, _names=names)
     used = _Uses(nodes, names)
     usage.uses = list(used.found)
+    kept = fallbacks(nodes)
     for node in nodes:
         if isinstance(node, ast.Import | ast.ImportFrom):
-            usage.imports.extend(_import(node, usage.names))
+            usage.imports.extend(_import(node, usage.names, id(node) in kept))
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
             usage.calls.append((node.func.attr, node))
         elif isinstance(node, ast.Assign):
@@ -130,7 +131,9 @@ def _column(node: ast.AST) -> int:
     return getattr(node, "col_offset", 0)
 
 
-def _import(node: ast.Import | ast.ImportFrom, used: Collection[str]) -> Iterator[Import]:
+def _import(
+    node: ast.Import | ast.ImportFrom, used: Collection[str], is_fallback: bool
+) -> Iterator[Import]:
     place = (node.lineno, node.col_offset, ast.unparse(node))
     if isinstance(node, ast.Import):
         changes = [import_change(alias.name, alias.asname) for alias in node.names]
@@ -141,7 +144,8 @@ def _import(node: ast.Import | ast.ImportFrom, used: Collection[str]) -> Iterato
         facade = facade_as_package(module) is not None
     for change in changes:
         if change is not None:
-            yield Import(*place, *change)
+            # Without a target or a reason, nothing has to be done.
+            yield Import(*place, *(("", "") if is_fallback else change))
     if facade:
         yield Import(*place)
 

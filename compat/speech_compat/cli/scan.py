@@ -30,6 +30,8 @@ def scan(options: argparse.Namespace) -> int:
         OSError: the report cannot be written.
     """
     reports = scan_project(options.paths, options.exclude)
-    write(_FORMATS[options.format](reports), options.output)
+    text = _FORMATS[options.format](reports)
+    # Names of files may be no text; the escapes are also those of JSON.
+    write(text.encode("utf-8", "backslashreplace").decode(), options.output)
     left = _FAIL_ON[options.fail_on]
     return int(any(finding.level in left for each in reports for finding in each.findings))

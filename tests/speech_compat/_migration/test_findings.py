@@ -44,6 +44,23 @@ def test_a_changed_program_has_nothing_left(program: Write) -> None:
     assert report.findings == ()
 
 
+@pytest.mark.parametrize(
+    ("first", "second"), [(SDK, "speech_compat"), ("speech_compat", SDK)], ids=["old", "new"]
+)
+def test_a_fallback_between_both_packages_is_no_work(
+    program: Write, first: str, second: str
+) -> None:
+    text = f"try:\n    import {first} as sdk\nexcept ImportError:\n    import {second} as sdk\n"
+    (report,) = scan(program(text + MEETING.removeprefix(HEAD)))
+    assert report.era is Era.MEETING
+    assert report.findings == ()
+
+
+def test_an_import_beside_one_of_the_facade_is_left_to_change(program: Write) -> None:
+    (report,) = scan(program(MEETING + "import speech_compat as other\n"))
+    assert rules(report) == [("import", "line 1")]
+
+
 def test_programs_that_use_neither_package_are_not_reported(program: Write) -> None:
     assert scan(program("# cognitiveservices\nimport os\n")) == []
 

@@ -65,6 +65,7 @@ def test_imports_that_change_more(before: str, after: str) -> None:
         f"x = 'import {SDK} as s'",
         f"# import {SDK} as s\n",
         "import speech_compat as s",
+        f"try:\n    import {SDK} as s\nexcept ImportError:\n    import speech_compat as s",
     ],
 )
 def test_everything_else_is_left(text: str) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -68,6 +69,14 @@ def test_the_report_is_written_to_a_file(capsys: Output, form: str, key: str) ->
     assert main(["scan", "x.py", "--format", form, "-o", "out.json"]) == 1
     assert json.loads(Path("out.json").read_text())[key]
     assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("form", ["text", "json", "sarif"])
+def test_a_name_of_a_file_may_be_no_text(form: str) -> None:
+    Path(os.fsdecode(b"\xff.py")).write_text(MEETING)
+    assert main(["scan", ".", "--format", form, "-o", "out"]) == 1
+    if form != "text":
+        assert json.loads(Path("out").read_text())
 
 
 def test_neither_libcst_nor_the_real_package_is_needed() -> None:
