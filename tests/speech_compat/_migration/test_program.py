@@ -103,7 +103,7 @@ def test_features_have_their_line(text: str, feature: Feature) -> None:
         "sdk.transcription.Participant('a', 'en-us', '')",
         "sdk.audio.AudioStreamFormat(16000, 16, 1)",
         "sdk.audio.AudioStreamFormat(channels=n)",
-        "sdk.audio.AudioStreamFormat(channels=10**9)",
+        "sdk.audio.AudioStreamFormat(channels=1000000000)",
         "sdk.AudioConfig(use_default_microphone=False)",
         "sdk.transcription.ConversationTranscriber(speech_config=c, audio_config=a)",
         "sdk.transcription.ConversationTranscriber(c, a)",
@@ -135,6 +135,13 @@ sdk.transcription.Participant("a", "en-us", signature)
     assert request.audio.channels == 8
     assert set(request.settings) == {"post_processing", "detailed", "dictation"}
     assert request.attendees[0].has_voice_signature
+    assert len(request.languages) == 0
+
+
+def test_language_detection_asks_for_several_languages() -> None:
+    text = "sdk.languageconfig.AutoDetectSourceLanguageConfig(languages=spoken)\n"
+    (request,) = program(MEETING + text).requests
+    assert len(request.languages) > 1
 
 
 def test_each_language_is_a_request_and_only_the_older_eras_have_a_mode() -> None:

@@ -139,7 +139,12 @@ def test_the_sarif_has_what_code_scanning_needs(reports: list[FileReport]) -> No
     # A line of the JSON is what code scanning can show.
     assert "cell 2, line 1" in cell["message"]["text"]
     assert cell["locations"][0]["physicalLocation"]["region"]["startLine"] > 2
-    hashes = [r["partialFingerprints"]["primaryLocationLineHash"] for r in results]
+
+
+def test_equal_findings_are_different_alerts(program: Write) -> None:
+    path = program(PROGRAM + "a = sdk.AudioConfig(use_default_microphone=True)\n" * 2)
+    (run,) = json.loads(as_sarif(scan_project([path], [])))["runs"]
+    hashes = [r["partialFingerprints"]["primaryLocationLineHash"] for r in run["results"]]
     assert len(set(hashes)) == len(hashes)
 
 

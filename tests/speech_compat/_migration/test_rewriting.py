@@ -35,6 +35,7 @@ def of_text(text: str, *used: str) -> Rewritten:
         f"from  {SDK}  import  *",
         f"try: import {SDK} as s\nexcept ImportError: s = None",
         f"def f():\n\timport {SDK} as s; s.x()",
+        f"é = '\N{EARTH GLOBE EUROPE-AFRICA}'; import {SDK} as é",
         f"if TYPE_CHECKING:\n    from {SDK} import SpeechConfig",
     ],
 )

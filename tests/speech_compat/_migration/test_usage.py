@@ -57,7 +57,7 @@ def test_star_imports_are_followed() -> None:
 
 
 def test_a_name_that_the_file_defines_is_none_of_a_star_import() -> None:
-    assert names(f"from {SDK} import *\nclass Meeting: pass\nMeeting()") == []
+    assert names(f"from {SDK} import *\nclass SpeechConfig: pass\nSpeechConfig()") == []
 
 
 def test_methods_of_objects_are_uses() -> None:
@@ -79,6 +79,11 @@ class A:
 def test_a_name_for_several_things_stands_for_none_of_them() -> None:
     text = f"import {SDK} as x\na = x.SpeechConfig(k)\na = other()\na.anything()"
     assert names(text) == ["SpeechConfig()"]
+
+
+def test_none_is_no_other_thing() -> None:
+    text = f"import {SDK} as x\na = None\na = x.SpeechConfig(k)\na.set_property(p, v)"
+    assert names(text) == ["SpeechConfig()", "SpeechConfig().set_property()"]
 
 
 def test_a_parameter_hides_a_name() -> None:

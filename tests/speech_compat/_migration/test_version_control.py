@@ -16,7 +16,7 @@ def git(folder: Path, *arguments: str) -> None:
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
     git(tmp_path, "init", "-q")
-    (tmp_path / "[a] b.py").write_text("1\n")
+    (tmp_path / ":[a] b.py").write_text("1\n")
     git(tmp_path, "add", "-A")
     git(tmp_path, "commit", "-q", "-m", "x")
     return tmp_path
@@ -25,12 +25,12 @@ def repository(tmp_path: Path) -> Path:
 def test_a_committed_file_can_be_restored(repository: Path) -> None:
     # Others may have changes.
     (repository / "other.py").write_text("")
-    assert irrecoverable([repository / "[a] b.py"]) == []
+    assert irrecoverable([repository / ":[a] b.py"]) == []
 
 
 @pytest.mark.parametrize("staged", [False, True])
 def test_a_changed_file_cannot_be_restored(repository: Path, staged: bool) -> None:
-    path = repository / "[a] b.py"
+    path = repository / ":[a] b.py"
     path.write_text("2\n")
     if staged:
         git(repository, "add", "-A")
@@ -50,7 +50,7 @@ def test_an_untracked_or_ignored_file_cannot_be_restored(repository: Path) -> No
 
 def test_a_link_counts_as_what_it_points_to(repository: Path, tmp_path: Path) -> None:
     link = repository / "link.py"
-    link.symlink_to("[a] b.py")
+    link.symlink_to(":[a] b.py")
     assert irrecoverable([link]) == []
 
 
@@ -71,5 +71,5 @@ def test_no_program_that_the_repository_names_is_run(repository: Path) -> None:
     hook.write_text(f"#!/bin/sh\ntouch {mark}\n")
     hook.chmod(0o755)
     git(repository, "config", "core.fsmonitor", str(hook))
-    irrecoverable([repository / "[a] b.py"])
+    irrecoverable([repository / ":[a] b.py"])
     assert not mark.exists()

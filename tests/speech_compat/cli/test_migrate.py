@@ -144,10 +144,10 @@ def test_a_link_stays_a_link(tmp_path: Path) -> None:
 
 
 def test_an_error_leaves_no_file_behind(capsys: Output, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(self: Path, data: bytes) -> int:
-        raise OSError(28, "No space left on device", str(self))
+    def full(self: Path, target: Path) -> None:
+        raise OSError(28, "No space left on device", str(target))
 
-    monkeypatch.setattr(Path, "write_bytes", full)
+    monkeypatch.setattr(Path, "replace", full)
     assert main(["migrate", ".", "--write"]) == 1
     assert "No space left on device" in capsys.readouterr().err
     assert Path("x.py").read_text() == MEETING
