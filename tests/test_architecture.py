@@ -127,6 +127,7 @@ HEAVY = (
     "ctranslate2",
     "faster_whisper",
     "httpx",
+    "libcst",
     "moonshine_voice",
     "msgspec",
     "numpy",

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Final
 
 from speech_compat._migration.backends import Verdict, verdicts
 from speech_compat._migration.code import Code, Place, read_code
-from speech_compat._migration.names import PACKAGE, Kind, kind_of
+from speech_compat._migration.names import PACKAGE, VERSIONS, Kind, kind_of
 from speech_compat._migration.program import Era, Feature, Program, read_program
 from speech_compat._migration.rules import (
     IMPORT,
@@ -27,6 +28,11 @@ from speech_compat._migration.sources import LINE_END, find_files, read_source
 from speech_compat._migration.usage import Import, Usage, usage_of
 
 __all__ = ["FileReport", "Finding", "scan_project"]
+
+_OF_KIND: Final = {
+    Kind.NOT_RETIRED: (NOT_RETIRED, "was not retired"),
+    Kind.UNKNOWN: (UNKNOWN, f"is not in version {VERSIONS} of the SDK"),
+}
 
 
 @dataclass(frozen=True)
@@ -140,7 +146,7 @@ def _finding(rule: Rule, place: Place, message: str) -> Finding:
 def _unread(code: Code) -> Iterator[Finding]:
     """Yield the lines that could not be parsed, and what they may be."""
     if code.wrong and not code.tree.body:
-        # Nothing is known of the code; at least the lines that name the package.
+        # Without a tree only the lines that name the package can be found.
         for cell, start in zip(code.source.cells, code.starts, strict=True):
             for line, text in enumerate(LINE_END.split(cell.text), start + 1):
                 if PACKAGE in text:
@@ -199,8 +205,7 @@ def _of_names(code: Code, usage: Usage) -> Iterator[Finding]:
         name, kind = _dotted(use.path), kind_of(use.path)
         if name not in seen and kind is not Kind.INCLUDED:
             seen.add(name)
-            rule = NOT_RETIRED if kind is Kind.NOT_RETIRED else UNKNOWN
-            state = "was not retired" if kind is Kind.NOT_RETIRED else "is in no known version"
+            rule, state = _OF_KIND[kind]
             yield _finding(rule, code.place(use.line, use.column), f"The name {name} {state}.")
 
 

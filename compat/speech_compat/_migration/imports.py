@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Final
 
-from speech_compat._migration.names import FACADE, PACKAGE, Kind, kind_of
+from speech_compat._migration.names import FACADE, PACKAGE, VERSIONS, Kind, kind_of
 
 __all__ = ["import_change", "import_from_change", "is_package", "submodule"]
 
@@ -43,7 +43,7 @@ def import_change(module: str, name: str | None) -> Change | None:
             f" 'import {FACADE} as speechsdk', and use that"
         )
     if kind_of(submodule(module)) is Kind.UNKNOWN:
-        return "", f"{FACADE} knows no module {module!r}"
+        return "", f"{FACADE} has no module for {module!r}"
     return FACADE + module.removeprefix(PACKAGE), ""
 
 
@@ -71,7 +71,7 @@ def import_from_change(
         return None
     path = submodule(module)
     if kind_of(path) is Kind.UNKNOWN:
-        return "", f"{FACADE} knows no module {module!r}"
+        return "", f"{FACADE} has no module for {module!r}"
     return _names_change(module, path, names, used)
 
 
@@ -83,5 +83,5 @@ def _names_change(
         if outside:
             return "", f"'*' does not include {', '.join(outside)}: import the names one by one"
     elif unknown := [n for n in names if kind_of((*path, n)) is Kind.UNKNOWN]:
-        return "", f"no version of the real package that is known has {', '.join(unknown)}"
+        return "", f"version {VERSIONS} of the real package does not have {', '.join(unknown)}"
     return FACADE + module.removeprefix(PACKAGE), ""

@@ -14,10 +14,12 @@ from typing import Final
 import speech_compat
 from speech_compat._sdk.unsupported import MEMBERS, NAMES
 
-__all__ = ["FACADE", "MODULES", "PACKAGE", "Kind", "kind_of"]
+__all__ = ["FACADE", "MODULES", "PACKAGE", "VERSIONS", "Kind", "kind_of"]
 
 PACKAGE: Final = "azure.cognitiveservices.speech"
 FACADE: Final = "speech_compat"
+# The versions that the ledger compares; other ones have the same names, or newer ones.
+VERSIONS: Final = "1.28, 1.43 or 1.53"
 # The modules of the real package; the first six are in the facade too.
 MODULES: Final = (
     "audio", "enums", "languageconfig", "properties", "speech", "transcription",
@@ -29,7 +31,7 @@ class Kind(Enum):
     """Where a name comes from.
 
     INCLUDED names are those of the facade.  NOT_RETIRED ones come from the real package.  UNKNOWN
-    ones are in no version of it that the ledger compares.
+    ones are in none of the versions that the ledger compares.
     """
 
     INCLUDED = "included"

@@ -30,8 +30,8 @@ __all__ = [
 class Level(Enum):
     """How a finding counts.
 
-    CHANGE: left to do.  DECIDE: the program runs, but somebody has to decide whether its results
-    are still what is wanted.  NOTE: for information.
+    CHANGE: left to do.  DECIDE: the program runs, but its results may not be those that are
+    wanted.  NOTE: for information.
     """
 
     CHANGE = "change"
@@ -90,7 +90,7 @@ SYNTAX: Final = Rule(
 UNKNOWN: Final = Rule(
     "unknown-name",
     Level.DECIDE,
-    "The program uses a name that no known version of the package has.",
+    "The program uses a name that the package does not have.",
     "Check the line: it fails with the real package too, unless the name is newer than 1.53.",
 )
 NOT_RETIRED: Final = Rule(

@@ -31,7 +31,7 @@ def parse_cell(cell: Cell) -> tuple[ast.Module, list[int]]:
         plain = python_of(text)
         if plain is None:
             return ast.Module([], []), []
-        # A line that looks like a magic may be part of a long text.
+        # A line with the form of a magic may be part of a long text.
         if _parse(text)[0] is None:
             text = plain
     return _repaired(text)

@@ -103,7 +103,7 @@ def _diff(change: _Change) -> str:
 
 
 def _lines(text: str) -> list[str]:
-    # Only at "\n", as the readers of differences do; str.splitlines knows other ends of lines.
+    # Only at "\n", as the readers of differences do; str.splitlines also splits elsewhere.
     lines = [f"{line}\n" for line in text.split("\n")]
     return [*lines[:-1], lines[-1][:-1]] if text[-1:] != "\n" else lines[:-1]
 
