@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import re
 import tokenize
@@ -162,19 +163,20 @@ def _read(path: Path) -> Source:
     if b"\0" in data:
         return Source(path, problem="It is not text: it has null bytes.")
     if notebook:
-        return _notebook(path, data.decode("utf-8"))
+        encoding = "utf-8-sig" if data.startswith(codecs.BOM_UTF8) else "utf-8"
+        return _notebook(path, data.decode(encoding), encoding)
     encoding, _ = tokenize.detect_encoding(BytesIO(data).readline)
     text = data.decode(encoding)
     return Source(path, (Cell(text),), text=text, encoding=encoding)
 
 
-def _notebook(path: Path, text: str) -> Source:
+def _notebook(path: Path, text: str, encoding: str) -> Source:
     try:
         found = read_notebook(text)
     except ValueError as error:
         return Source(path, problem=f"It is no notebook that can be read: {error}.")
     cells = (Cell("".join(p.value for p in pieces), number, pieces) for number, pieces in found)
-    return Source(path, tuple(cells), text=text)
+    return Source(path, tuple(cells), text=text, encoding=encoding)
 
 
 def _has_mark(path: Path) -> bool:

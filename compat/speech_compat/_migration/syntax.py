@@ -19,8 +19,8 @@ _MOST_REPAIRS: Final = 300
 def parse_cell(cell: Cell) -> tuple[ast.Module, list[int]]:
     """Parse code, without the lines that are wrong.
 
-    Code of Python 2, and files that are being edited, have errors in single lines.  Such a line
-    becomes ``pass``, or empty if that is wrong too, until the rest can be parsed.
+    Code of Python 2, and files that are being edited, have errors in single lines.  Such a line is
+    replaced by the beginning of a block, by ``pass`` or by nothing, until the rest can be parsed.
 
     Returns:
         The tree, and the lines that were left out.  The tree is empty if too many are wrong, or
@@ -39,22 +39,40 @@ def parse_cell(cell: Cell) -> tuple[ast.Module, list[int]]:
 
 def _repaired(text: str) -> tuple[ast.Module, list[int]]:
     lines = LINE_END.split(text)
-    wrong = dict[int, int]()
-    repairs = min(_MOST_REPAIRS, _BUDGET // (len(text) + 1)) + 1
-    for _ in range(repairs):
+    # The substitutes of each wrong line that were not tried yet.
+    substitutes = dict[int, list[str]]()
+    for _ in range(min(_MOST_REPAIRS, _BUDGET // (len(text) + 1)) + 1):
         tree, line = _parse("\n".join(lines))
         if tree is not None:
-            return tree, sorted(wrong)
+            return tree, sorted(substitutes)
         if not line:
             break
-        # A line above, if its replacement did not help: it closes what is open there.
         line = min(line, len(lines))
-        while line > 1 and wrong.get(line, 0) > 1:
+        # No substitute helped: what is wrong is open since a line above.
+        while line > 1 and not substitutes.get(line, [""]):
             line -= 1
-        indent = lines[line - 1][: len(lines[line - 1]) - len(lines[line - 1].lstrip())]
-        lines[line - 1] = "" if line in wrong else f"{indent}pass"
-        wrong[line] = wrong.get(line, 0) + 1
-    return ast.Module([], []), sorted(wrong)[:1] or [1]
+        left = substitutes.setdefault(line, _substitutes(lines, line - 1))
+        lines[line - 1] = left.pop(0) if left else ""
+    return ast.Module([], []), sorted(substitutes)[:1] or [1]
+
+
+def _substitutes(lines: list[str], index: int) -> list[str]:
+    """Return what may stand for a wrong line, the best first."""
+    code = lines[index].lstrip()
+    indent = lines[index][: len(lines[index]) - len(code)]
+    block = []
+    if code.startswith(("except ", "except:")):  # ``except Error, name:`` of Python 2
+        block = [f"{indent}except Exception:"]
+    elif _indent(lines, index + 1) > len(indent):
+        # The beginning of a block, whose lines can still be parsed.
+        block = [f"{indent}if True:"]
+    return [*block, f"{indent}pass", ""]
+
+
+def _indent(lines: list[str], index: int) -> int:
+    """Return the indentation of the next line that is not empty."""
+    code = next((line for line in lines[index:] if line.strip()), "")
+    return len(code) - len(code.lstrip())
 
 
 def _parse(text: str) -> tuple[ast.Module | None, int]:

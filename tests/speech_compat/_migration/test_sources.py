@@ -119,11 +119,19 @@ def test_the_declared_encoding_is_used(tmp_path: Path) -> None:
     assert source.text.encode(source.encoding) == path.read_bytes()
 
 
-def test_a_byte_order_mark_is_kept(tmp_path: Path) -> None:
-    path = tmp_path / "x.py"
-    path.write_bytes(b"\xef\xbb\xbf" + IMPORT.encode())
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("x.py", IMPORT),
+        ("x.ipynb", '{"cells": [{"cell_type": "code", "source": "cognitiveservices"}]}'),
+    ],
+)
+def test_a_byte_order_mark_is_kept(tmp_path: Path, name: str, text: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(b"\xef\xbb\xbf" + text.encode())
     source = read_source(path)
-    assert source.text == IMPORT
+    assert source.text == text
+    assert source.cells
     assert source.text.encode(source.encoding) == path.read_bytes()
 
 

@@ -27,6 +27,11 @@ def test_valid_code_is_parsed_as_it_is() -> None:
         ("import a\nx = 0777\nb()\n", "b()"),
         ("import a\n  b = 1\nc()\n", "c()"),
         ("import a\nraise A, 'b'\nc()\n", "c()"),
+        ("class A:\n    def f(self)\n        return g()\n", "g()"),
+        ("try:\n    a()\nexcept A, e:\n    b()\nc()\n", "except Exception:\n    b()\nc()"),
+        ("try:\n    print 'x'\n    a(1)\nexcept A, e:\n    b(2)\n", "pass\n    a(1)\nexcept"),
+        ("def f()\n\n    a()\ndef g()\n    b()\n", "if True:\n    a()\nif True:\n    b()"),
+        ("x = '\na()\n", "a()"),
     ],
 )
 def test_wrong_lines_are_left_out_and_the_rest_is_parsed(text: str, rest: str) -> None:
