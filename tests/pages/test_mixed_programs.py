@@ -12,7 +12,7 @@ import pytest
 
 from oracle.test_oracle import why_not
 from speech_compat._sdk.passthrough import MissingSdkError, passthrough
-from speech_compat.cli.main import _parser
+from speech_compat.cli.main import new_parser
 
 PAGE: Final = (Path(__file__).parents[2] / "docs" / "mixed-programs.md").read_text("utf-8")
 
@@ -46,7 +46,7 @@ def test_the_commands_of_the_page_are_understood() -> None:
         for line in block.splitlines()
         if line.startswith("speech-compat ")
     ]
-    understood = [_parser().parse_args(command) for command in commands]
+    understood = [new_parser().parse_args(command) for command in commands]
     assert [(options.program, len(options.arguments)) for options in understood] == [
         ("program.py", 1),
         ("package.module", 0),

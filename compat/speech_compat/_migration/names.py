@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import Final
 
 import speech_compat
-from speech_compat._sdk.unsupported import MEMBERS, NAMES
+from speech_compat._sdk.passthrough import MEMBERS, NAMES
 
 __all__ = ["FACADE", "MODULES", "PACKAGE", "VERSIONS", "Kind", "kind_of"]
 
