@@ -22,14 +22,14 @@ inside a text become spaces.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from itertools import pairwise
+from collections.abc import Callable
 from pathlib import PurePath
 from typing import Final
 
 from speech_adapters.errors import ConfigurationError
 from speech_adapters.export.document import JSON_VERSION, document_of
 from speech_adapters.export.lines import CONTROLS, format_offset, one_line, texts, with_speaker
+from speech_adapters.export.lines import CONTROLS, format_offset, one_line, spans, texts, with_speaker
 from speech_adapters.export.page import render_page
 from speech_adapters.export.subtitles import render_srt, render_vtt
 from speech_adapters.transcript import (
@@ -53,8 +53,6 @@ __all__ = [
 ]
 
 _UNNAMED: Final = "Unknown"
-# A pause between words that ends a turn.  The timings of words are not more exact than that.
-_PAUSE: Final = TICKS_PER_SECOND // 2
 
 
 def render(
@@ -102,7 +100,7 @@ def _rttm(transcript: Transcript, style: LabelStyle) -> str:
         f" {seconds(end - start):.3f} <NA> <NA>"
         f" {_field(style.label_of(utterance)) or _UNNAMED} <NA> <NA>\n"
         for utterance in transcript.utterances
-        for start, end in _spans(utterance)
+        for start, end in spans(utterance)
         if round(seconds(end - start) * 1000) > 0  # the format has no empty turn
     )
 
@@ -110,17 +108,6 @@ def _rttm(transcript: Transcript, style: LabelStyle) -> str:
 def _field(text: str) -> str:
     """Return a text as one field of RTTM, which contains no space."""
     return replace_surrogates(CONTROLS.sub("_", text), "_")
-
-
-def _spans(utterance: Utterance) -> Iterator[tuple[int, int]]:
-    """Yield start and end of the speech between pauses, in ticks."""
-    start = utterance.offset
-    for word, following in pairwise(utterance.words):
-        end = word.offset + word.duration
-        if following.offset - end >= _PAUSE:
-            yield start, end
-            start = following.offset
-    yield start, utterance.end
 
 
 _WRITERS: Final[dict[str, Callable[[Transcript, LabelStyle], str]]] = {

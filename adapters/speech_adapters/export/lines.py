@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Final
 
 from speech_adapters.transcript import (
@@ -14,9 +15,11 @@ from speech_adapters.transcript import (
     replace_surrogates,
 )
 
-__all__ = ["CONTROLS", "format_offset", "one_line", "texts", "with_speaker"]
+__all__ = ["CONTROLS", "format_offset", "one_line", "spans", "texts", "with_speaker"]
 
 CONTROLS: Final = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")
+# A pause between words that ends a turn.  The timings of words are not more exact than that.
+_PAUSE: Final = TICKS_PER_SECOND // 2
 
 
 def one_line(text: str) -> str:
@@ -31,6 +34,17 @@ def format_offset(offset: int) -> str:
     """Return ticks as ``hh:mm:ss``, cut to whole seconds."""
     minutes, second = divmod(offset // TICKS_PER_SECOND, 60)
     return f"{minutes // 60:02}:{minutes % 60:02}:{second:02}"
+
+
+def spans(utterance: Utterance) -> Iterator[tuple[int, int]]:
+    """Yield start and end of the speech between pauses, in ticks."""
+    start = utterance.offset
+    for word, following in pairwise(utterance.words):
+        end = word.offset + word.duration
+        if following.offset - end >= _PAUSE:
+            yield start, end
+            start = following.offset
+    yield start, utterance.end
 
 
 def texts(transcript: Transcript, style: LabelStyle) -> Iterator[tuple[Utterance, str, str]]:

@@ -1,7 +1,8 @@
 """The command ``speech-compat``: transcribes files and manages stored meetings.
 
 Results are written to standard output, messages to standard error.  Exit codes: 0 success,
-1 failure, 2 wrong usage, 3 success with truncated audio, 130 interrupted.
+1 failure, 2 wrong usage, 3 success with truncated audio, 4 an error rate above its limit,
+130 interrupted.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Final
 
 from speech_adapters.errors import SpeechError
 from speech_adapters.export import FORMATS, format_of
+from speech_compat.cli.compare_options import add_compare
 from speech_compat.cli.migration_parser import add_migration_commands
 from speech_compat.cli.output import reason_of, report
 
@@ -73,6 +75,7 @@ def new_parser() -> argparse.ArgumentParser:
     _add_run(commands)
     _add_show(commands)
     _add_convert(commands)
+    add_compare(commands)
     _add_enroll(commands)
     _add_record(commands)
     _add_serve(commands)
