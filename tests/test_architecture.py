@@ -36,7 +36,7 @@ HOMES = {
         f"{_ADAPTERS}/speech_sdk",
         *(
             f"{_BACKENDS}/{name}"
-            for name in ("batch", "fast", "local", "realtime", "remote_meeting", "replay")
+            for name in ("batch", "fast", "local", "realtime", "remote_meeting", "replay", "shadow")
         ),
         "speech_compat/_session",
         "speech_compat/cli",
@@ -46,13 +46,24 @@ HOMES = {
         f"{_ADAPTERS}",
         f"{_ADAPTERS}/audio",
         f"{_ADAPTERS}/azure",
+        f"{_ADAPTERS}/comparison",
         f"{_ADAPTERS}/export",
+        f"{_ADAPTERS}/reading",
         f"{_ADAPTERS}/speech_sdk",
         f"{_ADAPTERS}/store",
         f"{_ADAPTERS}/store/sqlite",
         *(
             f"{_BACKENDS}/{name}"
-            for name in ("auto", "batch", "fast", "local", "realtime", "remote_meeting", "replay")
+            for name in (
+                "auto",
+                "batch",
+                "fast",
+                "local",
+                "realtime",
+                "remote_meeting",
+                "replay",
+                "shadow",
+            )
         ),
         f"{_BACKENDS}/local/diarization",
         f"{_BACKENDS}/local/recognition",
@@ -65,6 +76,7 @@ HOMES = {
     "filelock": {f"{_ADAPTERS}/store", f"{_ADAPTERS}/store/sqlite"},
     "msgspec": {
         f"{_ADAPTERS}/azure",
+        f"{_ADAPTERS}/reading",
         f"{_ADAPTERS}/speech_sdk",
         f"{_ADAPTERS}/store",
         f"{_ADAPTERS}/store/sqlite",
@@ -95,7 +107,7 @@ HOMES = {
         f"{_ADAPTERS}/speech_sdk",
         *(
             f"{_BACKENDS}/{name}"
-            for name in ("auto", "batch", "local", "realtime", "remote_meeting", "replay")
+            for name in ("auto", "batch", "local", "realtime", "remote_meeting", "replay", "shadow")
         ),
         "speech_compat/gateway",
     },

@@ -27,6 +27,7 @@ from speech_adapters.errors import MeetingNotFoundError, MissingExtraError, Spee
 from speech_adapters.meeting_locks import lock_meeting, recording_locked, released
 from speech_adapters.recording.backend import RecordingBackend
 from speech_adapters.registry import keeps_nothing_elsewhere
+from speech_adapters.shadows import is_shadow, shadow_id
 from speech_adapters.store import AsyncStore, Recording, Store
 from speech_adapters.store.files import remove_others
 
@@ -74,6 +75,23 @@ class MeetingDeleter:
                     # Until no process works on it any more.
                     while not await self.clean_up(recording.id):
                         await anyio.sleep(_DELETION_PAUSE_SECONDS)
+
+    async def delete_second(self, meeting_id: str) -> bool:
+        """Delete the second transcripts that the backend ``shadow`` made of a meeting.
+
+        Their backend concerns no program, so its errors are logged: what it keeps elsewhere is
+        then deleted by a later query.
+
+        Returns:
+            Whether there were any.
+        """
+        recordings = await self._store.run(_second_recordings, meeting_id)
+        for recording in recordings:
+            await self._store.run(Store.delete, recording.id)
+        with anyio.move_on_after(_CLEANUP_LIMIT_SECONDS):
+            for recording in recordings:
+                await self.clean_up(recording.id)
+        return bool(recordings)
 
     async def clean_up_due(self) -> None:
         """Clean up after the recordings whose cleanup is due, for a limited time."""
@@ -153,3 +171,13 @@ class MeetingDeleter:
 
     async def _postpone(self, recording_id: str, pause: float = _CLEANUP_SECONDS) -> None:
         await self._store.run(Store.clean_later, recording_id, time.time() + pause)
+
+
+def _second_recordings(store: Store, meeting_id: str) -> list[Recording]:
+    second = shadow_id(meeting_id)
+    try:
+        store.newest(second)
+    except MeetingNotFoundError:  # the usual case, for one row
+        return []
+    found = store.recordings(second)
+    return [one for one in found if is_shadow(one) and one.state is not JobState.DELETED]

@@ -79,6 +79,19 @@ class MeetingService(AsyncCloseable):
                 self._backends[name] = create_backend(self.settings, name, self)
             return self._backends[name]
 
+    def adopt(self, backend: Backend) -> Backend:
+        """Use a backend that was created elsewhere, unless there is one of its name already.
+
+        Blocks.  The service closes the one that it returns.
+
+        Raises:
+            StoreError: the service is closed.
+        """
+        with self._creating:
+            if self._closed:
+                raise StoreError("The meeting service is closed: create another one.")
+            return self._backends.setdefault(backend.name, backend)
+
     async def choose(self, request: MeetingRequest) -> tuple[Backend, tuple[Gap, ...]]:
         """Return the configured backend and what it will not do of the request.
 
@@ -234,16 +247,26 @@ class MeetingService(AsyncCloseable):
         A process that works on the meeting stops, and the deletion waits for it, at most half
         a minute.  What cannot be deleted then, like a job that is running, is deleted at a
         later status query of any meeting that is not finished, or when meetings are listed.
+        The second transcript of the backend ``shadow`` is deleted too, after the meeting.
 
         Raises:
             MeetingNotFoundError: no meeting has that id.
             MeetingBusyError: it is being recorded.
             SpeechError: its backend cannot be created or reached; nothing was deleted.
         """
-        if not await self._recordings(meeting_id):
-            await (await self._backend_for_unknown(meeting_id)).delete(meeting_id)
-            return
-        await self._deleter.delete(meeting_id)
+        try:
+            await self._delete(meeting_id)
+        except MeetingNotFoundError:
+            # An earlier call may have been interrupted between the two, and ``shadow`` may just
+            # be storing a meeting that was only live.
+            second = await self._delete_second(meeting_id)
+            found = await self._recordings(meeting_id)
+            if any(recording.state is not JobState.DELETED for recording in found):
+                await self._deleter.delete(meeting_id)
+            elif not second:
+                raise
+        else:
+            await self._delete_second(meeting_id)
 
     async def recordings(self) -> list[Recording]:
         """Return all recordings in the store, the newest first.
@@ -313,6 +336,8 @@ class MeetingService(AsyncCloseable):
 
     async def aclose(self) -> None:
         """Close the backends and the store; worker processes and services continue."""
+        with anyio.CancelScope(shield=True):
+            await self._settle()
         with self._creating:
             self._closed = True
             backends, self._backends = list(self._backends.values()), {}
@@ -353,6 +378,22 @@ class MeetingService(AsyncCloseable):
                 f"There is no meeting {meeting_id!r} in {self.store.directory}: check the id and"
                 f' the setting "state_dir". No service was asked: {error}'
             ) from error
+
+    async def _delete(self, meeting_id: str) -> None:
+        if await self._recordings(meeting_id):
+            await self._deleter.delete(meeting_id)
+        else:
+            await (await self._backend_for_unknown(meeting_id)).delete(meeting_id)
+
+    async def _delete_second(self, meeting_id: str) -> bool:
+        # First: otherwise it could be recorded or completed after the deletion.
+        await self._settle(meeting_id)
+        return await self._deleter.delete_second(meeting_id)
+
+    async def _settle(self, meeting_id: str | None = None) -> None:
+        for backend in [*self._backends.values()]:
+            if isinstance(backend, RecordingBackend):
+                await backend.settle(meeting_id)
 
     async def _recordings(self, meeting_id: str) -> list[Recording]:
         return await self.store.run(Store.recordings, meeting_id)

@@ -63,7 +63,7 @@ class SessionOpener:
                 # Recordings of other backends may need a network, so they wait.
                 earlier = await self._store.run(Store.recordings, request.meeting_id)
                 await self._processor.process_all(
-                    [old for old in earlier if old.backend == backend.name]
+                    [old for old in earlier if old.backend == backend.owner_name]
                 )
             recording = await self._create(backend, request)
             return await self._record(backend, request, recording, lock)
@@ -106,7 +106,7 @@ class SessionOpener:
     ) -> Recording:
         stored = with_usable_signatures(request, backend.capabilities)
         return await self._store.run(
-            Store.create, stored, backend.name, keep_audio=self._keep_audio, replaces=replaces
+            Store.create, stored, backend.owner_name, keep_audio=self._keep_audio, replaces=replaces
         )
 
     async def _record(
@@ -134,7 +134,7 @@ def _check(recording: Recording, request: MeetingRequest, backend: RecordingBack
     if recording.request.audio != request.audio:
         raise _impossible(recording, "its audio has another format")
     # Its audio goes nowhere else, whatever is configured by now.
-    if recording.backend != backend.name:
+    if recording.backend not in (backend.name, backend.owner_name):
         raise _impossible(recording, f"the backend {recording.backend} recorded it")
 
 

@@ -1,4 +1,4 @@
-"""The backend ``replay`` for tests, also where the installed package does not list it yet."""
+"""The backends ``replay`` and ``shadow``, also where the installed package lists neither."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ SOURCE = Provenance("local", "7")
 
 
 def install(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make the registry list the backend, and the backend ``clock``."""
+    """Make the registry list the backends, and the backend ``clock``."""
     points = (
         EntryPoint("replay", "speech_adapters.backends.replay:create", registry.GROUP),
+        EntryPoint("shadow", "speech_adapters.backends.shadow:create", registry.GROUP),
         EntryPoint("clock", "double.clock_backend:create", registry.GROUP),
     )
 

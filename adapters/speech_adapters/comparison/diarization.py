@@ -65,7 +65,9 @@ def score_turns(
     mapped: dict[str, str] = metric.optimal_mapping(*found, uem=scored)
     return (
         DiarizationErrors(
-            *(float(parts[name]) for name in ("total", "missed detection", "false alarm")),
+            float(parts["total"]),
+            float(parts["missed detection"]),
+            float(parts["false alarm"]),
             float(parts["confusion"]),
         ),
         _pairs(reference, candidate, {one: other for other, one in mapped.items()}),

@@ -29,13 +29,13 @@ _NAMES: Final = {
     "der": "DER: who spoke when",
 }
 _NORMALIZED: Final = (
-    "Words are compared without case and punctuation. Hyphens divide words, and numbers stay as they"
-    " are written."
+    "Words are compared without case and punctuation. Hyphens divide words, and numbers stay as"
+    " they are written."
 )
 _AS_WRITTEN: Final = "Words are compared as they are written, with case and punctuation."
 _RULES: Final = (
-    "The marks are those of cpWER: the words of each pair of speakers are aligned as a whole. A word"
-    " at the wrong speaker is so marked on both sides."
+    "The marks are those of cpWER: the words of each pair of speakers are aligned as a whole. So a"
+    " word at the wrong speaker is marked on both sides."
 )
 
 
@@ -75,7 +75,7 @@ def _figure(comparison: Comparison, metric: str) -> str:
     known = comparison.rate(metric) is not None
     return (
         f'<div class="card"><dt>{_NAMES[metric]}</dt>'
-        f'<dd class="rate">{escape(rate.strip()) + "%" if known else "–"}</dd>'
+        f'<dd class="rate">{escape(rate.strip()) + "%" if known else "not computed"}</dd>'
         f'<dd class="detail">{escape(detail if known else rate)}</dd></div>'
     )
 

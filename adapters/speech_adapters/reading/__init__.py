@@ -82,9 +82,7 @@ def read_document(path: Path, format_name: str = "", recording: str = "") -> Doc
     return parse_document(data, str(path), format_name, recording)
 
 
-def parse_document(
-    data: bytes, name: str, format_name: str = "", recording: str = ""
-) -> Document:
+def parse_document(data: bytes, name: str, format_name: str = "", recording: str = "") -> Document:
     """Return the transcript in the content of a file.
 
     Args:

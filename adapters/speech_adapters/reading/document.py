@@ -96,8 +96,7 @@ def document_of(
     found = sorted(parts, key=lambda part: part.offset)
     numbers: dict[str, int] = {}
     utterances = tuple(
-        _utterance(part, utterance_id(identity, index), numbers)
-        for index, part in enumerate(found)
+        _utterance(part, utterance_id(identity, index), numbers) for index, part in enumerate(found)
     )
     end = max((utterance.end for utterance in utterances), default=0)
     transcript = Transcript(

@@ -16,7 +16,7 @@ _STAMP: Final = r"(?:(\d{1,5}):)?(\d{1,2}):(\d{1,2})(?:[.,](\d{1,3}))?"
 _CUE: Final = re.compile(rf"\s*{_STAMP}\s+-->\s+{_STAMP}")
 _LINE_TIME: Final = re.compile(rf"\s*\[{_STAMP}\]\s*")
 # A speaker of at most five words before a colon; a time of day has no space after its colon.
-_SPEAKER: Final = re.compile(r"([^\W\d_][^\s:]{0,39}(?: [^\s:]{1,39}){0,4}):\s+")
+_SPEAKER: Final = re.compile(r"([^\W_][^\s:]{0,39}(?: [^\s:]{1,39}){0,4}):\s+")
 _VOICE: Final = re.compile(r"<v(?:\.[^\s>]*)?(?:\s+([^>]*))?>")
 _TAG: Final = re.compile(r"</?[^>]*>")
 
@@ -49,7 +49,7 @@ def parse_srt(source: Source) -> Document:
 
 
 def parse_text(source: Source) -> Document:
-    """Return the lines of a text: ``[00:00:04] Guest-1: Good morning.``
+    """Return the lines of a text: ``[00:00:04] Guest-1: Good morning.``.
 
     Time and speaker may be missing.  A line without a speaker continues the last one's.
     """

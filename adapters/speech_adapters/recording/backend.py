@@ -45,6 +45,24 @@ class Host(Protocol):
         """
         ...
 
+    def adopt(self, backend: Backend) -> Backend:
+        """Return the backend of that name that is in use, or else this one, which is from now on.
+
+        Blocks.  The service closes the backend that is returned.
+
+        Raises:
+            StoreError: the service is closed.
+        """
+        ...
+
+    async def process(self, recording_id: str) -> None:
+        """Process a recording as far as is possible now.
+
+        Raises:
+            SpeechError: a step failed; a later call tries it again.
+        """
+        ...
+
 
 class RecordingBackend(AsyncCloseable, ABC):
     """Transcribes recordings in the meeting store; see :class:`.contract.Backend`.
@@ -73,6 +91,11 @@ class RecordingBackend(AsyncCloseable, ABC):
     @property
     def name(self) -> str:
         """The name used in configuration."""
+        return self._name
+
+    @property
+    def owner_name(self) -> str:
+        """The name of the backend that owns its recordings: a wrapper's belong to another one."""
         return self._name
 
     @property
@@ -164,6 +187,12 @@ class RecordingBackend(AsyncCloseable, ABC):
     async def delete(self, meeting_id: str) -> None:
         """Delete a meeting that the service keeps; by default none."""
         raise self._unknown(meeting_id)
+
+    async def settle(self, meeting_id: str | None = None) -> None:
+        """End what runs in the background for one meeting or for all, in some seconds.
+
+        Called when the meeting is deleted, or before any backend of the service is closed.
+        """
 
     def _unknown(self, meeting_id: str) -> MeetingNotFoundError:
         return MeetingNotFoundError(

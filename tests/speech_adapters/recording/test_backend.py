@@ -40,6 +40,12 @@ class PlainHost:
     def backend(self, name: str) -> Backend:
         raise NotImplementedError
 
+    def adopt(self, backend: Backend) -> Backend:
+        raise NotImplementedError
+
+    async def process(self, recording_id: str) -> None:
+        raise NotImplementedError
+
 
 def use(folder: Path, work: Callable[[Plain, PlainHost], Awaitable[Any]]) -> Any:
     async def run() -> Any:
