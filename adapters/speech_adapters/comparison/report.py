@@ -38,8 +38,8 @@ def comparison_document(comparison: Comparison) -> dict[str, Any]:
     return {
         "format": "speech-compat comparison",
         "version": JSON_VERSION,
-        "reference": attrs.asdict(comparison.reference),
-        "candidate": attrs.asdict(comparison.candidate),
+        "reference": _side(comparison.reference),
+        "candidate": _side(comparison.candidate),
         "normalized": comparison.normalized,
         "collar": comparison.collar,
         **{metric: _metric(comparison, metric) for metric in METRICS},
@@ -84,6 +84,10 @@ def describe(comparison: Comparison, metric: str) -> str:
 def times_note(side: Side) -> str:
     """Return what the times of a transcript are."""
     return f"times {_TIMES[side.times]}"
+
+
+def _side(side: Side) -> dict[str, Any]:
+    return {**attrs.asdict(side), "speakers": list(side.speakers)}
 
 
 def _metric(comparison: Comparison, metric: str) -> dict[str, Any]:

@@ -16,7 +16,7 @@ _STAMP: Final = r"(?:(\d{1,5}):)?(\d{1,2}):(\d{1,2})(?:[.,](\d{1,3}))?"
 _CUE: Final = re.compile(rf"\s*{_STAMP}\s+-->\s+{_STAMP}")
 _LINE_TIME: Final = re.compile(rf"\s*\[{_STAMP}\]\s*")
 # A speaker of at most five words before a colon; a time of day has no space after its colon.
-_SPEAKER: Final = re.compile(r"([^\W_][^\s:]{0,39}(?: [^\s:]{1,39}){0,4}):\s+")
+_SPEAKER: Final = re.compile(r"([^\W_][^\s:]{0,39}(?: [^\s:]{1,39}){0,4}):(?:\s+|$)")
 _VOICE: Final = re.compile(r"<v(?:\.[^\s>]*)?(?:\s+([^>]*))?>")
 _TAG: Final = re.compile(r"</?[^>]*>")
 
