@@ -86,4 +86,5 @@ def test_the_document_of_a_comparison() -> None:
         "deleted": 0,
         "substituted": 4,
     }
-    assert document["der"]["rate"] == pytest.approx(0.079, abs=1e-3)
+    # 1.75 s of 19: the second at 11 is missed, and 0.75 s before it are of the wrong speaker.
+    assert document["der"]["rate"] == pytest.approx(1.75 / 19)
