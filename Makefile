@@ -74,7 +74,8 @@ types: $(READY) ## check the types with mypy and pyright
 
 lock: $(READY) ## update both lock files: versions and hashes only
 	@$(BIN)/python -m pip install --quiet uv
-	@$(LOCK) --extra local --extra batch --extra gateway --group dev --output-file requirements.lock
+	@$(LOCK) --extra local --extra batch --extra gateway --extra compare --group dev \
+		--output-file requirements.lock
 	@$(LOCK) --group docs --constraints requirements.lock --output-file requirements-docs.lock
 
 ledger: $(READY) ## compare with the real package; write docs/compatibility.md

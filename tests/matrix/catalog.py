@@ -47,6 +47,8 @@ _SETTINGS: Final = {
     "service.key": "any",
     "backends.batch.storage_connection_string": "UseDevelopmentStorage=true",
     "backends.remote_meeting.endpoint": "https://gateway.example",
+    "backends.shadow.primary": "local",
+    "backends.shadow.second": "batch",
 }
 
 

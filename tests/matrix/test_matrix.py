@@ -117,7 +117,7 @@ def test_another_claim_is_another_page(capabilities: dict[str, Capabilities]) ->
         changed = {**capabilities, "local": local}
         assert backends_page(changed) != backends_page(capabilities)
         assert warnings_page(changed) != warnings_page(capabilities)
-    assert lost(capabilities, "SC111") == ["local", "remote_meeting", "batch", "auto"]
+    assert lost(capabilities, "SC111") == ["local", "remote_meeting", "batch", "auto", "shadow"]
 
 
 def test_another_text_is_another_page(

@@ -66,8 +66,9 @@ class Row:
 
     @property
     def offset(self) -> int:
-        """Start in ticks."""
-        return (self.reference or self.candidate)[0].offset
+        """Start in ticks; that of the candidate if the reference has no times."""
+        lines = (*self.reference, *self.candidate)
+        return next((line.offset for line in lines if line.offset), 0)
 
 
 @attrs.define

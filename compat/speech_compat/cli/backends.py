@@ -33,7 +33,8 @@ _STAND_IN: Final = {
         "batch": {
             "storage_connection_string": "DefaultEndpointsProtocol=https;AccountName=standin;"
             "AccountKey=c3RhbmQtaW4=;EndpointSuffix=core.windows.net"
-        }
+        },
+        "shadow": {"primary": "local", "second": "batch"},
     },
 }
 

@@ -194,10 +194,9 @@ class SecondTranscripts:
     async def _transcribe(self, second: SecondRecording) -> None:
         if second.request.addresses or not await second.has_audio():
             return  # what a service fetches itself is not here
-        # While the meeting lasts, so that a short program does not wait for it at its end.
-        creation = self._created()
         recording = await self._record(second)
-        backend = await asyncio.shield(creation)
+        # Shielded: other meetings wait for the same creation.
+        backend = await asyncio.shield(self._created())
         async with self._processing:
             await self._process(backend, recording)
 
