@@ -71,12 +71,12 @@ def _policy(style: str) -> str:
 
 
 def _figure(comparison: Comparison, metric: str) -> str:
-    rate, _, detail = describe(comparison, metric).partition("%  ")
     known = comparison.rate(metric) is not None
+    rate, _, detail = describe(comparison, metric).partition("%  " if known else ": ")
     return (
         f'<div class="card"><dt>{_NAMES[metric]}</dt>'
-        f'<dd class="rate">{escape(rate.strip()) + "%" if known else "not computed"}</dd>'
-        f'<dd class="detail">{escape(detail if known else rate)}</dd></div>'
+        f'<dd class="rate">{rate.strip()}{"%" if known else ""}</dd>'
+        f'<dd class="detail">{escape(detail)}</dd></div>'
     )
 
 

@@ -15,9 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import threading
-from collections import deque
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import Coroutine
 from contextlib import suppress
 from typing import Any, Final
 
@@ -25,94 +23,27 @@ import anyio
 import attrs
 
 from speech_adapters import threads
+from speech_adapters.backends.shadow.creation import Creation
+from speech_adapters.backends.shadow.waiting import SecondRecording
 from speech_adapters.capabilities import gaps
 from speech_adapters.contract import Backend, MeetingRequest, Mode
 from speech_adapters.errors import BackendError, MeetingBusyError, SpeechError
-from speech_adapters.event_queue import LoopEvent
 from speech_adapters.meeting_locks import lock_meeting, release, released
 from speech_adapters.recording.backend import Host, RecordingBackend
 from speech_adapters.recording.session import SpoolSession, StoredRecording
-from speech_adapters.registry import create_backend
 from speech_adapters.shadows import shadow_id, shadow_note
 from speech_adapters.store import Lock, Recording, Store
 from speech_adapters.store.recovery import recover
 from speech_adapters.transcript import Transcript
 
-__all__ = ["SecondRecording", "SecondTranscripts"]
+__all__ = ["SecondTranscripts"]
 
-# Audio that waits for the disk; half an hour of the usual format.
-_MOST_BYTES: Final = 64 * 2**20
 # How long the end of the service waits for what is running; a query goes on with the rest.
 _SETTLE_SECONDS: Final = 3.0
 # Attempts to lock a recording, and the pause between them.
 _LOCK_TRIES: Final = 50
 _LOCK_PAUSE_SECONDS: Final = 0.2
 _logger = logging.getLogger("speech_adapters")
-
-
-class SecondRecording:
-    """The audio of one meeting on its way to the disk; no method waits or raises.
-
-    Args:
-        request: what the second backend is asked for.
-    """
-
-    def __init__(self, request: MeetingRequest) -> None:
-        self.request = request
-        self._blocks: deque[bytes] = deque()
-        self._waiting = 0  # bytes in the blocks
-        self._ended = False
-        self._overflowed = False
-        self._changed = asyncio.Event()
-
-    def push(self, audio: bytes) -> None:
-        """Add audio; if too much of it waits, the recording fails rather than the meeting waits."""
-        if self._ended or self._overflowed or not audio:
-            return
-        self._overflowed = self._waiting + len(audio) > _MOST_BYTES
-        if self._overflowed:
-            self._blocks.clear()
-        else:
-            self._blocks.append(audio)
-            self._waiting += len(audio)
-        self._changed.set()
-
-    def end(self) -> None:
-        """Mark the end of the audio."""
-        self._ended = True
-        self._changed.set()
-
-    async def has_audio(self) -> bool:
-        """Wait for the first audio, or for the end without any."""
-        while not (self._blocks or self._overflowed or self._ended):
-            await self._wait()
-        return bool(self._blocks or self._overflowed)
-
-    async def blocks(self) -> AsyncIterator[bytes]:
-        """Yield the audio until its end, all that waits at a time.
-
-        Raises:
-            BackendError: the disk was too slow.
-        """
-        while True:
-            if self._overflowed:
-                raise BackendError(
-                    "The audio could not be written as fast as it came, so there is no second"
-                    " transcript of this meeting. Use a faster disk for state_dir."
-                )
-            if self._blocks:
-                data = b"".join(self._blocks)
-                self._blocks.clear()
-                self._waiting = 0
-                yield data
-            elif self._ended:
-                return
-            else:
-                await self._wait()
-
-    async def _wait(self) -> None:
-        self._changed.clear()
-        await self._changed.wait()
 
 
 class SecondTranscripts:
@@ -258,7 +189,7 @@ class SecondTranscripts:
 
     async def _create(self) -> Backend:
         # Not by the host: it creates one backend at a time, and this one may hang.
-        creation = _Creation(self._host, self._name)
+        creation = Creation(self._host, self._name)
         try:
             created = await creation.result()
         except BaseException:
@@ -274,47 +205,6 @@ class SecondTranscripts:
         async with released(await lock_meeting(store, request.meeting_id)):
             recording = await store.run(Store.create, request, owner)
             await store.run(Store.complete, recording.id, transcript)
-
-
-class _Creation:
-    """The creation of a backend in a daemon thread, which ends no later than the process."""
-
-    def __init__(self, host: Host, name: str) -> None:
-        self._host = host
-        self._name = name
-        self._backend: Backend | None = None
-        self._error: BaseException | None = None
-        self._abandoned = False
-        # Guards the attributes above at the end of the thread.
-        self._lock = threading.Lock()
-        self._done = LoopEvent()
-        threading.Thread(target=self._run, name="speech-compat-second", daemon=True).start()
-
-    async def result(self) -> Backend:
-        """Return the backend, or raise what its creation raised."""
-        await self._done.wait()
-        if self._backend is None:
-            assert self._error is not None
-            raise self._error
-        return self._backend
-
-    def abandon(self) -> None:
-        """Leave the backend to the thread, which closes it."""
-        with self._lock:
-            self._abandoned = True
-
-    def _run(self) -> None:
-        try:
-            backend = create_backend(self._host.settings, self._name, self._host)
-        except BaseException as error:
-            self._error = error
-        else:
-            with self._lock:
-                self._backend = backend
-                abandoned = self._abandoned
-            if abandoned:
-                anyio.run(backend.aclose)
-        self._done.set()
 
 
 async def _later(_: str) -> None:

@@ -16,6 +16,7 @@ from double.meetings import run
 from double.voices import RETIRED
 from speech_adapters import Attendee, JobState, MeetingRequest, Mode, PcmFormat, Transcript
 from speech_adapters.backends.shadow import second as module
+from speech_adapters.backends.shadow import waiting
 from speech_adapters.config import Settings, load_settings
 from speech_adapters.contract import SessionEvent
 from speech_adapters.errors import (
@@ -215,7 +216,7 @@ def test_audio_that_waits_for_the_disk_has_a_limit(
             await meetings.transcript("m-shadow")
         assert (await newest(meetings, "m")).state is JobState.COMPLETED
 
-    monkeypatch.setattr(module, "_MOST_BYTES", 10_000)
+    monkeypatch.setattr(waiting, "_MOST_BYTES", 10_000)
     run(settings, work)
 
 
