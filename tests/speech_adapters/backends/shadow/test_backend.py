@@ -31,6 +31,7 @@ from speech_adapters.recording.backend import Host
 from speech_adapters.recording.spool import SpoolWriter
 from speech_adapters.shadows import shadow_note
 from speech_adapters.store import Recording, Store
+from speech_adapters.store.sqlite import SqliteStore
 from speech_adapters.store.recovery import CUT_SHORT
 from speech_compat.testing.loopback import clock_audio
 
@@ -285,17 +286,27 @@ def test_a_second_backend_that_is_in_use_already_is_used(settings: Settings) -> 
     run(settings, work)
 
 
-def test_no_voice_signature_is_used_twice(settings: Settings) -> None:
-    async def work(meetings: MeetingService) -> None:
-        await hold(
-            meetings, Mode.BOTH, attendees=(Attendee("katie", "en-US", RETIRED),), phrases=("x",)
-        )
-        second = await newest(meetings, "m-shadow")
-        assert second.request.attendees == ()
-        assert second.request.phrases == ("x",)
-        assert second.request.mode is Mode.STORED
+def test_no_voice_signature_is_used_twice(
+    monkeypatch: pytest.MonkeyPatch, settings: Settings
+) -> None:
+    created: list[MeetingRequest] = []
+    create = SqliteStore.create
 
+    def note(self: SqliteStore, request: MeetingRequest, *rest: Any, **more: Any) -> Recording:
+        created.append(request)
+        return create(self, request, *rest, **more)
+
+    async def work(meetings: MeetingService) -> None:
+        attendees = (Attendee("katie", "en-US", RETIRED),)
+        await hold(meetings, Mode.BOTH, attendees=attendees, phrases=("x",))
+        await newest(meetings, "m-shadow")
+
+    monkeypatch.setattr(SqliteStore, "create", note)
     run(settings, work)
+    second = created[1]
+    assert (second.meeting_id, second.mode) == ("m-shadow", Mode.STORED)
+    assert second.attendees == ()
+    assert second.phrases == ("x",)
 
 
 @pytest.mark.parametrize("mode", list(Mode))
@@ -348,6 +359,22 @@ def test_a_deletion_right_after_the_meeting_deletes_both(
     monkeypatch.setattr(module, "_SETTLE_SECONDS", 0.5)
     run(settings, work)
     assert list(settings.state_dir.rglob("*.pcm")) == []
+
+
+def test_no_second_transcript_is_recorded_after_the_deletion(
+    monkeypatch: pytest.MonkeyPatch, settings: Settings
+) -> None:
+    async def work(meetings: MeetingService) -> None:
+        lock = await meetings.store.run(Store.lock_meeting, "m-shadow")
+        await hold(meetings, Mode.STORED)
+        await newest(meetings, "m", JobState.COMPLETED)
+        await meetings.delete("m")
+        lock.release()
+
+    monkeypatch.setattr(module, "_SETTLE_SECONDS", 0.5)
+    run(settings, work)
+    found = run(settings, MeetingService.recordings)
+    assert [one.meeting_id for one in found] == ["m"]
 
 
 def test_a_meeting_of_a_similar_id_is_not_deleted(settings: Settings) -> None:
