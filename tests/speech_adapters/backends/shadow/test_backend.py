@@ -31,8 +31,8 @@ from speech_adapters.recording.backend import Host
 from speech_adapters.recording.spool import SpoolWriter
 from speech_adapters.shadows import shadow_note
 from speech_adapters.store import Recording, Store
-from speech_adapters.store.sqlite import SqliteStore
 from speech_adapters.store.recovery import CUT_SHORT
+from speech_adapters.store.sqlite import SqliteStore
 from speech_compat.testing.loopback import clock_audio
 
 SECONDS = 5
