@@ -21,7 +21,9 @@ from speech_adapters.comparison import (
 from speech_adapters.errors import SpeechError
 from speech_adapters.export import FORMATS as EXPORTS
 from speech_adapters.export import render
-from speech_adapters.reading import FORMATS, Document, parse_document
+from speech_adapters.reading import FORMATS
+from speech_adapters.reading.document import Document
+from speech_adapters.reading.reader import parse_document
 from speech_adapters.transcript import Transcript
 from speech_compat._session.mapping.results import remote_document
 

@@ -19,7 +19,8 @@ from speech_adapters.comparison import (
 from speech_adapters.comparison.comparing import METRICS
 from speech_adapters.errors import ConfigurationError, MeetingNotFoundError
 from speech_adapters.meetings import MeetingService
-from speech_adapters.reading import Document, read_document
+from speech_adapters.reading.document import Document
+from speech_adapters.reading.reader import read_document
 from speech_adapters.shadows import shadow_id
 from speech_adapters.transcript import replace_surrogates
 from speech_compat.cli.output import format_status, report, write

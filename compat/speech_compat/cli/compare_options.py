@@ -6,7 +6,7 @@ import argparse
 import math
 from pathlib import Path
 
-from speech_adapters.reading.formats import FORMATS
+from speech_adapters.reading import FORMATS
 
 __all__ = ["add_compare"]
 

@@ -28,7 +28,8 @@ from speech_adapters.config import load_settings
 from speech_adapters.contract import MeetingRequest, Mode
 from speech_adapters.export.lines import spans
 from speech_adapters.meetings import MeetingService
-from speech_adapters.reading import Document, parse_document
+from speech_adapters.reading.document import Document
+from speech_adapters.reading.reader import parse_document
 from speech_adapters.transcript import LabelStyle, Transcript, seconds
 
 pytest.importorskip("rapidfuzz", reason="the extra compare is not installed")

@@ -11,7 +11,8 @@ import pytest
 from speech_adapters import extras
 from speech_adapters.comparison import Comparison, compare
 from speech_adapters.comparison.alignment import Pair, WordErrors
-from speech_adapters.reading import Document, parse_document
+from speech_adapters.reading.document import Document
+from speech_adapters.reading.reader import parse_document
 
 
 def text(content: str) -> Document:

@@ -12,7 +12,8 @@ from double.node import run_node
 from double.web import HOSTILE, chromium_or_skip, minutes
 from speech_adapters.comparison import compare, line_up, render_comparison
 from speech_adapters.export import render
-from speech_adapters.reading import Document, parse_document
+from speech_adapters.reading.document import Document
+from speech_adapters.reading.reader import parse_document
 
 for module in ("rapidfuzz", "scipy", "pyannote.metrics"):
     pytest.importorskip(module, reason="the extra compare is not installed")

@@ -5,7 +5,8 @@ import json
 import pytest
 
 from speech_adapters.comparison import compare, comparison_document, format_report, line_up
-from speech_adapters.reading import Document, parse_document
+from speech_adapters.reading.document import Document
+from speech_adapters.reading.reader import parse_document
 
 for module in ("rapidfuzz", "scipy", "pyannote.metrics"):
     pytest.importorskip(module, reason="the extra compare is not installed")

@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from speech_adapters.comparison import Row, compare, line_up
-from speech_adapters.reading import Document, parse_document
+from speech_adapters.reading.document import Document
+from speech_adapters.reading.reader import parse_document
 
 pytest.importorskip("rapidfuzz", reason="the extra compare is not installed")
 pytest.importorskip("scipy", reason="the extra compare is not installed")

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from speech_adapters.comparison.words import split_words, words_of
-from speech_adapters.reading import parse_document
+from speech_adapters.reading.reader import parse_document
 
 
 @pytest.mark.parametrize(

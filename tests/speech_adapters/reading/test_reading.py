@@ -9,7 +9,9 @@ import pytest
 from double.web import minutes
 from speech_adapters.errors import BackendError, ConfigurationError
 from speech_adapters.export import render
-from speech_adapters.reading import FORMATS, Document, parse_document, read_document
+from speech_adapters.reading import FORMATS
+from speech_adapters.reading.document import Document
+from speech_adapters.reading.reader import parse_document, read_document
 from speech_adapters.transcript import LabelStyle, Transcript, Word
 from speech_compat._session.mapping.results import remote_document
 
@@ -275,7 +277,7 @@ def test_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         read_document(tmp_path / "missing")
     with pytest.raises(ConfigurationError, match="directory"):
         read_document(tmp_path)
-    monkeypatch.setattr("speech_adapters.reading._MOST_BYTES", 10)
+    monkeypatch.setattr("speech_adapters.reading.reader._MOST_BYTES", 10)
     with pytest.raises(ConfigurationError, match="more than"):
         read_document(path)
 
