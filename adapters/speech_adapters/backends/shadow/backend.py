@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 from speech_adapters.backends.shadow.options import NAME, shadow_options
 from speech_adapters.backends.shadow.second import SecondTranscripts
 from speech_adapters.backends.shadow.session import ShadowSession
@@ -14,6 +16,8 @@ from speech_adapters.store import Recording, Store
 from speech_adapters.transcript import Provenance, Transcript
 
 __all__ = ["ShadowBackend"]
+
+_logger = logging.getLogger("speech_adapters")
 
 
 class ShadowBackend(RecordingBackend):
@@ -42,6 +46,10 @@ class ShadowBackend(RecordingBackend):
         # The second one is created with the first meeting, where its errors concern no program.
         self._second = SecondTranscripts(host, options.second)
         super().__init__(host, NAME)
+        _logger.info(
+            "The audio of each meeting goes to two backends, %s and %s: see docs/parity.md.",
+            *(options.primary, options.second),
+        )
 
     @property
     def owner_name(self) -> str:

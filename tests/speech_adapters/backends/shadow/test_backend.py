@@ -408,6 +408,17 @@ def test_both_recordings_of_a_dead_program_are_continued(settings: Settings) -> 
     run(settings, work)
 
 
+def test_a_recording_in_its_own_name_is_assigned_to_the_primary(settings: Settings) -> None:
+    async def work(meetings: MeetingService) -> None:
+        request = MeetingRequest("m", mode=Mode.STORED)
+        recording = await meetings.store.run(Store.create, request, "shadow")
+        recording.audio_path.write_bytes(AUDIO)
+        assert (await meetings.status("m")).state is JobState.COMPLETED
+        assert (await newest(meetings, "m")).backend == "clock"
+
+    run(settings, work)
+
+
 def test_a_meeting_without_audio_has_no_second_transcript(settings: Settings) -> None:
     async def work(meetings: MeetingService) -> None:
         async with await meetings.open_session(MeetingRequest("m", mode=Mode.STORED)) as session:
