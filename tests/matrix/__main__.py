@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -22,9 +23,10 @@ from matrix.catalog import all_capabilities
 from matrix.commands import commands_page
 from matrix.json_format import schema_text, tables
 from matrix.report import BEGIN, END, backends_page, readme_table, warnings_page, with_table
+from speech_adapters import Capabilities
 from speech_compat._migration.backends import dump_capabilities
 
-__all__ = ["documents", "main"]
+__all__ = ["choices", "documents", "main"]
 
 _ROOT: Final = Path(__file__).resolve().parents[2]
 _CAPABILITIES: Final = "compat/speech_compat/_migration/capabilities.json"
@@ -42,8 +44,13 @@ def documents() -> dict[Path, str]:
         docs / "schema" / "transcript.schema.json": schema_text(),
         json_format: with_table(json_format.read_text("utf-8"), f"{BEGIN}\n{tables()}\n{END}"),
         readme: with_table(readme.read_text("utf-8"), readme_table(capabilities)),
-        _ROOT / _CAPABILITIES: dump_capabilities(capabilities),
+        _ROOT / _CAPABILITIES: dump_capabilities(choices(capabilities)),
     }
+
+
+def choices(capabilities: Mapping[str, Capabilities]) -> dict[str, Capabilities]:
+    """Return the backends that a program chooses between; ``shadow`` can do what another can."""
+    return {name: claimed for name, claimed in capabilities.items() if name != "shadow"}
 
 
 def main(arguments: list[str]) -> int:
