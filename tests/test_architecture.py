@@ -90,7 +90,7 @@ HOMES = {
     "azure": {f"{_ADAPTERS}/azure", f"{_ADAPTERS}/speech_sdk", f"{_BACKENDS}/batch"},
     "httpx": {f"{_ADAPTERS}/azure"},
     "tenacity": {f"{_ADAPTERS}/azure"},
-    "av": {f"{_BACKENDS}/local/recognition"},
+    "av": {f"{_ADAPTERS}/audio", f"{_BACKENDS}/local/recognition"},
     "faster_whisper": {f"{_BACKENDS}/local/recognition"},
     "moonshine_voice": {f"{_BACKENDS}/local/moonshine"},
     "numpy": {
@@ -112,6 +112,7 @@ HOMES = {
         "speech_compat/gateway",
     },
     "rich": {"speech_compat/cli"},
+    "sounddevice": {"speech_compat/_session"},
     # The gateway: its web application, its server, its tokens and certificates, its metrics.
     "starlette": {"speech_compat/gateway", "speech_compat/gateway/web"},
     "uvicorn": {"speech_compat/gateway"},
@@ -146,6 +147,7 @@ HEAVY = (
     "onnxruntime",
     "pydantic",
     "rich",
+    "sounddevice",
     "sqlite3",
 )
 

@@ -177,6 +177,16 @@ class MeetingService(AsyncCloseable):
             attendees = with_usable_signatures(request, backend.capabilities).attendees
             await self.store.run(Store.replace_attendees, recordings[0].id, attendees)
 
+    async def replace_notes(self, request: MeetingRequest) -> None:
+        """Replace the notes of a stored meeting that is still being recorded.
+
+        Args:
+            request: the request of the session, with all notes.
+        """
+        recordings = await self._recordings(request.meeting_id)
+        if recordings:
+            await self.store.run(Store.replace_notes, recordings[0].id, request.notes)
+
     async def status(self, meeting_id: str) -> MeetingStatus:
         """Return the status of the newest recording of a meeting.
 

@@ -8,11 +8,13 @@ from collections.abc import Callable
 
 from speech_adapters.audio import PcmFormat
 from speech_adapters.contract import Mode
+from speech_adapters.errors import SpeechError
 from speech_compat import SpeechConfig
 from speech_compat._session.mapping.requests import Plan
 from speech_compat._session.mapping.results import MEETING
 from speech_compat._session.records import EventRecord
 from speech_compat._session.session import TranscriptionSession
+from speech_compat._session.sources import AudioSource
 from speech_compat._session.state import State
 
 __all__ = ["ENDED", "Log", "Source", "begun", "ended", "soon", "started"]
@@ -24,6 +26,7 @@ class Source:
     """One block of audio; the test releases what follows, the end or an error."""
 
     notes: tuple[str, ...] = ()
+    ending_error: SpeechError | None = None
 
     def __init__(self, growing: bool = True) -> None:
         self.growing = growing
@@ -73,7 +76,7 @@ class Log:
             self.error = event.result.error
 
 
-def begun(log: Log, open_source: Callable[[], Source], mode: Mode) -> TranscriptionSession:
+def begun(log: Log, open_source: Callable[[], AudioSource], mode: Mode) -> TranscriptionSession:
     config = SpeechConfig("key", "region")
     plan = Plan(config, "m", mode, "en-US", True, (), ())
     session = TranscriptionSession(plan, MEETING, open_source, log)

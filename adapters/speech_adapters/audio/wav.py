@@ -13,7 +13,14 @@ from speech_adapters.closeable import Closeable
 from speech_adapters.errors import AudioError
 from speech_adapters.transcript import seconds
 
-__all__ = ["MAGIC", "WavFile", "WavHeader", "read_header", "wav_header"]
+__all__ = [
+    "MAGIC",
+    "UnknownEncodingError",
+    "WavFile",
+    "WavHeader",
+    "read_header",
+    "wav_header",
+]
 
 MAGIC: Final = (b"RIFF", b"RF64")
 _ENCODINGS: Final = {1: "pcm", 3: "float", 6: "alaw", 7: "mulaw"}
@@ -46,6 +53,10 @@ _UINT32_MAX: Final = 0xFFFFFFFF
 # Real files have fewer than 20 before their samples.  A sparse file, or one of zeros, reads as
 # an empty chunk every 8 bytes: millions of them.
 _MOST_CHUNKS: Final = 1_000
+
+
+class UnknownEncodingError(AudioError):
+    """The samples of a WAV file are compressed, so it takes a decoder to read them."""
 
 
 @attrs.frozen
@@ -155,7 +166,7 @@ def _source_format(chunk: bytes, subject: str) -> SourceFormat:
         tag = int.from_bytes(chunk[24:26], "little")
     if tag not in _ENCODINGS:
         name = f" ({_FORMAT_NAMES[tag]})" if tag in _FORMAT_NAMES else ""
-        raise AudioError(
+        raise UnknownEncodingError(
             f"{subject} cannot be used: format 0x{tag:04X}{name} is not supported: convert it"
             " to PCM."
         )

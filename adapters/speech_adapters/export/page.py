@@ -21,6 +21,7 @@ from typing import Final
 
 import attrs
 
+from speech_adapters.audio.containers import HEAD_BYTES, MEDIA_TYPES, recognize_kind
 from speech_adapters.errors import AudioError
 from speech_adapters.export.lines import one_line, texts
 from speech_adapters.transcript import LabelStyle, Transcript, Utterance, seconds
@@ -58,7 +59,7 @@ def render_page(
 
     Args:
         transcript: the transcript.
-        audio: the recording, a WAV file, which becomes a part of the page.
+        audio: the recording, a file that browsers play, which becomes a part of the page.
         style: spelling of the speakers.
 
     Raises:
@@ -202,12 +203,13 @@ def _recording(path: Path) -> str:
                 f"{path} has more than {MOST_AUDIO_BYTES // 2**20} MB, too much for a page:"
                 " leave out --embed-audio. The page can open the recording from the disk."
             )
-        data = base64.b64encode(path.read_bytes()).decode()
+        content = path.read_bytes()
     except OSError as error:
         raise AudioError(f"{path} cannot be read: {error.strerror or error}.") from error
     # No script: browsers run only types that they know.
-    kind = 'type="application/octet-stream" data-type="audio/wav"'
-    return f'<script id="recording" {kind}>{data}</script>'
+    media_type = MEDIA_TYPES.get(recognize_kind(content[:HEAD_BYTES]) or "wav", "audio/wav")
+    kind = f'type="application/octet-stream" data-type="{media_type}"'
+    return f'<script id="recording" {kind}>{base64.b64encode(content).decode()}</script>'
 
 
 def _clock(value: float) -> str:

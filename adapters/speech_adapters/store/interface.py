@@ -302,6 +302,17 @@ class Store(Closeable):
         """
 
     @abstractmethod
+    def replace_notes(self, recording_id: str, notes: tuple[str, ...]) -> None:
+        """Replace the notes of a recording's request, what is known of its audio.
+
+        Ignored unless it is Uploading: later the processing may have begun.
+
+        Raises:
+            MeetingNotFoundError: there is no such recording.
+            StoreError: its record is damaged.
+        """
+
+    @abstractmethod
     def resume(self, recording_id: str, *, incomplete: bool = False) -> None:
         """Change Failed to Processing; a recording in another state is not changed.
 

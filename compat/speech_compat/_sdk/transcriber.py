@@ -328,12 +328,12 @@ def languages_of(
 
 
 def _check_file(audio_config: AudioConfig | None) -> None:
-    from speech_adapters.errors import AudioError
+    from speech_adapters.errors import AudioError, MissingExtraError
     from speech_compat._session.sources import check_file
 
     try:
         check_file(audio_config)
-    except AudioError as error:
+    except (AudioError, MissingExtraError) as error:
         raise RuntimeError(str(error)) from error
 
 

@@ -76,8 +76,11 @@ class AudioThread:
                 self._backlog.add(len(block) / source.pcm.bytes_per_second)
                 block = source.read()
             self._update_attendees(source)
+            self._connection.add_notes(self._plan.request(source.pcm, source.notes))
             self._finishing = event_loop.submit(session.finish)
             self._finishing.result()
+            # Reported after the results of what came before, unlike an error of the backend.
+            self.failure = source.ending_error
         except SpeechError as error:
             self._fail(error)
         except event_loop.ProgramEndingError:

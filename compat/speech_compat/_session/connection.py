@@ -31,6 +31,8 @@ class MeetingConnection:
         self._site = site or call_site()
         # The gaps that the program was warned of; a replaced session has most of them again.
         self._warned: set[Gap] = set()
+        # The notes that were logged: of compressed audio, most are known only at its end.
+        self._noted: set[str] = set()
         # The service that owns the meeting; None until it was acquired.
         self._service: MeetingService | None = None
         # The meeting's session; None until it was opened, and from its closing on.  It changes
@@ -48,8 +50,7 @@ class MeetingConnection:
         """
         self._service = service = services.acquire(settings)
         self._check(service, request)
-        for note in request.notes:
-            _logger.warning("Meeting %r: %s", request.meeting_id, note)
+        self._log_notes(request)
         return self._keep(service.open_session, request)
 
     def reopen(self, session: Session, request: MeetingRequest) -> Session:
@@ -71,6 +72,23 @@ class MeetingConnection:
         """
         if self._service is not None:
             event_loop.call(self._service.replace_attendees, request)
+
+    def add_notes(self, request: MeetingRequest) -> None:
+        """Log what is known of the audio at its end only, and keep it with a stored meeting.
+
+        Raises:
+            StoreError: it cannot be stored.
+        """
+        if self._service is not None and self._log_notes(request) and request.mode.stored:
+            event_loop.call(self._service.replace_notes, request)
+
+    def _log_notes(self, request: MeetingRequest) -> bool:
+        """Log the notes that are new; return whether there are any."""
+        new = [note for note in request.notes if note not in self._noted]
+        self._noted.update(new)
+        for note in new:
+            _logger.warning("Meeting %r: %s", request.meeting_id, note)
+        return bool(new)
 
     def events(self, session: Session) -> Generator[SessionEvent]:
         """Yield the events of a session to their end; to be closed."""

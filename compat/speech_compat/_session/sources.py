@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final, Protocol
 
-from speech_adapters.audio import PcmFormat, SourceFormat, StreamDecoder, WavFile
-from speech_adapters.errors import AudioError
+from speech_adapters.audio import (
+    CompressedStream,
+    PcmFormat,
+    SourceFormat,
+    StreamDecoder,
+    open_audio,
+)
+from speech_adapters.errors import AudioError, SpeechError
 from speech_compat.audio import (
     AudioConfig,
     AudioInputStream,
@@ -14,7 +21,8 @@ from speech_compat.audio import (
     PullAudioInputStream,
     PushAudioInputStream,
 )
-from speech_compat.enums import AudioStreamWaveFormat
+from speech_compat.enums import AudioStreamContainerFormat, AudioStreamWaveFormat
+from speech_compat.properties import PropertyId
 
 __all__ = ["AudioSource", "check_file", "open_source"]
 
@@ -24,6 +32,20 @@ _ENCODINGS: Final = {
     AudioStreamWaveFormat.PCM: "pcm",
     AudioStreamWaveFormat.ALAW: "alaw",
     AudioStreamWaveFormat.MULAW: "mulaw",
+}
+# What the data is taken for if it cannot be recognized: the middle of an MP3 file, for example.
+_KINDS: Final = {
+    AudioStreamContainerFormat.OGG_OPUS: "ogg",
+    AudioStreamContainerFormat.MP3: "mp3",
+    AudioStreamContainerFormat.FLAC: "flac",
+    AudioStreamContainerFormat.AMRNB: "amr",
+    AudioStreamContainerFormat.AMRWB: "amr",
+    AudioStreamContainerFormat.ANY: None,
+}
+# Samples of these come without a header, or in a WAV file, whose header then counts.
+_COMPANDED: Final = {
+    AudioStreamContainerFormat.ALAW: "alaw",
+    AudioStreamContainerFormat.MULAW: "mulaw",
 }
 
 
@@ -37,7 +59,12 @@ class AudioSource(Protocol):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Defects of audio that can still be used, one sentence each."""
+        """Defects of audio that can still be used, one sentence each; complete at its end."""
+        ...
+
+    @property
+    def ending_error(self) -> SpeechError | None:
+        """Why the audio ended early, to be reported after all results; ``None`` for no reason."""
         ...
 
     @property
@@ -82,10 +109,11 @@ def open_source(config: AudioConfig | None) -> AudioSource:
         return _PullSource(stream)
     if isinstance(stream, AudioInputStream):
         raise AudioError("An AudioInputStream cannot be read: use a push or pull stream.")
-    raise AudioError(
-        "Recording from a microphone is not supported: record with another library and write to"
-        " a PushAudioInputStream, or pass a file name to AudioConfig."
-    )
+    # Imported only for programs that record.
+    from speech_compat._session.microphone import MicrophoneSource
+
+    device = PropertyId.AudioConfig_DeviceNameForCapture
+    return MicrophoneSource(config.get_property(device) if config is not None else "")
 
 
 def check_file(config: AudioConfig | None) -> None:
@@ -93,22 +121,27 @@ def check_file(config: AudioConfig | None) -> None:
 
     Raises:
         AudioError: the file cannot be used, for the reason in the message.
+        MissingExtraError: the package that decodes it is not installed.
     """
     if config is not None and config._filename is not None:
-        WavFile(Path(config._filename)).close()
+        open_audio(Path(config._filename)).close()
 
 
 class _FileSource:
     growing = False
+    ending_error: SpeechError | None = None
 
     def __init__(self, filename: str) -> None:
-        self._file = WavFile(Path(filename))
+        self._file = open_audio(Path(filename))
         self._frames = _BLOCK_BYTES // self._file.pcm.frame_bytes
         # Set by another thread; the next read then returns the end.
         self._stopped = False
         self.complete = False
         self.pcm = self._file.pcm
-        self.notes = self._file.notes
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return self._file.notes
 
     def read(self) -> bytes:
         if self._stopped:
@@ -128,10 +161,34 @@ class _StreamSource:
     """Decodes a stream whose blocks have any size."""
 
     growing = True
-    notes: tuple[str, ...] = ()
+    ending_error: SpeechError | None = None
 
     def __init__(self, stream_format: AudioStreamFormat) -> None:
-        self._decoder = StreamDecoder(_source_format(stream_format))
+        self._decoder = _decoder(stream_format, self._receive)
+
+    @property
+    def pcm(self) -> PcmFormat:
+        return self._decoder.pcm
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return self._decoder.notes
+
+    def read(self) -> bytes:
+        return self._decoder.read()
+
+    def _receive(self) -> bytes:
+        raise NotImplementedError
+
+
+class _SampleStream:
+    """Samples, with or without a WAV header."""
+
+    notes: tuple[str, ...] = ()
+
+    def __init__(self, source: SourceFormat, receive: Callable[[], bytes]) -> None:
+        self._decoder = StreamDecoder(source)
+        self._receive = receive
         # The decoder has returned its rest; reading on must not finish it twice.
         self._ended = False
 
@@ -148,9 +205,6 @@ class _StreamSource:
             if block:
                 return block
         return b""
-
-    def _receive(self) -> bytes:
-        raise NotImplementedError
 
 
 class _PushSource(_StreamSource):
@@ -209,12 +263,20 @@ class _PullSource(_StreamSource):
             self._callback.close()
 
 
+def _decoder(
+    declared: AudioStreamFormat, receive: Callable[[], bytes]
+) -> _SampleStream | CompressedStream:
+    if declared._container in _KINDS:
+        return CompressedStream(receive, _KINDS[declared._container])
+    if declared._encoding is AudioStreamWaveFormat.G722:
+        return CompressedStream(receive, "g722")
+    return _SampleStream(_source_format(declared), receive)
+
+
 def _source_format(declared: AudioStreamFormat) -> SourceFormat:
     if declared._container is not None:
-        raise AudioError(
-            f"Compressed audio ({declared._container.name}) is not supported: decode it to PCM"
-            " before it is written to the stream."
-        )
+        # G.711 is a telephone's: without a header it has 8,000 samples per second.
+        return SourceFormat(8_000, declared._channels, 8, _COMPANDED[declared._container])
     encoding = _ENCODINGS.get(declared._encoding)
     if encoding is None:
         raise AudioError(f"Audio in {declared._encoding} is not supported: decode it to PCM.")

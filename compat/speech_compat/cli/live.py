@@ -12,7 +12,7 @@ import anyio
 import attrs
 from anyio.to_thread import run_sync
 
-from speech_adapters.audio import WavFile
+from speech_adapters.audio import AudioFile
 from speech_adapters.contract import Mode, Origin, Progress, Recognized, Session, SessionEvent
 from speech_adapters.errors import SpeechError
 from speech_adapters.meetings import MeetingService
@@ -53,7 +53,7 @@ class _Collected:
 async def transcribe_live(
     meetings: MeetingService,
     source: Source,
-    file: WavFile,
+    file: AudioFile,
     options: argparse.Namespace,
     display: Display,
 ) -> Transcript:
@@ -78,13 +78,14 @@ async def transcribe_live(
 
             await play_file(session, file, receive)
     length = file.pcm.ticks(file.pcm.frame_bytes * file.frames_read)
-    provenance = attrs.evolve(collected.provenance, notes=request.notes)
+    # Those of the file, since damage is known only at its end.
+    provenance = attrs.evolve(collected.provenance, notes=file.notes)
     utterances = tuple(sorted(collected.utterances.values(), key=lambda u: u.offset))
     return Transcript(request.meeting_id, utterances, length, provenance)
 
 
 async def play_file(
-    session: Session, file: WavFile, receive: Callable[[SessionEvent], object]
+    session: Session, file: AudioFile, receive: Callable[[SessionEvent], object]
 ) -> None:
     """Push a file into a session, and pass its events on.
 

@@ -117,14 +117,14 @@ def _add_verbose(parser: argparse.ArgumentParser, default: int | str) -> None:
 
 
 def _add_transcribe(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    command = commands.add_parser("transcribe", help="transcribe WAV files")
+    command = commands.add_parser("transcribe", help="transcribe audio files")
     # argparse.SUPPRESS keeps the count of a -v before the command.
     _add_verbose(command, default=argparse.SUPPRESS)
     command.add_argument(
         "files",
         nargs="+",
         metavar="FILE",
-        help="WAV file, folder of WAV files, quoted glob such as 'calls/**/*.wav', or - for"
+        help="audio file, folder of audio files, quoted glob such as 'calls/**/*.wav', or - for"
         " standard input; for a backend that downloads audio also its https:// address, or that"
         " of a folder, ending in a slash",
     )

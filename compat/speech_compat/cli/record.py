@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import anyio
 from anyio.to_thread import run_sync
 
-from speech_adapters.audio import WavFile
+from speech_adapters.audio import AudioFile, open_audio
 from speech_adapters.config import load_settings
 from speech_adapters.contract import MeetingRequest, Mode, SessionEvent
 from speech_adapters.meetings import MeetingService
@@ -37,7 +37,7 @@ def record(options: argparse.Namespace) -> int:
     async def work(meetings: MeetingService) -> _Recorded:
         if options.meeting is not None:
             return _of_transcript(await meetings.transcript(options.meeting))
-        with WavFile(options.file) as file:
+        with open_audio(options.file) as file:
             return await _transcribe(meetings, file, options)
 
     properties = {} if options.backend is None else {"backend": options.backend}
@@ -51,7 +51,7 @@ def record(options: argparse.Namespace) -> int:
 
 
 async def _transcribe(
-    meetings: MeetingService, file: WavFile, options: argparse.Namespace
+    meetings: MeetingService, file: AudioFile, options: argparse.Namespace
 ) -> _Recorded:
     backend = await run_sync(meetings.backend)
     live = backend.capabilities.live

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import attrs
 
-from speech_adapters.audio import WavFile
+from speech_adapters.audio import AudioFile
 from speech_adapters.contract import Attendee, MeetingRequest, Mode
 from speech_adapters.errors import VoiceSignatureError
 from speech_adapters.signatures import parse_signature
@@ -16,7 +16,7 @@ __all__ = ["request_for"]
 
 
 def request_for(
-    options: argparse.Namespace, meeting_id: str, mode: Mode, file: WavFile | None
+    options: argparse.Namespace, meeting_id: str, mode: Mode, file: AudioFile | None
 ) -> MeetingRequest:
     """Return the request for a file, or for audio at an address (``None``).
 

@@ -14,17 +14,15 @@ from urllib.parse import urlsplit
 
 import attrs
 
+from speech_adapters.audio import AUDIO_SUFFIXES
 from speech_adapters.temporary import create_folder, remove_folder
 
 __all__ = ["Source", "expand", "is_glob", "read_standard_input"]
 
 _STDIN: Final = "-"
-_WAV: Final = {".wav", ".wave"}
-# Reported if a folder has them: to leave them out silently would look as if all were done.
-_OTHER_AUDIO: Final = {
-    ".aac", ".aif", ".aiff", ".amr", ".flac", ".m4a", ".mp3", ".mp4", ".ogg", ".opus", ".webm",
-    ".wma",
-}  # fmt: skip
+# Reported if a folder has them: to leave them out silently would look as if all were done.  They
+# are often beside an audio file of the same meeting, so they are transcribed only by name.
+_VIDEO: Final = {".avi", ".m4v", ".mkv", ".mov", ".mp4"}
 
 
 @attrs.frozen
@@ -146,25 +144,25 @@ def _file_or_folder(path: Path, base: str, notes: list[str]) -> Iterator[Source]
     for error in problems:
         yield _failed(str(error.filename), f"{error.filename} cannot be read: {error.strerror}.")
     if others:
-        count = f"{len(others)} other audio file{'s are' if len(others) > 1 else ' is'}"
-        notes.append(f"{path}: {count} not transcribed, such as {others[0]}: convert to WAV.")
+        count = f"{len(others)} video{'s are' if len(others) > 1 else ' is'}"
+        notes.append(f"{path}: {count} not transcribed, such as {others[0]}: pass their names.")
     if not recordings and not problems:
-        yield _failed(str(path), f"{path} is a folder without WAV files.")
+        yield _failed(str(path), f"{path} is a folder without audio files.")
     for recording in recordings:
         yield _file(recording, base)
 
 
 def _search(folder: Path, problems: list[OSError]) -> tuple[list[Path], list[Path]]:
-    """Return the WAV files in a folder, sorted, and its other audio files."""
+    """Return the audio files in a folder, sorted, and its videos."""
     recordings: list[Path] = []
     others: list[Path] = []
     for parent, folders, files in os.walk(folder, onerror=problems.append):
         folders[:] = [name for name in folders if not name.startswith(".")]
         for name in files:
             suffix = PurePath(name).suffix.lower()
-            if not name.startswith(".") and suffix in _WAV:
+            if not name.startswith(".") and suffix in AUDIO_SUFFIXES:
                 recordings.append(Path(parent, name))
-            elif not name.startswith(".") and suffix in _OTHER_AUDIO:
+            elif not name.startswith(".") and suffix in _VIDEO:
                 others.append(Path(parent, name))
     return sorted(recordings), sorted(others)
 

@@ -19,7 +19,7 @@ import anyio
 import attrs
 from anyio.to_thread import run_sync
 
-from speech_adapters.audio import WavFile
+from speech_adapters.audio import AudioFile
 from speech_adapters.contract import JobState, Mode
 from speech_adapters.errors import MeetingFailedError, SpeechError
 from speech_adapters.meetings import MeetingService
@@ -42,7 +42,7 @@ _LONGEST_PAUSE: Final = 5.0
 async def transcribe_stored(
     meetings: MeetingService,
     source: Source,
-    file: WavFile | None,
+    file: AudioFile | None,
     options: argparse.Namespace,
     display: Display,
 ) -> Transcript:
@@ -96,7 +96,7 @@ async def _record(
     meetings: MeetingService,
     meeting_id: str,
     source: Source,
-    file: WavFile | None,
+    file: AudioFile | None,
     options: argparse.Namespace,
     display: Display,
 ) -> None:
@@ -117,6 +117,9 @@ async def _record(
                         show(file.pcm.ticks(file.pcm.frame_bytes * file.frames_read))
             complete = True
             with _reported_if_kept(meeting_id):
+                # Damage of compressed audio is known at its end.
+                if file is not None and file.notes != request.notes:
+                    await meetings.replace_notes(attrs.evolve(request, notes=file.notes))
                 await session.finish()
     except BaseException:
         if not complete:

@@ -7,7 +7,7 @@ from typing import Final
 
 import attrs
 
-from speech_adapters.audio import WavFile
+from speech_adapters.audio import AudioFile, open_audio
 from speech_adapters.errors import AudioError
 from speech_adapters.meetings import MeetingService
 from speech_adapters.transcript import Transcript
@@ -58,10 +58,10 @@ async def transcribe_source(
         return Result(transcript, file.notes, _TRUNCATED if file.truncated else 0)
 
 
-def _open(source: Source) -> WavFile:
+def _open(source: Source) -> AudioFile:
     assert source.path is not None
     try:
-        file = WavFile(source.path)
+        file = open_audio(source.path)
     except AudioError as error:
         # The message names the file, which is a temporary one for standard input.
         raise AudioError(str(error).replace(str(source.path), source.label)) from error

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import struct
+import sys
 import wave
 from pathlib import Path
 
 import pytest
 
+from double.encoded import encode, tone
 from speech_adapters.audio import PcmFormat
-from speech_adapters.errors import AudioError
+from speech_adapters.errors import AudioError, MissingExtraError
 from speech_compat._session.sources import AudioSource, check_file, open_source
 from speech_compat.audio import (
     AudioConfig,
@@ -123,27 +125,8 @@ def test_telephone_encodings_are_decoded(encoding: AudioStreamWaveFormat, silenc
 @pytest.mark.parametrize(
     ("config", "complaint"),
     [
-        (None, "Recording from a microphone is not supported"),
-        (AudioConfig(use_default_microphone=True), "Recording from a microphone"),
-        (AudioConfig(device_name="hw:1"), "Recording from a microphone"),
         (AudioConfig(filename="/no/such.wav"), r"/no/such.wav cannot be read: No such file"),
         (AudioConfig(stream=AudioInputStream(None)), "use a push or pull stream"),
-        (
-            AudioConfig(
-                stream=PushAudioInputStream(
-                    AudioStreamFormat(compressed_stream_format=AudioStreamContainerFormat.MP3)
-                )
-            ),
-            r"Compressed audio \(MP3\) is not supported: decode it",
-        ),
-        (
-            AudioConfig(
-                stream=PushAudioInputStream(
-                    AudioStreamFormat(wave_stream_format=AudioStreamWaveFormat.G722)
-                )
-            ),
-            "G722 is not supported",
-        ),
         (
             AudioConfig(stream=PushAudioInputStream(AudioStreamFormat(16_000, 12))),
             "12 bits pcm are not supported",
@@ -169,3 +152,106 @@ def test_a_file_is_checked_before_the_start(tmp_path: Path) -> None:
         check_file(AudioConfig(filename=str(tmp_path / "text.wav")))
     check_file(AudioConfig(stream=PushAudioInputStream(None)))
     check_file(None)
+
+
+def compressed_stream(container: AudioStreamContainerFormat, data: bytes) -> PushAudioInputStream:
+    stream = PushAudioInputStream(AudioStreamFormat(compressed_stream_format=container))
+    for start in range(0, len(data), 333):
+        stream.write(data[start : start + 333])
+    stream.close()
+    return stream
+
+
+@pytest.mark.parametrize(
+    ("container", "suffix"),
+    [
+        (AudioStreamContainerFormat.OGG_OPUS, "ogg"),
+        (AudioStreamContainerFormat.MP3, "mp3"),
+        (AudioStreamContainerFormat.FLAC, "flac"),
+        (AudioStreamContainerFormat.AMRNB, "amr"),
+        (AudioStreamContainerFormat.ANY, "webm"),
+        (AudioStreamContainerFormat.ANY, "flac"),
+        (AudioStreamContainerFormat.MP3, "flac"),  # declared wrongly
+    ],
+)
+def test_a_compressed_push_stream_is_decoded(
+    container: AudioStreamContainerFormat, suffix: str
+) -> None:
+    source = open_source(AudioConfig(stream=compressed_stream(container, encode(tone(2), suffix))))
+    assert source.growing
+    assert source.pcm == PcmFormat()  # as long as nothing was read
+    pcm = read(source)
+    assert abs(source.pcm.ticks(len(pcm)) - 20_000_000) < 1_500_000
+    assert source.notes == ()
+    assert source.complete
+    if suffix == "flac":
+        assert pcm == tone(2)
+
+
+def test_a_compressed_pull_stream_is_decoded_and_closed() -> None:
+    callback = _Pulled(encode(tone(2), "flac"))
+    declared = AudioStreamFormat(compressed_stream_format=AudioStreamContainerFormat.FLAC)
+    source = open_source(AudioConfig(stream=PullAudioInputStream(callback, declared)))
+    assert read(source) == tone(2)
+    assert callback.closed == 1
+
+
+def test_a_stopped_compressed_stream_ends_with_what_was_written() -> None:
+    data = encode(tone(20), "mp3")
+    declared = AudioStreamFormat(compressed_stream_format=AudioStreamContainerFormat.MP3)
+    stream = PushAudioInputStream(declared)
+    stream.write(data[: len(data) // 2])
+    source = open_source(AudioConfig(stream=stream))
+    assert source.read()
+    source.stop()
+    while source.read():
+        pass
+    source.close()
+
+
+@pytest.mark.parametrize(
+    ("container", "silence"),
+    [(AudioStreamContainerFormat.MULAW, b"\xff"), (AudioStreamContainerFormat.ALAW, b"\xd5")],
+)
+def test_companded_audio_has_8000_hertz_or_the_rate_of_its_header(
+    container: AudioStreamContainerFormat, silence: bytes
+) -> None:
+    source = open_source(AudioConfig(stream=compressed_stream(container, silence * 100)))
+    assert len(read(source)) == 200
+    assert source.pcm == PcmFormat(8_000)
+    codec = f"pcm_{container.name.lower()}"
+    data = encode(tone(1), "wav", codec=codec)
+    source = open_source(AudioConfig(stream=compressed_stream(container, data)))
+    assert len(read(source)) == 32_000
+    assert source.pcm == PcmFormat(16_000)
+
+
+def test_g722_is_decoded() -> None:
+    declared = AudioStreamFormat(wave_stream_format=AudioStreamWaveFormat.G722)
+    stream = PushAudioInputStream(declared)
+    stream.write(encode(tone(2), "g722", codec="g722"))
+    stream.close()
+    source = open_source(AudioConfig(stream=stream))
+    assert source.pcm.ticks(len(read(source))) == 20_000_000
+
+
+def test_the_notes_of_a_compressed_file_are_complete_at_its_end(tmp_path: Path) -> None:
+    data = encode(tone(10), "flac")
+    (tmp_path / "a.flac").write_bytes(data[: len(data) // 2])
+    source = open_source(AudioConfig(filename=str(tmp_path / "a.flac")))
+    before = source.notes
+    assert read(source)
+    note, *_ = source.notes
+    assert note.startswith("The file is truncated: ")
+    assert before == ()
+
+
+def test_a_compressed_file_is_checked_before_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.mp3").write_bytes(b"hello, hello")
+    with pytest.raises(AudioError, match="is no MP3 audio"):
+        check_file(AudioConfig(filename=str(tmp_path / "a.mp3")))
+    monkeypatch.setitem(sys.modules, "av", None)
+    with pytest.raises(MissingExtraError, match=r"speech-compat\[audio\]"):
+        check_file(AudioConfig(filename=str(tmp_path / "a.mp3")))

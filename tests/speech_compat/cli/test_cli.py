@@ -183,9 +183,13 @@ def bad_file(tmp_path: Path, kind: str) -> Path:
         ("empty", "bad.wav is empty: there is no audio in it."),
         ("text", "bad.wav is not a WAV file: convert it to WAV with 16-bit PCM."),
         ("header", "bad.wav ends inside its header: it is cut short."),
-        ("mp3", "format 0x0055 (MP3) is not supported: convert it to PCM."),
+        (
+            "mp3",
+            "bad.wav is no WAV audio that can be used: it is damaged, cut short or of another kind"
+            " (there is nothing that can be decoded). Create the file anew, or convert it to WAV.",
+        ),
         ("zero", "bad.wav has no audio (0 seconds): there is nothing to transcribe."),
-        ("folder", "bad.wav is a folder without WAV files."),
+        ("folder", "bad.wav is a folder without audio files."),
     ],
 )
 def test_a_bad_file_is_one_line(

@@ -20,7 +20,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "calls/.hidden/z.wav",
         "calls/b/._x.wav",
         "calls/b/notes.txt",
-        "calls/b/song.mp3",
+        "calls/b/talk.mp4",
         "talk [1].wav",
     ):
         path = tmp_path / name
@@ -77,7 +77,7 @@ def test_what_is_no_recording_has_a_problem(folder: Path) -> None:
     (folder / "empty").mkdir()
     sources, _ = expand(["empty", "none/*.wav", "missing.wav"])
     assert [source.problem for source in sources] == [
-        "empty is a folder without WAV files.",
+        "empty is a folder without audio files.",
         "No file matches the pattern none/*.wav.",
         "",  # opening it fails, with the reason of the system
     ]
@@ -94,11 +94,19 @@ def test_a_folder_that_cannot_be_read_has_a_problem(folder: Path) -> None:
     assert len(sources) == 3
 
 
-def test_other_audio_in_a_folder_is_reported() -> None:
+def test_videos_in_a_folder_are_reported() -> None:
     _, notes = expand(["calls"])
     assert notes == [
-        "calls: 1 other audio file is not transcribed, such as calls/b/song.mp3: convert to WAV."
+        "calls: 1 video is not transcribed, such as calls/b/talk.mp4: pass their names."
     ]
+    assert found("calls/b/talk.mp4") == [("calls/b/talk.mp4", "talk.mp4")]
+
+
+def test_a_folder_has_audio_files_of_all_kinds(folder: Path) -> None:
+    for name in ("a.mp3", "b.OPUS", "c.m4a", "d.flac", "e.webm", "f.ogg"):
+        (folder / "calls" / "a" / name).touch()
+    names = [result for _, result in found("calls/a")]
+    assert names == ["a.mp3", "b.OPUS", "c.m4a", "d.flac", "e.webm", "f.ogg", "x.wav"]
 
 
 def test_an_address_shows_no_signature() -> None:

@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import attrs
 
@@ -193,12 +193,18 @@ class SqliteStore(Cleanups, Store):
             self.forget()  # the state before may hold signed addresses
 
     def replace_attendees(self, recording_id: str, attendees: tuple[Attendee, ...]) -> None:
+        self._change_request(recording_id, attendees=attendees)
+        self.forget()  # the signature of a participant who was removed
+
+    def replace_notes(self, recording_id: str, notes: tuple[str, ...]) -> None:
+        self._change_request(recording_id, notes=notes)
+
+    def _change_request(self, recording_id: str, **changes: Any) -> None:
         with self._database.transaction() as connection:
             recording = self._recording(find(connection, recording_id))
             if recording.state is JobState.UPLOADING:
-                request = attrs.evolve(recording.request, attendees=attendees)
+                request = attrs.evolve(recording.request, **changes)
                 _set(connection, recording_id, {"request": dump_request(request)})
-        self.forget()  # the signature of a participant who was removed
 
     def resume(self, recording_id: str, *, incomplete: bool = False) -> None:
         states = ("Failed", "Completed" if incomplete else "Failed")
