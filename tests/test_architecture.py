@@ -49,6 +49,7 @@ HOMES = {
         f"{_ADAPTERS}/comparison",
         f"{_ADAPTERS}/export",
         f"{_ADAPTERS}/reading",
+        f"{_ADAPTERS}/recording",
         f"{_ADAPTERS}/speech_sdk",
         f"{_ADAPTERS}/store",
         f"{_ADAPTERS}/store/sqlite",

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import AsyncExitStack
+from pathlib import Path
 
 import anyio
 
@@ -26,6 +27,7 @@ from speech_adapters.deletion import MeetingDeleter
 from speech_adapters.errors import MeetingNotFoundError, MissingExtraError, StoreError
 from speech_adapters.processing import RecordingProcessor
 from speech_adapters.recording.backend import RecordingBackend
+from speech_adapters.recording.original import keep_original
 from speech_adapters.registry import choose_backend, create_backend
 from speech_adapters.sessions import SessionOpener
 from speech_adapters.store import AsyncStore, MeetingSummary, Recording, Store
@@ -186,6 +188,22 @@ class MeetingService(AsyncCloseable):
         recordings = await self._recordings(request.meeting_id)
         if recordings:
             await self.store.run(Store.replace_notes, recordings[0].id, request.notes)
+
+    async def keep_original(self, meeting_id: str, file: Path) -> None:
+        """Keep a compressed file beside the recording that has all of its audio.
+
+        To be called before the session is finished; does nothing where the backend sends no
+        such files.
+
+        Args:
+            meeting_id: the meeting, which is stored and still being recorded.
+            file: the file; it is copied.
+        """
+        recordings = await self._recordings(meeting_id)
+        if recordings:
+            backend = await self._backend(recordings[0].backend)
+            if getattr(backend, "sends_originals", False):
+                await threads.AUDIO.run(keep_original, recordings[0], file)
 
     async def status(self, meeting_id: str) -> MeetingStatus:
         """Return the status of the newest recording of a meeting.

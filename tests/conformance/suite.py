@@ -10,8 +10,9 @@ from typing import Any, TypeVar
 import anyio
 import pytest
 
+from double.encoded import encode
 from speech_adapters import JobState, MeetingRequest, Mode, Session, Transcript
-from speech_adapters.audio import PcmFormat, WavFile
+from speech_adapters.audio import PcmFormat, WavFile, open_audio
 from speech_adapters.config import Settings
 from speech_adapters.contract import (
     Hypothesis,
@@ -104,6 +105,24 @@ class BackendConformance:
     ) -> None:
         use(lambda meetings: _record(meetings, speech, Mode.LIVE))
         assert not settings.state_dir.exists() or not any(settings.state_dir.rglob("*.pcm"))
+
+    @pytest.mark.parametrize("suffix", ["flac", "m4a"])
+    def test_a_compressed_file_has_the_transcript_of_its_samples(
+        self, use: Callable[..., Any], speech: Path, tmp_path: Path, suffix: str
+    ) -> None:
+        """The first is a kind that services accept as it is, the second is always decoded."""
+        with WavFile(speech) as file:
+            pcm, audio = file.read(10**9), file.pcm
+        compressed = tmp_path / "a"
+        codec = "flac" if suffix == "flac" else "alac"
+        compressed.write_bytes(encode(pcm, suffix, audio.sample_rate, audio.channels, codec=codec))
+        use(lambda meetings: _record(meetings, speech, Mode.STORED, "samples"))
+        use(lambda meetings: _record(meetings, compressed, Mode.STORED, "compressed"))
+        samples: Transcript = use(lambda meetings: fetch(meetings, "samples"))
+        found: Transcript = use(lambda meetings: fetch(meetings, "compressed"))
+        assert samples.utterances
+        assert [u.text for u in found.utterances] == [u.text for u in samples.utterances]
+        assert found.duration == samples.duration
 
     @pytest.mark.parametrize("mode", [Mode.STORED, Mode.BOTH])
     def test_another_service_fetches_a_stored_meeting_by_its_id(
@@ -348,11 +367,13 @@ async def _close(session: Session) -> None:
 async def _record(
     meetings: MeetingService, speech: Path, mode: Mode, meeting_id: str = "meeting"
 ) -> list[SessionEvent]:
-    with WavFile(speech) as file:
+    with open_audio(speech) as file:
         session = await _open(meetings, mode, meeting_id, file.pcm)
         try:
             while block := file.read(BLOCK_FRAMES):
                 await session.push(block)
+            if mode.stored and file.original is not None:
+                await meetings.keep_original(meeting_id, file.original)
             await session.finish()
             return [event async for event in session.events()]
         finally:

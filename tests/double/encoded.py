@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import wave
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -10,7 +12,7 @@ from typing import Any, Final
 import av
 import numpy as np
 
-__all__ = ["FORMATS", "encode", "tone"]
+__all__ = ["FORMATS", "decode", "encode", "tone"]
 
 # Suffix: FFmpeg's container, its codec, and the sample rate if the codec has no other.
 FORMATS: Final[dict[str, tuple[str, str, int | None]]] = {
@@ -29,8 +31,8 @@ _FRAMES: Final = 1024
 def tone(seconds: float, rate: int = 16_000, channels: int = 1) -> bytes:
     """Return 16-bit PCM; channel N has the frequency 440 Hz * (N + 1)."""
     time = np.arange(int(seconds * rate))[:, None] / rate
-    wave = np.sin(2 * np.pi * 440 * (np.arange(channels) + 1)[None, :] * time)
-    return (wave * 8000).astype("<i2").tobytes()
+    sound = np.sin(2 * np.pi * 440 * (np.arange(channels) + 1)[None, :] * time)
+    return (sound * 8000).astype("<i2").tobytes()
 
 
 def encode(
@@ -49,6 +51,19 @@ def encode(
         path = Path(folder, "encoded")
         _write(path, pcm, rate, channels, container, codec or usual, only_rate or rate, options)
         return path.read_bytes()
+
+
+def decode(data: bytes) -> bytes:
+    """Return a file as a WAV file, decoded without the code under test."""
+    with av.open(io.BytesIO(data), "r") as file:
+        stream = file.streams.audio[0]
+        resampler = av.AudioResampler("s16")
+        frames = [made for frame in file.decode(stream) for made in resampler.resample(frame)]
+        target = io.BytesIO()
+        with wave.open(target, "wb") as made:
+            made.setparams((stream.codec_context.channels, 2, frames[0].sample_rate, 0, "NONE", ""))
+            made.writeframes(b"".join(frame.to_ndarray().tobytes() for frame in frames))
+    return target.getvalue()
 
 
 def _write(

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import attrs
 
+from double.encoded import decode
 from double.schemas import REPORT, RESULT, as_published
 
 __all__ = ["Job", "length_of", "outcome", "wave_of"]
@@ -152,7 +153,8 @@ def _words(properties: dict[str, Any], text: str) -> dict[str, Any]:
 
 
 def wave_of(data: bytes) -> wave.Wave_read:
-    return wave.Wave_read(io.BytesIO(data))
+    """Read a file, which the service accepts in several formats."""
+    return wave.Wave_read(io.BytesIO(data if data.startswith(b"RIFF") else decode(data)))
 
 
 def length_of(data: bytes) -> float:

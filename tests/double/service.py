@@ -61,6 +61,8 @@ class ServiceDouble:
         self.failures: dict[str, str] = {}
         self.submitted: list[str] = []
         self.definitions: list[dict[str, Any]] = []
+        # Name, type and content of each file that was sent for fast transcription.
+        self.uploads: list[tuple[str, str, bytes]] = []
         self.accepted = {KEY}  # keys, and tokens as "Bearer TOKEN"
         self.credentials: list[str] = []
         self.transcribed_seconds = 0.0
@@ -125,6 +127,8 @@ class ServiceDouble:
             definition = json.loads(str(form["definition"]))
             upload = form["audio"]
             data = b"" if isinstance(upload, str) else await upload.read()
+            if not isinstance(upload, str):
+                self.uploads.append((str(upload.filename), str(upload.content_type), data))
         self.definitions.append(definition)
         version = request.query_params["api-version"]
         unknown = {"2025-10-15": "models", "2024-11-15": "phraseList"}[version]

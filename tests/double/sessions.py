@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from speech_adapters.audio import PcmFormat
 from speech_adapters.contract import Mode
@@ -27,6 +28,7 @@ class Source:
 
     notes: tuple[str, ...] = ()
     ending_error: SpeechError | None = None
+    original: Path | None = None
 
     def __init__(self, growing: bool = True) -> None:
         self.growing = growing

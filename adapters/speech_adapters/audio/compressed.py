@@ -239,6 +239,11 @@ class CompressedFile(Closeable):
         return self._at_end and bool(self.missing or self._unfinished or self._track.damaged)
 
     @property
+    def original(self) -> Path | None:
+        """The file itself, once all of it was read without a defect; else ``None``."""
+        return self.path if self._at_end and not self.notes else None
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """What the transcript lacks or is made of, one sentence each; complete at the end."""
         notes = []

@@ -246,6 +246,10 @@ class WavFile(Closeable):
         return self.missing > 0
 
     @property
+    def original(self) -> None:
+        """``None``: the samples of a WAV file are the recording already."""
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """Faults of a file that can be read nevertheless, one sentence each."""
         if not self.truncated:

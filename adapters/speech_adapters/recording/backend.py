@@ -79,9 +79,12 @@ class RecordingBackend(AsyncCloseable, ABC):
         offline: whether :meth:`process` needs no network.  Then recordings that were cut
             off are processed as soon as the next one of their meeting starts, which must
             not wait for a network.
+        sends_originals: whether it may send a compressed file as it is, so that the file is
+            kept beside the recording (see :mod:`.original`).
     """
 
     offline = False
+    sends_originals = False
 
     def __init__(self, host: Host, name: str) -> None:
         self._host = host

@@ -76,7 +76,7 @@ class AudioThread:
                 self._backlog.add(len(block) / source.pcm.bytes_per_second)
                 block = source.read()
             self._update_attendees(source)
-            self._connection.add_notes(self._plan.request(source.pcm, source.notes))
+            self._note_source(source)
             self._finishing = event_loop.submit(session.finish)
             self._finishing.result()
             # Reported after the results of what came before, unlike an error of the backend.
@@ -97,6 +97,12 @@ class AudioThread:
         plan = self._plan.with_present_attendees() if self._plan.mode.stored else None
         if plan is not None:
             self._connection.replace_attendees(plan.request(source.pcm))
+
+    def _note_source(self, source: AudioSource) -> None:
+        """Keep what is known at the end of the audio only."""
+        self._connection.add_notes(self._plan.request(source.pcm, source.notes))
+        if source.original is not None and self._plan.mode.stored:
+            self._connection.keep_original(self._plan.meeting_id, source.original)
 
     def _fail(self, error: SpeechError) -> None:
         if self._is_closed():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from speech_adapters.contract import Session, SessionEvent
@@ -81,6 +82,11 @@ class MeetingConnection:
         """
         if self._service is not None and self._log_notes(request) and request.mode.stored:
             event_loop.call(self._service.replace_notes, request)
+
+    def keep_original(self, meeting_id: str, file: Path) -> None:
+        """Keep the compressed file that all audio of a stored meeting was read from."""
+        if self._service is not None:
+            event_loop.call(self._service.keep_original, meeting_id, file)
 
     def _log_notes(self, request: MeetingRequest) -> bool:
         """Log the notes that are new; return whether there are any."""

@@ -54,6 +54,7 @@ class MicrophoneSource:
     growing = True
     # The program ends the audio by stopping, so nothing more is to be waited for.
     complete = False
+    original: Path | None = None
 
     def __init__(self, name: str) -> None:
         self.ending_error: SpeechError | None = None

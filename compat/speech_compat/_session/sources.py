@@ -68,6 +68,11 @@ class AudioSource(Protocol):
         ...
 
     @property
+    def original(self) -> Path | None:
+        """A compressed file that was read to its end without a defect; else ``None``."""
+        ...
+
+    @property
     def growing(self) -> bool:
         """Whether the program decides when the audio ends, unlike that of a file."""
         ...
@@ -143,6 +148,10 @@ class _FileSource:
     def notes(self) -> tuple[str, ...]:
         return self._file.notes
 
+    @property
+    def original(self) -> Path | None:
+        return self._file.original
+
     def read(self) -> bytes:
         if self._stopped:
             return b""
@@ -162,6 +171,7 @@ class _StreamSource:
 
     growing = True
     ending_error: SpeechError | None = None
+    original: Path | None = None
 
     def __init__(self, stream_format: AudioStreamFormat) -> None:
         self._decoder = _decoder(stream_format, self._receive)

@@ -20,7 +20,7 @@ import attrs
 from anyio.to_thread import run_sync
 
 from speech_adapters.audio import AudioFile
-from speech_adapters.contract import JobState, Mode
+from speech_adapters.contract import JobState, MeetingRequest, Mode
 from speech_adapters.errors import MeetingFailedError, SpeechError
 from speech_adapters.meetings import MeetingService
 from speech_adapters.store import Store
@@ -117,14 +117,21 @@ async def _record(
                         show(file.pcm.ticks(file.pcm.frame_bytes * file.frames_read))
             complete = True
             with _reported_if_kept(meeting_id):
-                # Damage of compressed audio is known at its end.
-                if file is not None and file.notes != request.notes:
-                    await meetings.replace_notes(attrs.evolve(request, notes=file.notes))
+                if file is not None:
+                    await _note_file(meetings, request, file)
                 await session.finish()
     except BaseException:
         if not complete:
             await _discard_part(meetings, meeting_id, wanted=options.meeting_id is not None)
         raise
+
+
+async def _note_file(meetings: MeetingService, request: MeetingRequest, file: AudioFile) -> None:
+    """Keep what is known at the end of a compressed file only."""
+    if file.notes != request.notes:
+        await meetings.replace_notes(attrs.evolve(request, notes=file.notes))
+    if file.original is not None:
+        await meetings.keep_original(request.meeting_id, file.original)
 
 
 async def _discard_part(meetings: MeetingService, meeting_id: str, *, wanted: bool) -> None:

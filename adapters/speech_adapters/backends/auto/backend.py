@@ -36,6 +36,8 @@ class AutoBackend(RecordingBackend):
         ConfigurationError: an option of this backend, ``fast`` or ``batch`` is wrong or missing.
     """
 
+    sends_originals = True
+
     def __init__(self, host: Host) -> None:
         self._options = auto_options(host.settings)
         # Both are created now, so that a wrong option of either is an error before the

@@ -70,6 +70,8 @@ class BatchBackend(RecordingBackend):
         ConfigurationError: an option is wrong or missing.
     """
 
+    sends_originals = True
+
     def __init__(self, host: Host) -> None:
         check_downmix(host.settings.downmix)
         self._options = batch_options(host.settings)

@@ -42,7 +42,9 @@ LONGEST_SECONDS: Final = 240 * 60
 LARGEST_BYTES: Final = 1_000_000_000
 # How much of the end of a chunk is searched for a quiet place.
 _SEARCHED_SECONDS: Final = 600
-_BLOB_NAME: Final = re.compile(r"[0-9a-f]{32}\.(?P<start>\d{1,18})\.(?P<channel>\d{1,5}|all)\.wav")
+_BLOB_NAME: Final = re.compile(
+    r"[0-9a-f]{32}\.(?P<start>\d{1,18})\.(?P<channel>\d{1,5}|all)\.[a-z0-9]{3,4}"
+)
 # Names of results of files submitted as a list (docs/protocol/batch-and-fast-rest.md, 2.6).
 _RESULT_NAME: Final = re.compile(r"contenturl_(?P<number>\d{1,9})\.json")
 _CUT_IN_TIME: Final = (
@@ -61,11 +63,14 @@ class Chunk:
         start: the first sample frame.
         frames: the number of frames.
         channel: the only channel that is sent, or ``None`` for a downmix of all.
+        suffix: that of the file: ``wav``, or another one if the chunk is the compressed file
+            that the whole recording was decoded from.
     """
 
     start: int
     frames: int
     channel: int | None = None
+    suffix: str = "wav"
 
     def downmix(self, policy: str) -> str:
         """Return the policy that makes this chunk mono; ``policy`` mixes several channels."""
@@ -120,7 +125,8 @@ def cut(
 def blob_name(recording_id: str, chunk: Chunk, pcm: PcmFormat) -> str:
     """Return the name of a chunk's blob: recording, start in ticks, and channel."""
     start = pcm.ticks(chunk.start * pcm.frame_bytes)
-    return f"{recording_id}.{start}.{'all' if chunk.channel is None else chunk.channel}.wav"
+    channel = "all" if chunk.channel is None else chunk.channel
+    return f"{recording_id}.{start}.{channel}.{chunk.suffix}"
 
 
 def merge(parts: Sequence[ChunkTranscript], meeting_id: str, provenance: Provenance) -> Transcript:

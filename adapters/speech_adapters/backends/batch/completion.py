@@ -27,6 +27,7 @@ from speech_adapters.backends.batch.results import (
 )
 from speech_adapters.backends.batch.upload import blob_names, diarizes
 from speech_adapters.errors import AuthenticationError, BackendError
+from speech_adapters.recording.original import SENT_AS_IT_IS
 from speech_adapters.store import AsyncStore, Recording, Store
 from speech_adapters.store.files import remove_completed
 from speech_adapters.transcript import Provenance
@@ -83,11 +84,11 @@ class Completion:
             if progress.chunks and not failed and not self._options.keep_audio:
                 # Before the completion: afterwards no status query asks about this recording.
                 await self._store.run(Store.plan_cleanup, recording.id)
-            provenance = self._provenance_of(recording)
+            provenance = self._provenance_of(recording, progress)
             outcomes = [outcome, *await self._earlier_outcomes(progress)]
             completed = await store_job(self._store, recording, self._client, outcomes, provenance)
         except JobFailedError as error:
-            await self._store.run(save_failure, recording.id, progress.without_job(), str(error))
+            await self._end_failed_job(recording, progress, error)
             return
         except BackendError as error:
             if await self._may_read_again(recording, progress, error):
@@ -111,11 +112,23 @@ class Completion:
             )
         return [await read_outcome(self._client, job) for job in found if job is not None]
 
-    def _provenance_of(self, recording: Recording) -> Provenance:
+    async def _end_failed_job(
+        self, recording: Recording, progress: BatchProgress, error: JobFailedError
+    ) -> None:
+        """Fail the recording, unless the compressed file may be the reason: then send WAV."""
+        if progress.sends_original:
+            step = "to be sent again as WAV, as the service did not accept the file"
+            await self._store.run(save_progress, recording.id, progress.without_job(), step)
+        else:
+            await self._store.run(save_failure, recording.id, progress.without_job(), str(error))
+
+    def _provenance_of(self, recording: Recording, progress: BatchProgress) -> Provenance:
         request, emulated = recording.request, tuple[str, ...]()
         if diarizes(request, self._options):
             emulated = speaker_limit(request, self._options.max_speakers).emulated
         notes = recording.provenance_notes
+        if progress.sends_original:
+            notes += (SENT_AS_IT_IS,)
         return attrs.evolve(self._provenance, emulated=emulated, notes=notes)
 
     async def _may_read_again(

@@ -51,6 +51,8 @@ class BatchProgress:
         addresses: addresses of audio that is not uploaded from here.  They may be signed,
             so they are removed once the job is submitted.
         chunks: how the recording was cut; empty until it is.
+        as_wav: whether the recording is sent although a chunk is a compressed file, because the
+            job with the file has failed.
         uploaded_chunks: how many of the chunks are completely uploaded.
         job_url: the job's address at the service, from the stage SUBMITTED on.
         begun_at: Unix time in seconds of the first step, from which the deadline counts
@@ -83,6 +85,19 @@ class BatchProgress:
     earlier: tuple[str, ...] = ()
     pending: tuple[int, ...] = ()
     repeats: int = 0
+    as_wav: bool = False
+
+    @property
+    def sent_chunks(self) -> tuple[Chunk, ...]:
+        """The chunks, each with the suffix of the file that is sent now."""
+        if not self.as_wav:
+            return self.chunks
+        return tuple(attrs.evolve(chunk, suffix="wav") for chunk in self.chunks)
+
+    @property
+    def sends_original(self) -> bool:
+        """Whether the compressed file is sent that the recording was decoded from."""
+        return any(chunk.suffix != "wav" for chunk in self.sent_chunks)
 
     def next_attempt(self, failed: tuple[int, ...]) -> BatchProgress:
         """Return the progress with which only the ``failed`` chunks are submitted again."""
@@ -104,6 +119,7 @@ class BatchProgress:
         left = (*self.undeleted, *self.earlier)
         return BatchProgress(
             chunks=self.chunks,
+            as_wav=self.as_wav or self.sends_original,
             attempt=self.attempt + 1,
             undeleted=left,
             job_until=self.job_until if left else 0.0,

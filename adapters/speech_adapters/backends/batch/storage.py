@@ -44,9 +44,11 @@ from speech_adapters.errors import (
 )
 from speech_adapters.masking import mask_library_logs, masked_cause
 
-__all__ = ["Storage", "wav_blocks"]
+__all__ = ["Storage", "file_blocks", "wav_blocks"]
 
 T = TypeVar("T")
+# The id of a block and its content, or None if it is uploaded already.
+_Block = tuple[str, bytes | None]
 
 _BLOCK_BYTES: Final = 4 * 1024 * 1024
 _FORBIDDEN: Final = 403
@@ -91,7 +93,7 @@ class Storage:
     async def upload(
         self, name: str, audio: Path, chunk: Chunk, pcm: PcmFormat, downmix: str
     ) -> AsyncGenerator[float, None]:
-        """Upload a chunk of a spool file as the blob ``name``.
+        """Upload a chunk of a spool file, or a compressed file, as the blob ``name``.
 
         Yields the uploaded share, 0 to 1, after every block.  The caller may stop in
         between; then the blob does not exist yet, and a later call continues.
@@ -100,11 +102,15 @@ class Storage:
             AudioError: the spool file cannot be read.
         """
         blob = self._container.get_blob_client(name)
-        blocks = wav_blocks(audio, chunk, pcm, downmix, await self._run(self._prepare, blob))
+        staged = await self._run(self._prepare, blob)
+        if chunk.suffix == "wav":
+            blocks, count = wav_blocks(audio, chunk, pcm, downmix, staged), len(_starts(chunk))
+        else:
+            blocks, count = file_blocks(audio, staged), await self._run(_count_blocks, audio)
         sent: list[str] = []
         while block_id := await self._run(_send_next, blob, blocks):
             sent.append(block_id)
-            yield len(sent) / len(_starts(chunk))
+            yield len(sent) / count
         await self._run(blob.commit_block_list, [BlobBlock(block_id) for block_id in sent])
 
     async def address(self, name: str) -> str:
@@ -183,7 +189,7 @@ class Storage:
 
 def wav_blocks(
     audio: Path, chunk: Chunk, pcm: PcmFormat, downmix: str, staged: frozenset[str] = frozenset()
-) -> Iterator[tuple[str, bytes | None]]:
+) -> Iterator[_Block]:
     """Yield id and content of each block of a mono WAV file.
 
     The content is ``None`` for blocks that are already uploaded (``staged``).
@@ -191,8 +197,7 @@ def wav_blocks(
     policy = chunk.downmix(downmix)
     with audio.open("rb") as file:
         for number, first in enumerate(_starts(chunk)):
-            # All ids of a blob must have the same length.
-            block_id = base64.b64encode(f"{number:08}".encode()).decode()
+            block_id = _block_id(number)
             if block_id in staged:
                 yield block_id, None
                 continue
@@ -203,12 +208,30 @@ def wav_blocks(
             yield block_id, header + mono
 
 
+def file_blocks(path: Path, staged: frozenset[str] = frozenset()) -> Iterator[_Block]:
+    """Yield id and content of each block of a file, as :func:`wav_blocks`."""
+    with path.open("rb") as file:
+        for number in range(_count_blocks(path)):
+            block_id = _block_id(number)
+            file.seek(number * _BLOCK_BYTES)
+            yield block_id, None if block_id in staged else file.read(_BLOCK_BYTES)
+
+
+def _count_blocks(path: Path) -> int:
+    return max(-(-path.stat().st_size // _BLOCK_BYTES), 1)
+
+
+def _block_id(number: int) -> str:
+    # All ids of a blob must have the same length.
+    return base64.b64encode(f"{number:08}".encode()).decode()
+
+
 def _starts(chunk: Chunk) -> range:
     """Return the first frame of each block; an empty chunk has one block with the header."""
     return range(0, max(chunk.frames, 1), _BLOCK_BYTES // 2)
 
 
-def _send_next(blob: Any, blocks: Iterator[tuple[str, bytes | None]]) -> str:
+def _send_next(blob: Any, blocks: Iterator[_Block]) -> str:
     """Upload the next block, if it is missing; return its id, or an empty text at the end."""
     block_id, data = next(blocks, ("", None))
     if data is not None:

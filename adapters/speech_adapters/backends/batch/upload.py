@@ -21,6 +21,7 @@ from speech_adapters.backends.batch.progress import BatchProgress, BatchStage, s
 from speech_adapters.backends.batch.storage import Storage
 from speech_adapters.contract import JobState, MeetingRequest
 from speech_adapters.errors import AudioError
+from speech_adapters.recording.original import find_original, original_path
 from speech_adapters.store import AsyncStore, Recording, Store
 
 __all__ = ["Uploader", "blob_names", "diarizes", "splits_channels"]
@@ -64,7 +65,7 @@ class Uploader:
             # deletion has to find the blobs by these chunks.
             if not await self._store.run(save_progress, recording.id, progress):
                 return None
-        for chunk in progress.chunks[progress.uploaded_chunks :]:
+        for chunk in progress.sent_chunks[progress.uploaded_chunks :]:
             if not await self._upload_chunk(recording, progress, chunk):
                 return None
             progress = attrs.evolve(progress, uploaded_chunks=progress.uploaded_chunks + 1)
@@ -81,7 +82,12 @@ class Uploader:
 
     async def delete(self, recording: Recording, progress: BatchProgress) -> None:
         """Delete the blobs of a recording; missing ones are no error."""
-        for name in blob_names(recording, progress):
+        # Of a file that was refused too.
+        names = dict.fromkeys(
+            blob_name(recording.id, chunk, recording.request.audio)
+            for chunk in (*progress.sent_chunks, *progress.chunks)
+        )
+        for name in names:
             await self._storage.delete(name)
 
     @property
@@ -97,7 +103,7 @@ class Uploader:
         if diarizes(request, self._options):
             longest = min(longest, LONGEST_SECONDS * pcm.sample_rate)
         try:
-            return cut(
+            chunks = cut(
                 recording.audio_path,
                 (recording.audio_bytes or 0) // pcm.frame_bytes,
                 pcm,
@@ -109,14 +115,20 @@ class Uploader:
             raise AudioError(
                 f"The audio {recording.audio_path} cannot be read: {error.strerror}."
             ) from error
+        original = find_original(recording)
+        # It is mono, and smaller than the recording, so only the length may be too much.
+        if original is None or len(chunks) > 1:
+            return chunks
+        return (attrs.evolve(chunks[0], suffix=original.suffix),)
 
     async def _upload_chunk(
         self, recording: Recording, progress: BatchProgress, chunk: Chunk
     ) -> bool:
         """Upload a chunk block by block; return whether to continue."""
         pcm = recording.request.audio
+        path = recording.audio_path if chunk.suffix == "wav" else original_path(recording)
         shares = self._storage.upload(
-            blob_name(recording.id, chunk, pcm), recording.audio_path, chunk, pcm, self._downmix
+            blob_name(recording.id, chunk, pcm), path, chunk, pcm, self._downmix
         )
         reported = 0.0
         async with aclosing(shares):
@@ -134,7 +146,7 @@ class Uploader:
 def blob_names(recording: Recording, progress: BatchProgress) -> tuple[str, ...]:
     """Return the names of a recording's blobs; none if its audio is at other addresses."""
     pcm = recording.request.audio
-    return tuple(blob_name(recording.id, chunk, pcm) for chunk in progress.chunks)
+    return tuple(blob_name(recording.id, chunk, pcm) for chunk in progress.sent_chunks)
 
 
 def splits_channels(request: MeetingRequest, options: BatchOptions) -> bool:

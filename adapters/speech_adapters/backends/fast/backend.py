@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import logging
 import threading
 import time
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 import attrs
 from anyio import CapacityLimiter
@@ -36,8 +37,20 @@ from speech_adapters.backends.fast.options import NAME, fast_options
 from speech_adapters.backends.fast.progress import FastProgress, dump_progress, load_progress
 from speech_adapters.capabilities import Capabilities
 from speech_adapters.contract import MeetingRequest
-from speech_adapters.errors import AuthenticationError, BackendError, SpeechError, TimedOutError
+from speech_adapters.errors import (
+    AuthenticationError,
+    BackendError,
+    SpeechError,
+    StoreError,
+    TimedOutError,
+)
 from speech_adapters.recording.backend import Host, RecordingBackend
+from speech_adapters.recording.original import (
+    SENT_AS_IT_IS,
+    Original,
+    find_original,
+    remove_original,
+)
 from speech_adapters.store import Recording, Store
 from speech_adapters.store.files import remove_completed
 from speech_adapters.transcript import Provenance, Transcript
@@ -48,6 +61,7 @@ __all__ = ["FastBackend", "store_isolated"]
 _TOO_LARGE: Final = {"413", "AudioLengthLimitExceeded"}
 # After so many answers that were lost on the way, each of which may have been billed.
 _LOST_ANSWERS: Final = 3
+_logger = logging.getLogger("speech_adapters")
 
 
 class FastBackend(RecordingBackend):
@@ -63,6 +77,8 @@ class FastBackend(RecordingBackend):
     Raises:
         ConfigurationError: an option is wrong or missing.
     """
+
+    sends_originals = True
 
     def __init__(self, host: Host) -> None:
         check_downmix(host.settings.downmix)
@@ -124,7 +140,7 @@ class FastBackend(RecordingBackend):
 
     async def _process(self, recording: Recording) -> None:
         try:
-            completed = await self._transcribe(recording)
+            completed = await self._transcribe_as_accepted(recording)
         except (InterruptedAnswerError, TimedOutError) as error:
             if await self._host.store.run(Store.begin_attempt, recording.id) < _LOST_ANSWERS:
                 raise
@@ -153,7 +169,23 @@ class FastBackend(RecordingBackend):
             await client.aclose()
         await super().aclose()
 
-    async def _transcribe(self, recording: Recording) -> bool:
+    async def _transcribe_as_accepted(self, recording: Recording) -> bool:
+        """Send the original file if there is one, and the recording if that is refused."""
+        original = await threads.AUDIO.run(find_original, recording)
+        try:
+            return await self._transcribe(recording, original)
+        except RejectedError as error:
+            if original is None or not is_refusal(error) or _is_too_large(error):
+                raise
+            _logger.info(
+                "The service has refused the file of meeting %r: %s The recording is sent as WAV.",
+                recording.meeting_id,
+                error,
+            )
+            await threads.AUDIO.run(remove_original, recording)
+            return await self._transcribe(recording, None)
+
+    async def _transcribe(self, recording: Recording, original: Original | None) -> bool:
         """Send a recording and store the transcript; return whether it was stored."""
         client = await threads.COMPUTE.run(self._open, threads.TRANSFER.limiter)
         async with temporary_folder() as folder:
@@ -163,11 +195,11 @@ class FastBackend(RecordingBackend):
                 "POST",
                 "/transcriptions:transcribe",
                 params={"api-version": self._options.api_version},
-                form=self._form(recording),
+                form=self._form(recording, original),
                 save_to=answer,
                 may_retry=was_not_billed,
             )
-            origin = self._provenance_of(recording)
+            origin = self._provenance_of(recording, original)
             files = ResultFiles(recording.meeting_id, origin, {str(answer): ""})
             try:
                 return await store_transcript(
@@ -179,29 +211,31 @@ class FastBackend(RecordingBackend):
                     " resume the meeting to send it again."
                 ) from error
 
-    def _provenance_of(self, recording: Recording) -> Provenance:
+    def _provenance_of(self, recording: Recording, original: Original | None) -> Provenance:
         emulated: tuple[str, ...] = ()
         if recording.request.differentiate_speakers:
             emulated = speaker_limit(recording.request, self._options.max_speakers).emulated
-        notes = recording.provenance_notes
+        notes = recording.provenance_notes + ((SENT_AS_IT_IS,) if original else ())
         return attrs.evolve(self.provenance, emulated=emulated, notes=notes)
 
-    def _form(self, recording: Recording) -> MultipartForm:
-        request, size = recording.request, recording.audio_bytes or 0
-
-        def audio() -> MonoWav:
-            downmix = self._host.settings.downmix
-            return MonoWav(recording.audio_path, size, request.audio, downmix)
-
-        definition = json.dumps(self._definition(request)).encode()
+    def _form(self, recording: Recording, original: Original | None) -> MultipartForm:
+        definition = json.dumps(self._definition(recording.request)).encode()
         return MultipartForm(
             [
                 FormPart.from_bytes("definition", "application/json", definition),
-                FormPart("audio", "audio/wav", mono_size(size, request.audio), audio, "audio.wav"),
+                self._wav(recording) if original is None else _file_part(original),
             ],
             # The audio is read in the threads for transfers, so the loop goes on meanwhile.
             threads.TRANSFER.limiter,
         )
+
+    def _wav(self, recording: Recording) -> FormPart:
+        pcm, size = recording.request.audio, recording.audio_bytes or 0
+
+        def audio() -> MonoWav:
+            return MonoWav(recording.audio_path, size, pcm, self._host.settings.downmix)
+
+        return FormPart("audio", "audio/wav", mono_size(size, pcm), audio, "audio.wav")
 
     def _definition(self, request: MeetingRequest) -> dict[str, Any]:
         locales = candidate_locales(request) or (request.language,)
@@ -227,6 +261,19 @@ class FastBackend(RecordingBackend):
                 credentials = choose_credentials(NAME, options, self._host.settings.service)
                 self._client = service_client(address(options), options, credentials, limiter)
             return self._client
+
+
+def _file_part(original: Original) -> FormPart:
+    def audio() -> BinaryIO:
+        try:
+            return original.path.open("rb")
+        except OSError as error:  # the meeting may have been deleted just now
+            raise StoreError(
+                f"The audio file {original.path} cannot be read: {error.strerror}."
+            ) from error
+
+    name = f"audio.{original.suffix}"
+    return FormPart("audio", original.media_type, original.size, audio, name)
 
 
 def _is_wrong_key(error: BackendError) -> bool:
