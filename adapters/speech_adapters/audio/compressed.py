@@ -18,7 +18,7 @@ from speech_adapters.audio.containers import (
     has_late_index,
     recognize_kind,
 )
-from speech_adapters.audio.pcm import PcmFormat
+from speech_adapters.audio.pcm import PcmFormat, SourceFormat
 from speech_adapters.closeable import Closeable
 from speech_adapters.errors import AudioError
 from speech_adapters.extras import missing_extra
@@ -162,7 +162,8 @@ class _Track:
         found = (frame.format.name, frame.layout.name, frame.sample_rate)
         if found != self._accepted:
             if self._accepted is None:
-                self.pcm = PcmFormat(frame.sample_rate, len(frame.layout.channels))
+                # A damaged header may have a rate that no session accepts.
+                self.pcm = SourceFormat(frame.sample_rate, len(frame.layout.channels)).pcm
                 self._layout = frame.layout
             # The format may change within a file; the session's cannot.
             self._accepted = found

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 import speech_compat as speechsdk
+from double.encoded import encode, tone
 from oracle import scripted
 from oracle.scenario import PHRASES, Scenario
 from oracle.scripted import Played, install
@@ -429,3 +430,37 @@ def test_a_wav_header_in_the_stream_declares_the_format(played: Played, tmp_path
     request = played.requests[-1]  # the meeting is opened first with the declared format
     assert (request.audio.sample_rate, request.audio.channels) == (44_100, 2)
     assert len(played.audio) == 4410 * 4
+
+
+def test_a_compressed_stream_has_the_format_that_was_decoded(
+    played: Played, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    container = speechsdk.AudioStreamContainerFormat.OGG_OPUS
+    declared = speechsdk.audio.AudioStreamFormat(compressed_stream_format=container)
+    stream = speechsdk.audio.PushAudioInputStream
+    monkeypatch.setattr(speechsdk.audio, "PushAudioInputStream", lambda: stream(declared))
+    program = Program()
+    names = program.run(encode(tone(2), "ogg"))
+    assert names[0] == "session_started"
+    assert "transcribed" in names
+    request = played.requests[-1]
+    assert (request.audio.sample_rate, request.audio.channels) == (48_000, 1)
+    assert len(played.audio) == 2 * 2 * 48_000
+
+
+def test_a_stream_that_cannot_be_decoded_ends_with_an_error(
+    played: Played, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    container = speechsdk.AudioStreamContainerFormat.MP3
+    declared = speechsdk.audio.AudioStreamFormat(compressed_stream_format=container)
+    stream = speechsdk.audio.PushAudioInputStream
+    monkeypatch.setattr(speechsdk.audio, "PushAudioInputStream", lambda: stream(declared))
+    program = Program()
+    assert program.run(b"hello, hello " * 1000) == [
+        "session_started",
+        "canceled",
+        "session_stopped",
+    ]
+    details = program.of("canceled").cancellation_details
+    assert details.reason is speechsdk.CancellationReason.Error
+    assert "The audio stream is no MP3 audio that can be used" in details.error_details

@@ -248,6 +248,29 @@ def test_defects_of_the_audio_are_logged(
     assert "Meeting 'm': The file is truncated." in caplog.text
 
 
+def test_what_is_known_at_the_end_of_the_audio_is_logged_once(
+    log: Log, source: Source, caplog: pytest.LogCaptureFixture
+) -> None:
+    source.notes = ("The file has 2 audio tracks.",)
+    session = started(log, source, Mode.LIVE)
+    source.notes += ("The file is truncated.",)
+    source.released.set()
+    assert ended(session)
+    assert caplog.text.count("The file has 2 audio tracks.") == 1
+    assert caplog.text.count("The file is truncated.") == 1
+
+
+def test_an_early_end_of_the_source_is_reported_after_the_results(
+    log: Log, source: Source, played: Played
+) -> None:
+    session = started(log, source, Mode.LIVE)
+    source.ending_error = AudioError("The device is gone.")
+    source.released.set()
+    assert ended(session)
+    assert log.names == ["session_started", "canceled", "session_stopped"]
+    assert log.error == "The device is gone."
+
+
 def test_the_exit_of_the_program_ends_every_session(log: Log, source: Source) -> None:
     session = started(log, source, Mode.LIVE)
     active._end_all()

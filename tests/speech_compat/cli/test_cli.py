@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from double.encoded import encode, tone
 from double.voices import RETIRED, signature_text
 from oracle.scenario import Scenario
 from oracle.scripted import Played, install
@@ -151,6 +152,32 @@ def test_a_truncated_file_is_transcribed_and_reported(
     document = json.loads(output.out)
     assert document["provenance"]["notes"][0].startswith("The file is truncated")
     assert document["duration"] == 5_000_000
+
+
+def test_a_truncated_compressed_file_is_transcribed_and_reported(
+    played: Played, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = encode(tone(10), "flac")
+    path = tmp_path / "talk.flac"
+    path.write_bytes(data[: len(data) // 2])
+    assert main(["transcribe", str(path), "--format", "json"]) == 3
+    output = capsys.readouterr()
+    assert "talk.flac: The file is truncated: " in output.err
+    document = json.loads(output.out)
+    assert document["provenance"]["notes"][0].startswith("The file is truncated: ")
+    assert document["duration"] == len(played.audio) // 2 * 625
+
+
+@pytest.mark.parametrize("suffix", ["mp3", "ogg", "flac", "m4a", "webm"])
+def test_compressed_files_are_transcribed(
+    played: Played, tmp_path: Path, capsys: pytest.CaptureFixture[str], suffix: str
+) -> None:
+    (tmp_path / f"talk.{suffix}").write_bytes(encode(tone(2), suffix))
+    assert main(["transcribe", str(tmp_path)]) == 0
+    output = capsys.readouterr()
+    assert "Good morning, Katie." in output.out
+    assert output.err == ""
+    assert abs(played.requests[0].audio.ticks(len(played.audio)) - 20_000_000) < 1_500_000
 
 
 def test_odd_sample_formats_are_converted(played: Played, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import wave
 from collections.abc import Iterator
@@ -9,10 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from double.encoded import encode, tone
 from double.service import KEY, ServiceDouble, running
 from speech_adapters.audio import WavFile
 from speech_adapters.config import load_settings
 from speech_adapters.errors import AudioError
+from speech_adapters.recording.original import SENT_AS_IT_IS
 from speech_adapters.store import Store
 from speech_compat.cli import main
 
@@ -118,3 +121,28 @@ def test_a_part_of_a_recording_is_kept_only_with_a_meeting_id(
     assert ("Discard it with: speech-compat delete m\n" in error) is wanted
     (state,) = kept()
     assert (state == "Deleted") is not wanted
+
+
+@pytest.mark.parametrize("backend", ["batch", "fast"])
+def test_a_compressed_file_is_sent_as_it_is(
+    double: ServiceDouble, tmp_path: Path, capsys: pytest.CaptureFixture[str], backend: str
+) -> None:
+    path = tmp_path / "talk.mp3"
+    path.write_bytes(encode(tone(10), "mp3"))
+    assert main(["transcribe", str(path), "--backend", backend, "--format", "json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["provenance"]["notes"] == [SENT_AS_IT_IS]
+    assert document["utterances"][0]["text"].startswith("A double heard 10.0")
+    assert [name for name, _, _ in double.uploads] == (["audio.mp3"] if backend == "fast" else [])
+
+
+def test_the_defects_of_a_compressed_file_are_in_the_stored_transcript(
+    double: ServiceDouble, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = encode(tone(10), "flac")
+    path = tmp_path / "talk.flac"
+    path.write_bytes(data[: len(data) // 2])
+    assert main(["transcribe", str(path), "--backend", "fast", "--format", "json"]) == 3
+    document = json.loads(capsys.readouterr().out)
+    assert document["provenance"]["notes"][0].startswith("The file is truncated: ")
+    assert [name for name, _, _ in double.uploads] == ["audio.wav"]
