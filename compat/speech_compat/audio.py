@@ -34,8 +34,8 @@ _PENDING_LIMIT = 4 * 1024 * 1024
 class AudioStreamFormat:
     """The sample format of a stream; by default 16 kHz, 16 bits, mono.
 
-    A compressed format is accepted here, but no backend supports it: the transcription
-    then ends with ``canceled`` as soon as it starts.
+    Compressed streams are decoded by the extra ``audio``; their own format replaces the
+    declared one, and their kind is recognized by the data.
     """
 
     def __init__(
@@ -238,9 +238,9 @@ class PullAudioInputStream(AudioInputStream):
 class AudioConfig(PropertyHolder):
     """The source of the audio: a file, a stream or a microphone.
 
-    A microphone is accepted here, but no backend records: the transcription then ends with
-    ``canceled`` as soon as it starts.  A file is checked when the program joins, or creates
-    a ConversationTranscriber with a SpeechConfig.
+    A microphone needs the extra ``microphone``, and is opened when a transcription starts; one
+    that cannot be used ends it with ``canceled``.  A file may be compressed, and is checked when
+    the program joins, or creates a ConversationTranscriber with a SpeechConfig.
 
     Raises:
         ValueError: not exactly one source is passed (texts as in the real package,

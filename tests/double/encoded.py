@@ -23,6 +23,7 @@ FORMATS: Final[dict[str, tuple[str, str, int | None]]] = {
     "mp3": ("mp3", "libmp3lame", None),
     "ogg": ("ogg", "libopus", 48_000),
     "webm": ("webm", "libopus", 48_000),
+    "wma": ("asf", "wmav2", None),
 }
 _LAYOUTS: Final = {1: "mono", 2: "stereo", 6: "5.1"}
 _FRAMES: Final = 1024
@@ -79,6 +80,8 @@ def _write(
     with av.open(str(path), "w", format=container, options=options or {}) as output:
         stream: Any = output.add_stream(codec, rate=codec_rate)
         stream.layout = _LAYOUTS[channels]
+        if codec == "wmav2":
+            stream.bit_rate = 64_000  # it has none of its own for low sample rates
         for frame in _frames(pcm, rate, channels):
             output.mux(stream.encode(frame))
         output.mux(stream.encode(None))

@@ -212,7 +212,7 @@ class CompressedFile(Closeable):
             head = self._file.read(HEAD_BYTES)
             self._unfinished = kind == "ogg" and not _ends_with_last_page(self._file)
             self._file.seek(0)
-            self._track = _Track(self._file, kind, str(path))
+            self._track = _Track(_FileReader(self._file, path), kind, str(path))
         except BaseException:
             self._file.close()
             raise
@@ -352,6 +352,32 @@ class CompressedStream:
         return True
 
 
+class _FileReader:
+    """A file whose errors PyAV does not print."""
+
+    def __init__(self, file: BinaryIO, path: Path) -> None:
+        self._file = file
+        self._path = path
+
+    def read(self, size: int, /) -> bytes:
+        """Return at most ``size`` bytes."""
+        try:
+            return self._file.read(size)
+        except OSError as error:
+            raise _read_error(self._path, error) from error
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        """Return the new position; -1 if there is none, as damaged data may have any offset."""
+        try:
+            return self._file.seek(offset, whence)
+        except (OSError, ValueError, OverflowError):
+            return -1
+
+    def tell(self) -> int:
+        """Return the position."""
+        return self._file.tell()
+
+
 class _PieceReader:
     """A file object without ``seek`` over pieces that arrive."""
 
@@ -401,7 +427,11 @@ def _open(path: Path) -> BinaryIO:
     try:
         return path.open("rb")
     except (OSError, ValueError) as error:
-        raise AudioError(f"{path} cannot be read: {getattr(error, 'strerror', error)}.") from error
+        raise _read_error(path, error) from error
+
+
+def _read_error(path: Path, error: OSError | ValueError) -> AudioError:
+    return AudioError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}.")
 
 
 def _ends_with_last_page(file: BinaryIO) -> bool:

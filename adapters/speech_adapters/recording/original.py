@@ -20,6 +20,7 @@ from speech_adapters.recording.spool import private_opener
 from speech_adapters.store import Recording
 
 __all__ = [
+    "ACCEPTED",
     "SENT_AS_IT_IS",
     "Original",
     "find_original",
@@ -30,7 +31,7 @@ __all__ = [
 
 # The kinds that the service documents (docs/protocol/batch-and-fast-rest.md, 2.5), with the
 # suffix of each.  MP4 and M4A are not among them.
-_SUFFIXES: Final = {
+ACCEPTED: Final = {
     "aac": "aac",
     "amr": "amr",
     "asf": "wma",
@@ -120,4 +121,4 @@ def _accepted(head: bytes) -> str:
     # The service reads WebM, not all of Matroska; the header names which it is.
     if kind is None or (kind == "matroska" and b"webm" not in head):
         return ""
-    return _SUFFIXES.get(kind, "")
+    return ACCEPTED.get(kind, "")

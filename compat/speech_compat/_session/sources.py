@@ -24,7 +24,7 @@ from speech_compat.audio import (
 from speech_compat.enums import AudioStreamContainerFormat, AudioStreamWaveFormat
 from speech_compat.properties import PropertyId
 
-__all__ = ["AudioSource", "check_file", "open_source"]
+__all__ = ["CONTAINERS", "AudioSource", "check_file", "open_source"]
 
 # Large, because each block costs a round trip to the event loop.
 _BLOCK_BYTES: Final = 1024 * 1024
@@ -34,7 +34,7 @@ _ENCODINGS: Final = {
     AudioStreamWaveFormat.MULAW: "mulaw",
 }
 # What the data is taken for if it cannot be recognized: the middle of an MP3 file, for example.
-_KINDS: Final = {
+CONTAINERS: Final = {
     AudioStreamContainerFormat.OGG_OPUS: "ogg",
     AudioStreamContainerFormat.MP3: "mp3",
     AudioStreamContainerFormat.FLAC: "flac",
@@ -276,8 +276,8 @@ class _PullSource(_StreamSource):
 def _decoder(
     declared: AudioStreamFormat, receive: Callable[[], bytes]
 ) -> _SampleStream | CompressedStream:
-    if declared._container in _KINDS:
-        return CompressedStream(receive, _KINDS[declared._container])
+    if declared._container in CONTAINERS:
+        return CompressedStream(receive, CONTAINERS[declared._container])
     if declared._encoding is AudioStreamWaveFormat.G722:
         return CompressedStream(receive, "g722")
     return _SampleStream(_source_format(declared), receive)

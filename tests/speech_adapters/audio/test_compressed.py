@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import errno
+import io
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -11,7 +13,7 @@ import numpy as np
 import pytest
 
 from double.encoded import FORMATS, encode, tone
-from speech_adapters.audio import AudioFile, CompressedStream, PcmFormat, open_audio
+from speech_adapters.audio import AudioFile, CompressedStream, PcmFormat, compressed, open_audio
 from speech_adapters.audio.compressed import CompressedFile
 from speech_adapters.errors import AudioError, MissingExtraError
 from speech_adapters.transcript import TICKS_PER_SECOND
@@ -186,6 +188,24 @@ def test_a_file_may_be_closed_while_another_thread_reads(tmp_path: Path) -> None
             file.close()
             error = reading.exception()
         assert error is None or str(error) == f"{path} cannot be read: it is closed."
+
+
+def test_an_error_of_the_disk_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = encode(tone(60), "mp3")
+
+    class Failing(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            if self.tell() > len(data) // 2:
+                raise OSError(errno.EIO, "Input/output error")
+            return super().read(size)
+
+    path = write(tmp_path, data, "a.mp3")
+    monkeypatch.setattr(compressed, "_open", lambda path: Failing(data))
+    with (
+        open_audio(path) as file,
+        pytest.raises(AudioError, match=r"a\.mp3 cannot be read: Input/output error\."),
+    ):
+        read(file)
 
 
 def test_without_the_package_the_error_names_the_extra(

@@ -7,7 +7,7 @@ import pytest
 from double.encoded import FORMATS, encode, tone
 from speech_adapters.audio.containers import HEAD_BYTES, KINDS, has_late_index, recognize_kind
 
-KIND_OF = {"m4a": "mov", "webm": "matroska"}
+KIND_OF = {"m4a": "mov", "webm": "matroska", "wma": "asf"}
 
 
 @pytest.mark.parametrize("suffix", FORMATS)

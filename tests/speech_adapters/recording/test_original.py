@@ -19,8 +19,13 @@ from speech_adapters.recording.original import (
 from speech_adapters.store import Recording
 from speech_adapters.store.files import remove_files
 
-SUFFIXES = {"m4a": ""}
-TYPES = {"mp3": "audio/mpeg", "ogg": "audio/ogg", "flac": "audio/flac", "webm": "audio/webm"}
+TYPES = {
+    "mp3": "audio/mpeg",
+    "ogg": "audio/ogg",
+    "flac": "audio/flac",
+    "webm": "audio/webm",
+    "wma": "audio/x-ms-wma",
+}
 
 
 @pytest.fixture
