@@ -122,6 +122,27 @@ def test_only_signatures_that_the_backend_uses_are_stored(
     assert use(work, backend="ours") == [kept, (*kept, LATE) if identifies else ()]
 
 
+def test_the_notes_of_a_meeting_are_replaced_while_it_is_recorded(
+    recorders: dict[str, Recorder],
+) -> None:
+    async def work(meetings: MeetingService) -> tuple[str, ...]:
+        async with await meetings.open_session(SIGNED) as session:
+            await session.push(bytes(3_200))
+            await meetings.replace_notes(attrs.evolve(SIGNED, notes=("It is cut short.",)))
+            (recording,) = await meetings.recordings()
+        return recording.provenance_notes
+
+    assert use(work, backend="ours") == ("It is cut short.",)
+
+
+def test_notes_and_files_of_a_meeting_that_is_not_stored_here_are_ignored(
+    recorders: dict[str, Recorder], tmp_path: Path
+) -> None:
+    use(lambda meetings: meetings.replace_notes(SIGNED), backend="ours")
+    use(lambda meetings: meetings.keep_original("m", tmp_path / "a.mp3"), backend="ours")
+    assert recorders == {}
+
+
 def test_attendees_of_a_meeting_that_is_not_stored_here_are_ignored(
     recorders: dict[str, Recorder],
 ) -> None:

@@ -116,6 +116,7 @@ class MicrophoneSource:
 
     def _open(self, library: Any) -> None:
         self._library_error: type[Exception] = library.PortAudioError
+        reason = ""
         rates = (_WANTED.sample_rate, int(self._device["default_samplerate"]))
         for rate in dict.fromkeys(rates):
             self.pcm = PcmFormat(rate, _WANTED.channels)

@@ -124,6 +124,22 @@ def test_the_recording_is_in_the_page_only_on_request(tmp_path: Path) -> None:
     assert 'id="recording"' not in render_page(minutes("m"))
 
 
+@pytest.mark.parametrize(
+    ("content", "media_type"),
+    [
+        (b"RIFF....WAVE", "audio/wav"),
+        (b"OggS", "audio/ogg"),
+        (b"ID3", "audio/mpeg"),
+        (b"?", "audio/wav"),
+    ],
+)
+def test_the_page_states_the_kind_of_the_recording(
+    tmp_path: Path, content: bytes, media_type: str
+) -> None:
+    (tmp_path / "a").write_bytes(content)
+    assert f'data-type="{media_type}"' in render_page(minutes("m"), tmp_path / "a")
+
+
 def test_a_recording_that_no_browser_can_read_in_a_page_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -130,6 +130,16 @@ def test_progress_is_a_share(store: Store, given: float, kept: float) -> None:
     assert store.get(key).progress == kept
 
 
+def test_the_notes_of_the_audio_change_only_while_it_is_recorded(store: Store) -> None:
+    made = store.create(attrs.evolve(REQUEST, notes=("One.",)), "local")
+    store.replace_notes(made.id, ("One.", "Two."))
+    store.close_audio(made.id, 100)
+    store.replace_notes(made.id, ())
+    assert store.get(made.id).provenance_notes == ("One.", "Two.")
+    with pytest.raises(MeetingNotFoundError):
+        store.replace_notes("unknown", ())
+
+
 def test_a_report_is_dropped_while_the_store_is_locked(store: Store, folder: Path) -> None:
     key = store.create(REQUEST, "local").id
     store.report(key, progress=0.25, step="transcribing")

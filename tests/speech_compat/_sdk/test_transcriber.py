@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import warnings
 from pathlib import Path
@@ -195,6 +196,16 @@ def test_a_missing_file_is_an_error_of_joining(tmp_path: Path, config: SpeechCon
     with pytest.raises(RuntimeError, match=r"missing\.wav cannot be read"):
         transcriber.join_meeting_async(Meeting(config, "m")).get()
     with pytest.raises(RuntimeError, match=r"missing\.wav cannot be read"):
+        ConversationTranscriber(config, audio)
+
+
+def test_a_file_that_needs_a_missing_package_is_an_error_of_joining(
+    tmp_path: Path, config: SpeechConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.flac").write_bytes(b"fLaC" + bytes(100))
+    monkeypatch.setitem(sys.modules, "av", None)
+    audio = AudioConfig(filename=str(tmp_path / "a.flac"))
+    with pytest.raises(RuntimeError, match=r'pip install "speech-compat\[audio\]"'):
         ConversationTranscriber(config, audio)
 
 

@@ -119,7 +119,7 @@ class Uploader:
         # It is mono, and smaller than the recording, so only the length may be too much.
         if original is None or len(chunks) > 1:
             return chunks
-        return (attrs.evolve(chunks[0], suffix=original.suffix),)
+        return tuple(attrs.evolve(chunk, suffix=original.suffix) for chunk in chunks)
 
     async def _upload_chunk(
         self, recording: Recording, progress: BatchProgress, chunk: Chunk
