@@ -12,7 +12,7 @@ from typing import Any, Final
 import av
 import numpy as np
 
-__all__ = ["FORMATS", "decode", "encode", "tone"]
+__all__ = ["FORMATS", "decode", "encode", "frames", "tone"]
 
 # Suffix: FFmpeg's container, its codec, and the sample rate if the codec has no other.
 FORMATS: Final[dict[str, tuple[str, str, int | None]]] = {
@@ -59,11 +59,11 @@ def decode(data: bytes) -> bytes:
     with av.open(io.BytesIO(data), "r") as file:
         stream = file.streams.audio[0]
         resampler = av.AudioResampler("s16")
-        frames = [made for frame in file.decode(stream) for made in resampler.resample(frame)]
+        parts = [made for frame in file.decode(stream) for made in resampler.resample(frame)]
         target = io.BytesIO()
         with wave.open(target, "wb") as made:
-            made.setparams((stream.codec_context.channels, 2, frames[0].sample_rate, 0, "NONE", ""))
-            made.writeframes(b"".join(frame.to_ndarray().tobytes() for frame in frames))
+            made.setparams((stream.codec_context.channels, 2, parts[0].sample_rate, 0, "NONE", ""))
+            made.writeframes(b"".join(frame.to_ndarray().tobytes() for frame in parts))
     return target.getvalue()
 
 
@@ -82,12 +82,13 @@ def _write(
         stream.layout = _LAYOUTS[channels]
         if codec == "wmav2":
             stream.bit_rate = 64_000  # it has none of its own for low sample rates
-        for frame in _frames(pcm, rate, channels):
+        for frame in frames(pcm, rate, channels):
             output.mux(stream.encode(frame))
         output.mux(stream.encode(None))
 
 
-def _frames(pcm: bytes, rate: int, channels: int) -> Iterator[av.AudioFrame | None]:
+def frames(pcm: bytes, rate: int, channels: int) -> Iterator[av.AudioFrame]:
+    """Yield samples in frames for an encoder."""
     samples = np.frombuffer(pcm, "<i2").reshape(1, -1)
     for start in range(0, samples.size, _FRAMES * channels):
         part = np.ascontiguousarray(samples[:, start : start + _FRAMES * channels])

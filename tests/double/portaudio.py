@@ -55,10 +55,13 @@ class Stream:
     ) -> None:
         self.name, self.options = name, options
         self.running = self.closed = False
+        self.refused = ""  # why it does not start
         self._callback, self._finished = callback, finished_callback
 
     def start(self) -> None:
         """Start."""
+        if self.refused:
+            raise PortAudioError(self.refused)
         self.running = True
 
     def record(self, pcm: bytes, overflow: bool = False) -> None:

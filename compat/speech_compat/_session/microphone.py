@@ -130,12 +130,17 @@ class MicrophoneSource:
                     callback=self._receive,
                     finished_callback=lambda: self._blocks.put(b""),
                 )
-                self._stream.start()
             except self._library_error as error:
                 reason = str(error)
-            else:
-                _logger.debug("%s records at %d Hz.", self._label, rate)
-                return
+                continue
+            try:
+                self._stream.start()
+            except self._library_error as error:
+                self._stream.close()
+                reason = str(error)
+                continue
+            _logger.debug("%s records at %d Hz.", self._label, rate)
+            return
         raise AudioError(
             f"{self._label} cannot be opened: {reason}. Close other programs that use it, allow"
             " this one to record, or choose another device."

@@ -8,11 +8,14 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain, repeat
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import av
 import numpy as np
 import pytest
 
-from double.encoded import FORMATS, encode, tone
+from double.encoded import FORMATS, encode, frames, tone
 from speech_adapters.audio import AudioFile, CompressedStream, PcmFormat, compressed, open_audio
 from speech_adapters.audio.compressed import CompressedFile
 from speech_adapters.errors import AudioError, MissingExtraError
@@ -128,6 +131,59 @@ def test_a_damaged_file_is_decoded_around_the_damage(tmp_path: Path) -> None:
         assert file.notes
 
 
+@pytest.mark.parametrize("suffix", ["m4a", "aac", "mp3", "amr"])
+def test_parts_that_cannot_be_decoded_are_counted(tmp_path: Path, suffix: str) -> None:
+    data = bytearray(encode(tone(20), suffix))
+    middle = len(data) // 2
+    data[middle : middle + 400] = bytes(n * 31 % 251 for n in range(400))
+    with open_audio(write(tmp_path, bytes(data), "a.bin")) as file:
+        read(file)
+        assert file.truncated
+        assert file.original is None
+        (note,) = file.notes
+        assert note.endswith("of its parts could not be decoded and are left out.")
+
+
+def test_a_container_that_cannot_be_read_further_ends_the_audio(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = open_audio(write(tmp_path, encode(tone(5), "mp3"), "a.mp3"))
+    assert isinstance(file, CompressedFile)
+    demux = file._track._container.demux
+
+    def failing(stream: Any) -> Iterator[Any]:
+        yield next(iter(demux(stream)))
+        raise av.error.InvalidDataError(1, "Invalid data")
+
+    with file:
+        monkeypatch.setattr(file._track, "_container", SimpleNamespace(demux=failing, close=list))
+        file._track._blocks = file._track._decode()
+        read(file)
+        assert file.truncated
+
+
+@pytest.mark.parametrize("rate", [900, 500_000])
+def test_a_sample_rate_that_no_recorder_writes_is_an_error(tmp_path: Path, rate: int) -> None:
+    path = write(tmp_path, encode(tone(1, rate), "flac", rate), "a.flac")
+    with pytest.raises(AudioError, match=f"Audio of {rate} samples per second is not possible"):
+        open_audio(path)
+
+
+def test_of_several_tracks_the_first_is_used(tmp_path: Path) -> None:
+    path = tmp_path / "a.mka"
+    with av.open(str(path), "w") as output:
+        streams = [output.add_stream("flac", rate=16_000, layout="mono") for _ in range(2)]
+        for number, stream in enumerate(streams):
+            for frame in frames(tone(1) if number == 0 else bytes(32_000), 16_000, 1):
+                output.mux(stream.encode(frame))
+            output.mux(stream.encode(None))
+    with open_audio(path) as file:
+        assert read(file) == tone(1)
+        assert file.notes == ("The file has 2 audio tracks: the first one is used.",)
+        assert not file.truncated
+        assert file.original is None
+
+
 def test_an_mp4_file_without_its_index_is_an_error(tmp_path: Path) -> None:
     data = encode(tone(2), "m4a")
     path = write(tmp_path, data[: len(data) // 2], "a.m4a")
@@ -157,8 +213,6 @@ def test_a_file_that_is_missing_or_empty_is_an_error(tmp_path: Path) -> None:
 
 
 def test_a_video_without_sound_is_an_error(tmp_path: Path) -> None:
-    import av
-
     path = tmp_path / "a.mkv"
     with av.open(str(path), "w") as output:
         stream = output.add_stream("mpeg4", rate=5)
@@ -281,24 +335,26 @@ def test_an_error_of_the_reader_is_raised_as_it_is() -> None:
         read_stream(stream)
 
 
-def test_live_audio_is_returned_before_the_stream_has_ended() -> None:
-    data = encode(tone(60), "mp3")
+@pytest.mark.parametrize("suffix", [s for s in FORMATS if s != "m4a"])
+def test_live_audio_is_returned_before_the_stream_has_ended(suffix: str) -> None:
+    data = encode(tone(60), suffix)
     sent = 0
 
     def receive() -> bytes:
         nonlocal sent
-        sent += 500
-        return data[sent - 500 : sent]
+        sent += 200
+        return data[sent - 200 : sent]
+
+    def seconds() -> float:
+        return 60 * sent / len(data)
 
     stream = CompressedStream(receive, None)
-    first = stream.read()
-    # The parameters of the codec are searched for in a few seconds, not in all of it.
-    assert first
-    assert sent < len(data) / 10
-    before = sent
-    for _ in range(10):
-        assert stream.pcm.ticks(len(stream.read())) < TICKS_PER_SECOND / 2
-    assert sent - before < len(data) / 20
+    assert stream.read()
+    # FLAC has long frames; none is searched for longer than it takes to recognize it.
+    assert seconds() < (2.5 if suffix == "flac" else 1.5)
+    before = seconds()
+    ticks = sum(stream.pcm.ticks(len(stream.read())) for _ in range(20))
+    assert seconds() - before < ticks / TICKS_PER_SECOND + 1.5
 
 
 _HOUR = """

@@ -4,11 +4,12 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from double.encoded import tone
-from double.portaudio import PortAudio
+from double.portaudio import PortAudio, Stream
 from double.sessions import ENDED, Log, begun, ended
 from oracle.scenario import Scenario
 from oracle.scripted import Played, install
@@ -110,6 +111,22 @@ def test_a_device_that_cannot_be_opened_is_an_error_with_the_reason(
     plug(monkeypatch, system)
     with pytest.raises(AudioError, match=r"'Busy' cannot be opened: Invalid sample rate .*Close"):
         MicrophoneSource("")
+
+
+def test_a_device_that_does_not_start_is_released(
+    system: PortAudio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = system.RawInputStream
+
+    def refusing(**options: Any) -> Stream:
+        stream = opened(**options)
+        stream.refused = "Device unavailable [PaErrorCode -9985]"
+        return stream
+
+    monkeypatch.setattr(system, "RawInputStream", refusing)
+    with pytest.raises(AudioError, match="cannot be opened: Device unavailable"):
+        MicrophoneSource("")
+    assert [stream.closed for stream in system.streams] == [True, True]
 
 
 def test_without_the_package_or_library_the_error_states_what_to_install(
