@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Final
 
 from speech_adapters.audio import WavFile
-from speech_adapters.diagnosis import AudioFile, Check, Finding, failed, ok, warning
-from speech_adapters.errors import AudioError
+from speech_adapters.audio import files as audio_files
+from speech_adapters.audio.containers import KINDS
+from speech_adapters.diagnosis import AudioFile, Check, Finding, failed, failure, ok, warning
+from speech_adapters.errors import AudioError, MissingExtraError
 from speech_adapters.transcript import seconds
 
 __all__ = ["examine"]
@@ -33,15 +35,17 @@ def examine(path: Path) -> tuple[Sequence[Check], AudioFile | None]:
         # A pipe would block, and its audio would be lost for its reader.
         if os.path.exists(path) and not os.path.isfile(path):  # noqa: PTH110, PTH113
             raise AudioError(f"{path} is not a regular file.")
-        with WavFile(path) as file:
-            audio = _described(file)
+        with audio_files.open_audio(path) as file:
             silent = _is_silent(file)
-            notes = file.notes
+            audio = _described(file)
+            kind, notes = _kind(file), file.notes
+    except MissingExtraError as error:
+        return (_check("audio.format", "Format", failure(error, "Install it.")),), None
     except (AudioError, OSError) as error:
         finding = _unreadable(path, error)
         return (_check("audio.format", "Format", finding),), None
     return (
-        _check("audio.format", "Format", _format(audio, notes)),
+        _check("audio.format", "Format", _format(audio, kind, notes)),
         _check("audio.content", "Content", _content(audio, silent=silent)),
     ), audio
 
@@ -53,14 +57,24 @@ def _check(name: str, title: str, finding: Finding) -> Check:
     return Check(name, title, run)
 
 
-def _described(file: WavFile) -> AudioFile:
+def _described(file: audio_files.AudioFile) -> AudioFile:
     pcm = file.pcm
-    size = file.path.stat().st_size if file.duration is None else pcm.size(file.duration)
+    if isinstance(file, WavFile):
+        size = file.path.stat().st_size if file.duration is None else pcm.size(file.duration)
+    else:
+        # Only its end shows the length and the damage of a compressed file.
+        while file.read(_BLOCK_FRAMES):
+            pass
+        size = file.frames_read * pcm.frame_bytes
     length = seconds(pcm.ticks(size))
     return AudioFile(file.path, pcm, length, pcm.mono_bytes(size))
 
 
-def _is_silent(file: WavFile) -> bool:
+def _kind(file: audio_files.AudioFile) -> str:
+    return "WAV" if isinstance(file, WavFile) else KINDS[file.kind]
+
+
+def _is_silent(file: audio_files.AudioFile) -> bool:
     left = round(_LISTENED_SECONDS * file.pcm.sample_rate)
     while left > 0 and (block := file.read(_BLOCK_FRAMES)):
         if block.strip(b"\0"):
@@ -80,10 +94,10 @@ def _unreadable(path: Path, error: Exception) -> Finding:
     )
 
 
-def _format(audio: AudioFile, notes: tuple[str, ...]) -> Finding:
+def _format(audio: AudioFile, kind: str, notes: tuple[str, ...]) -> Finding:
     pcm = audio.pcm
     channels = "1 channel" if pcm.channels == 1 else f"{pcm.channels} channels"
-    text = f"WAV, {pcm.sample_rate} Hz, {channels}, {_length(audio.seconds)}"
+    text = f"{kind}, {pcm.sample_rate} Hz, {channels}, {_length(audio.seconds)}"
     if notes:
         return warning(
             f"{text}. {' '.join(notes)}", "Copy the file again, if the original is complete."

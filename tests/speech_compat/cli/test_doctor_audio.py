@@ -7,6 +7,8 @@ from pathlib import Path
 import anyio
 import pytest
 
+from double.encoded import encode, tone
+from double.missing import block_imports
 from speech_adapters.audio import PcmFormat
 from speech_adapters.diagnosis import AudioFile, Finding, Level, run_check
 from speech_compat.cli.doctor_audio import examine
@@ -41,20 +43,45 @@ def test_format_and_length_are_read(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("begin", "kind"),
-    [(b"ID3\x03", " but an MP3 file"), (b"\xff\xfb\x90\x64", ""), (b"fLaC", " but a FLAC file")],
+    [(b"ID3\x03", "MP3"), (b"\xff\xfb\x90\x64", "MP3"), (b"fLaC", "FLAC")],
 )
-def test_another_format_with_the_name_of_a_wav_file(
-    tmp_path: Path, begin: bytes, kind: str
-) -> None:
+def test_damaged_audio_of_another_kind(tmp_path: Path, begin: bytes, kind: str) -> None:
     path = tmp_path / "two words.wav"
     path.write_bytes(begin + bytes(1_000))
     found, audio = findings(path)
     assert audio is None
     assert found["audio.format"].level is Level.FAILED
-    assert f"{path} is not a WAV file{kind}" in found["audio.format"].text
+    assert f"{path} is no {kind} audio that can be used" in found["audio.format"].text
     assert "No backend can use it" in found["audio.format"].text
     # A command that can be copied.
     assert f"ffmpeg -i '{path}'" in found["audio.format"].fix
+
+
+def test_a_compressed_file_with_the_name_of_a_wav_file(tmp_path: Path) -> None:
+    path = tmp_path / "x.wav"
+    data = encode(tone(2.0), "flac")
+    path.write_bytes(data)
+    found, audio = findings(path)
+    assert found["audio.format"].text == "FLAC, 16000 Hz, 1 channel, 0 min 2.0 s"
+    assert audio == AudioFile(path, PcmFormat(16_000, 1), 2.0, 64_000)
+    path.write_bytes(data[: len(data) // 2])
+    found, audio = findings(path)
+    assert found["audio.format"].level is Level.WARNING
+    assert "The file is truncated: " in found["audio.format"].text
+    assert audio is not None
+    assert audio.seconds < 2.0
+
+
+def test_a_compressed_file_without_its_extra(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "x.flac"
+    path.write_bytes(encode(tone(0.5), "flac"))
+    block_imports(monkeypatch, "av")
+    found, audio = findings(path)
+    assert audio is None
+    assert found["audio.format"].level is Level.FAILED
+    assert 'pip install "speech-compat[audio]"' in found["audio.format"].fix
 
 
 def test_a_file_that_does_not_exist_or_is_empty(tmp_path: Path) -> None:

@@ -98,4 +98,4 @@ async def _audio(audio: AudioFile) -> Finding:
             _ALTERNATIVE,
         )
     mixed = f", {audio.pcm.channels} channels mixed down" if audio.pcm.channels > 1 else ""
-    return ok(f"sent whole as mono WAV, {megabytes:.1f} MB{mixed}")
+    return ok(f"sent whole; as mono WAV it has {megabytes:.1f} MB{mixed}")
