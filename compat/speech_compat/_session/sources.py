@@ -276,9 +276,10 @@ class _PullSource(_StreamSource):
 def _decoder(
     declared: AudioStreamFormat, receive: Callable[[], bytes]
 ) -> _SampleStream | CompressedStream:
-    if declared._container in CONTAINERS:
-        return CompressedStream(receive, CONTAINERS[declared._container])
-    if declared._encoding is AudioStreamWaveFormat.G722:
+    kind = None if declared._container is None else CONTAINERS.get(declared._container)
+    if kind is not None:
+        return CompressedStream(receive, kind)
+    if declared._encoding == AudioStreamWaveFormat.G722:
         return CompressedStream(receive, "g722")
     return _SampleStream(_source_format(declared), receive)
 
