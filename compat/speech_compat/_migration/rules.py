@@ -116,13 +116,13 @@ MICROPHONE: Final = Rule(
     "microphone",
     Level.DECIDE,
     "The program reads a microphone.",
-    "Choose a backend that reads one (docs/backends.md), or push the audio.",
+    "Install the extra microphone: all backends read it. See docs/audio.md.",
 )
 COMPRESSED: Final = Rule(
     "compressed-audio",
     Level.DECIDE,
     "The program sends compressed audio.",
-    "Choose a backend that reads the format (docs/backends.md), or send PCM.",
+    "Install the extra audio, which decodes it for all backends. See docs/audio.md.",
 )
 MODE: Final = Rule(
     "transcription-mode",
