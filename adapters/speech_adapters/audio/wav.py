@@ -146,7 +146,7 @@ def _not_wav_error(subject: str, magic: bytes) -> AudioError:
 
 def _damaged_error(subject: str) -> AudioError:
     return AudioError(
-        f"{subject} does not say the format of its samples: it is damaged. Create the file anew."
+        f"{subject} does not state the format of its samples: it is damaged. Create the file anew."
     )
 
 

@@ -223,7 +223,7 @@ class TokenProvider:
             found = credential.get_token(SCOPE)
         except Exception as error:  # azure-identity and other packages raise many types
             raise AuthenticationError(
-                f"The credential gives no token: {type(error).__name__}. Sign in, or"
+                f"The credential returns no token: {type(error).__name__}. Sign in, or"
                 " check the identity's configuration."
             ) from masked_cause(error)
         self._cached = f"{self._prefix}{found.token}"

@@ -68,7 +68,7 @@ class Turn:
 
     @property
     def position(self) -> int | None:
-        """Where the client starts, in ticks of the session; ``None`` if it does not say so.
+        """Where the client starts, in ticks of the session; ``None`` if it does not state it.
 
         The JavaScript SDK does not: in a later turn of the same session it repeats the audio
         from the end of the last final result that it has received, in either era.

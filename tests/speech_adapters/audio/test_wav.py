@@ -196,9 +196,9 @@ def test_unsupported_formats_are_named(path: Path) -> None:
 
 
 def test_damaged_headers_are_refused(path: Path) -> None:
-    assert "does not say the format" in refusal(path, wav(form=b"\x01\x00"))
+    assert "does not state the format" in refusal(path, wav(form=b"\x01\x00"))
     no_format = b"RIFF\x10\0\0\0WAVE" + chunk(b"data", TONE)
-    assert "does not say the format" in refusal(path, no_format)
+    assert "does not state the format" in refusal(path, no_format)
     assert "0 channels" in refusal(path, wav(form=fmt(channels=0)))
 
 

@@ -111,7 +111,7 @@ def test_a_credential_that_returns_no_token(monkeypatch: pytest.MonkeyPatch) -> 
     # The connection is checked all the same.
     assert found["connection"].level is Level.OK
     assert found["sign_in"].level is Level.FAILED
-    assert "gives no token: PermissionError" in found["sign_in"].text
+    assert "returns no token: PermissionError" in found["sign_in"].text
     assert "Sign in" in found["sign_in"].fix
     assert "Authorization" not in headers[0]
 

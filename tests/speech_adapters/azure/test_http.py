@@ -304,7 +304,7 @@ def test_a_credential_without_a_token_is_an_error_of_its_kind() -> None:
         raise ValueError("secret detail")
 
     auth = tokens_of(SimpleNamespace(get_token=fail))
-    with pytest.raises(AuthenticationError, match=r"gives no token: ValueError\. Sign in"):
+    with pytest.raises(AuthenticationError, match=r"returns no token: ValueError\. Sign in"):
         ask(Service(httpx.Response(200)), auth)
 
 

@@ -208,7 +208,7 @@ def test_a_credential_that_returns_no_token_is_an_error_without_its_text(
     credential = Failing()
     credential.asked = 1
     settings = with_credential(configure(url, key=""), credential)
-    with pytest.raises(AuthenticationError, match="gives no token") as caught:
+    with pytest.raises(AuthenticationError, match="returns no token") as caught:
         run(settings, lambda meetings: transcribe(meetings, 1))
     assert "SECRET" not in str(caught.value)
 

@@ -113,7 +113,7 @@ def _endpoint(endpoint: str) -> str:
     parts = urlsplit(endpoint)
     if _RETIRED in parts.path:
         raise ConfigurationError(
-            f"The endpoint names the retired service ({parts.path}): leave it out and give the"
+            f"The endpoint names the retired service ({parts.path}): leave it out and set the"
             " region instead."
         )
     return parts._replace(path=_PATH).geturl() if parts.path in ("", "/") else endpoint

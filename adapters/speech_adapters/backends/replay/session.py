@@ -90,7 +90,7 @@ class ReplaySession(SpoolSession):
             for sent in self._within_audio(event):
                 yield sent
         if fault_after is None or fault_after >= len(self._script):
-            # Not before the audio has ended, whatever the script says.
+            # Not before the audio has ended, whatever the script has.
             await self._wait_until(lambda: self._ended)
             await self._fail()
 

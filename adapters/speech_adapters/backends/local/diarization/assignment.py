@@ -98,7 +98,7 @@ def _frame_scores(item: EmbeddedStretch, centroids: NDArray[np.float64]) -> NDAr
     total = np.zeros((item.stretch.end - begin, len(centroids)))
     weights = np.zeros((len(total), 1))
     for (first, last), cosines in zip(item.windows, similar, strict=True):
-        # The middle of a window says most about its speaker.
+        # The middle of a window shows most of its speaker.
         weight = np.hanning(last - first + 2)[1:-1, None] + 0.05
         total[first - begin : last - begin] += weight * cosines
         weights[first - begin : last - begin] += weight

@@ -34,7 +34,7 @@ __all__ = [
 
 _WINDOW: Final = to_frames(1.5)
 _HOP: Final = to_frames(0.75)
-# Shorter windows say too little about a voice to form clusters.
+# Shorter windows show too little of a voice to form clusters.
 _CLUSTERED: Final = to_frames(1.0)
 # Longer windows for enrollment: fewer embeddings of more speech each.
 _ENROLLMENT_WINDOW: Final = to_frames(4.0)

@@ -1,7 +1,7 @@
 """Speech, overlapping speech and changes of speaker, frame by frame.
 
 The segmentation model reads 10 s at a time.  Consecutive looks overlap, and their results
-are averaged.  The voices that a look tells apart are not used as speakers: the quantized
+are averaged.  The voices that a window distinguishes are not used as speakers: the quantized
 model often keeps two voices in one column.
 """
 
