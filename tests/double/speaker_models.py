@@ -14,7 +14,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from speech_adapters.backends.local.diarization.features import MEL_BANDS, SAMPLE_RATE, mel_bands
-from speech_adapters.backends.local.diarization.models import LOOK_FRAMES, Plda, SpeakerModels
+from speech_adapters.backends.local.diarization.models import CHUNK_FRAMES, Plda, SpeakerModels
 
 __all__ = ["VOICES", "ToneModels", "recording"]
 
@@ -60,7 +60,7 @@ class ToneModels(SpeakerModels):
         self.embedded = 0
 
     def segment(self, samples: NDArray[np.float32]) -> NDArray[np.bool_]:
-        frames = sliding_window_view(samples, 991)[::270][:LOOK_FRAMES]
+        frames = sliding_window_view(samples, 991)[::270][:CHUNK_FRAMES]
         times = np.arange(frames.shape[1]) / SAMPLE_RATE
         waves = np.exp(-2j * np.pi * np.outer(times, VOICES)).astype(np.complex64)
         active = np.abs(frames @ waves) / len(times) > _AUDIBLE

@@ -1,6 +1,6 @@
 """The diarizer: audio in, turns of speakers out.
 
-Memory: the audio is kept for as long as a look or an unfinished stretch needs it, at most
+Memory: the audio is kept for as long as a chunk or an unfinished stretch needs it, at most
 about 45 s.  Of finished speech only the embeddings stay, 0.5 kB per second.  Windows are
 clustered in blocks as they arrive, so the cost of one more second of audio is constant.
 """
@@ -30,7 +30,7 @@ from speech_adapters.backends.local.diarization.embedding import (
     long_embeddings,
 )
 from speech_adapters.backends.local.diarization.features import SAMPLE_RATE
-from speech_adapters.backends.local.diarization.models import LOOK_SAMPLES, SpeakerModels
+from speech_adapters.backends.local.diarization.models import CHUNK_SAMPLES, SpeakerModels
 from speech_adapters.backends.local.diarization.numbering import Numbering
 from speech_adapters.backends.local.diarization.segmentation import (
     FRAME_SAMPLES,
@@ -131,11 +131,11 @@ class Diarizer:
         for start in range(0, len(samples), _PIECE):
             self._latest = None
             self._audio.append(samples[start : start + _PIECE])
-            while self._segmenter.look(self._audio):
+            while self._segmenter.read_chunk(self._audio):
                 for stretch in self._segmenter.take():
                     self._add(self._embedder.embed(stretch))
-            # The last look reads the last ten seconds again, even those that were consumed.
-            needed = min(self._segmenter.begin * FRAME_SAMPLES, self._audio.end - LOOK_SAMPLES)
+            # The last chunk has the last ten seconds again, even those that were consumed.
+            needed = min(self._segmenter.begin * FRAME_SAMPLES, self._audio.end - CHUNK_SAMPLES)
             self._audio.drop(needed - SHORTEST_SAMPLES)
 
     def current(self) -> Diarization:

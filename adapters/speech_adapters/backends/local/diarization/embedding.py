@@ -170,7 +170,7 @@ def embed(models: SpeakerModels, samples: NDArray[np.float32]) -> VoiceEmbedding
     audio.append(samples)
     segmenter = Segmenter(models)
     stretches = []
-    while segmenter.look(audio):
+    while segmenter.read_chunk(audio):
         stretches += segmenter.take()
     stretches += segmenter.remaining(audio)
     if not stretches:

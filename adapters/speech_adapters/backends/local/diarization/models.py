@@ -24,17 +24,17 @@ if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
 __all__ = [
-    "LOOK_FRAMES",
-    "LOOK_SAMPLES",
+    "CHUNK_FRAMES",
+    "CHUNK_SAMPLES",
     "ModelMismatchError",
     "Plda",
     "SpeakerModels",
     "load_models",
 ]
 
-LOOK_SAMPLES: Final = 160_000
+CHUNK_SAMPLES: Final = 160_000
 """Samples that the segmentation model reads at once: 10 s."""
-LOOK_FRAMES: Final = 589
+CHUNK_FRAMES: Final = 589
 """Frames that the segmentation model returns for them."""
 
 _TABLES: Final = np.dtype(
@@ -154,15 +154,15 @@ class SpeakerModels(Closeable):
     def _test_run(self) -> int:
         """Run both models on silence; return the length of an embedding."""
         try:
-            voices = self.segment(np.zeros(LOOK_SAMPLES, np.float32))
+            voices = self.segment(np.zeros(CHUNK_SAMPLES, np.float32))
             vector = self.embed(np.zeros((100, MEL_BANDS), np.float32))
         # onnxruntime's errors have no base class, and numpy adds those of a wrong shape.
         except Exception as error:
             raise ModelMismatchError(f"A speaker model cannot be run: {error}. {REMEDY}") from error
-        if voices.shape != (LOOK_FRAMES, 3) or vector.ndim != 1:
+        if voices.shape != (CHUNK_FRAMES, 3) or vector.ndim != 1:
             raise ModelMismatchError(
                 f"The speaker models return the shapes {voices.shape} and {vector.shape}, not"
-                f" ({LOOK_FRAMES}, 3) and (length of an embedding,). {REMEDY}"
+                f" ({CHUNK_FRAMES}, 3) and (length of an embedding,). {REMEDY}"
             )
         return len(vector)
 

@@ -1,7 +1,7 @@
 """Speech, overlapping speech and changes of speaker, frame by frame.
 
-The segmentation model reads 10 s at a time.  Consecutive looks overlap, and their results
-are averaged.  The voices that a window distinguishes are not used as speakers: the quantized
+The segmentation model reads 10 s at a time.  Consecutive chunks overlap, and their results
+are averaged.  The voices that a chunk distinguishes are not used as speakers: the quantized
 model often keeps two voices in one column.
 """
 
@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from speech_adapters.backends.local.diarization.buffer import AudioBuffer
 from speech_adapters.backends.local.diarization.features import SAMPLE_RATE
 from speech_adapters.backends.local.diarization.models import (
-    LOOK_FRAMES,
-    LOOK_SAMPLES,
+    CHUNK_FRAMES,
+    CHUNK_SAMPLES,
     SpeakerModels,
 )
 
@@ -49,7 +49,7 @@ def frame_time(frame: int) -> float:
     return frame * FRAME_SECONDS + _FRAME_CENTER
 
 
-# Frames between two looks: 2.5 s.
+# Frames between two chunks: 2.5 s.
 _HOP: Final = to_frames(2.5)
 _SPEECH: Final = 0.5
 _OVERLAP: Final = 1.5
@@ -91,29 +91,29 @@ class Segmenter:
         models: the loaded models.
 
     Attributes:
-        next_look: the frame at which the next look starts.  Earlier frames are final.
+        next_chunk: the frame at which the next chunk starts.  Earlier frames are final.
         begin: the first frame that :meth:`take` has not consumed.
     """
 
     def __init__(self, models: SpeakerModels) -> None:
         self._models = models
-        self.next_look = 0
+        self.next_chunk = 0
         self.begin = 0
-        # One row per frame from `begin` on: the sums over all looks of the active voices
-        # and of the changes, and the number of looks.
+        # One row per frame from `begin` on: the sums over all chunks of the active voices
+        # and of the changes, and the number of chunks.
         self._sums = np.zeros((0, 3), np.float32)
 
-    def look(self, audio: AudioBuffer) -> bool:
+    def read_chunk(self, audio: AudioBuffer) -> bool:
         """Read the next 10 s.  Returns False if there is less audio so far."""
-        if self.next_look * FRAME_SAMPLES + LOOK_SAMPLES > audio.end:
+        if self.next_chunk * FRAME_SAMPLES + CHUNK_SAMPLES > audio.end:
             return False
-        self._sums = self._with_look(audio, self.next_look, LOOK_FRAMES)
-        self.next_look += _HOP
+        self._sums = self._with_chunk(audio, self.next_chunk, CHUNK_FRAMES)
+        self.next_chunk += _HOP
         return True
 
     def take(self) -> list[Stretch]:
         """Return the stretches that are complete, and forget their frames."""
-        final = self.next_look - self.begin
+        final = self.next_chunk - self.begin
         regions = _speech(self._sums[:final])
         held = final
         if regions and regions[-1][1] + _LONGEST_GAP >= final:
@@ -133,30 +133,30 @@ class Segmenter:
         end = max(0, (audio.end - _FRAME_SAMPLES_SEEN) // FRAME_SAMPLES + 1)
         if end == self.begin:
             return []
-        # A whole look that ends here would judge the frames before by other surroundings than
-        # the regular looks, and count as much as they do.  So the next look is read, with
+        # A whole chunk that ends here would judge the frames before by other surroundings than
+        # the regular chunks, and count as much as they do.  So the next chunk is read, with
         # silence after the end.
-        sums = self._with_look(audio, self.next_look, end - self.next_look)
+        sums = self._with_chunk(audio, self.next_chunk, end - self.next_chunk)
         return self._stretches(_speech(sums), sums)
 
-    def _with_look(self, audio: AudioBuffer, begin: int, frames: int) -> _Sums:
-        """Return the sums with a look that starts at frame ``begin``."""
+    def _with_chunk(self, audio: AudioBuffer, begin: int, frames: int) -> _Sums:
+        """Return the sums with a chunk that starts at frame ``begin``."""
         start = begin * FRAME_SAMPLES
-        samples = audio.read(start, start + LOOK_SAMPLES)
-        active = self._models.segment(np.pad(samples, (0, LOOK_SAMPLES - len(samples))))[:frames]
-        look = np.stack([active.sum(axis=1), _changes(active), np.ones(frames)], axis=1)
-        # The frames of a look at the end may be consumed already.
-        look = look[max(0, self.begin - begin) :]
+        samples = audio.read(start, start + CHUNK_SAMPLES)
+        active = self._models.segment(np.pad(samples, (0, CHUNK_SAMPLES - len(samples))))[:frames]
+        chunk = np.stack([active.sum(axis=1), _changes(active), np.ones(frames)], axis=1)
+        # The frames of a chunk at the end may be consumed already.
+        chunk = chunk[max(0, self.begin - begin) :]
         at = max(0, begin - self.begin)
-        sums = np.zeros((max(len(self._sums), at + len(look)), 3), np.float32)
+        sums = np.zeros((max(len(self._sums), at + len(chunk)), 3), np.float32)
         sums[: len(self._sums)] = self._sums
-        sums[at : at + len(look)] += look
+        sums[at : at + len(chunk)] += chunk
         return sums
 
     def _stretches(self, regions: list[tuple[int, int]], sums: _Sums) -> list[Stretch]:
-        looks = np.maximum(sums[:, 2], 1)
-        overlapping = sums[:, 0] / looks >= _OVERLAP
-        changes = sums[:, 1] / looks
+        chunks = np.maximum(sums[:, 2], 1)
+        overlapping = sums[:, 0] / chunks >= _OVERLAP
+        changes = sums[:, 1] / chunks
         found = []
         for begin, end in regions:
             if end - begin < _SHORTEST_SPEECH:

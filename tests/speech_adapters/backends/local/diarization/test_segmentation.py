@@ -29,7 +29,7 @@ def segment(
     audio.append(recording(turns, seconds))
     segmenter = Segmenter(models or ToneModels())
     stretches = []
-    while segmenter.look(audio):
+    while segmenter.read_chunk(audio):
         stretches += segmenter.take()
     return stretches + segmenter.remaining(audio)
 
@@ -88,7 +88,7 @@ def test_a_short_pause_is_no_end_of_speech() -> None:
     stretches = segment([(1, 3, 0), (3.2, 6, 0)], 20)
     assert stretches[0].end == stretches[1].begin
     assert same([(frame_time(stretches[0].begin), frame_time(stretches[1].end))], [(1, 6)])
-    # Also where a look ends.
+    # Also where a chunk ends.
     stretches = segment([(1, 2.4, 0), (2.6, 6, 0)], 20)
     assert stretches[0].end == stretches[1].begin
     assert same(times(segment([(1, 3, 0), (3.5, 6, 0)], 20)), [(1, 3), (3.5, 6)])
@@ -107,28 +107,28 @@ def test_no_stretch_is_too_short_for_an_embedding() -> None:
     assert same(times(segment([(1, 4, 0), (4, 4.25, 1)], 20)), [(1, 4.25)])
 
 
-class OneLook(ToneModels):
-    """Detects a voice, or a second one, only in the first looks."""
+class OneChunk(ToneModels):
+    """Detects a voice, or a second one, only in the first chunks."""
 
-    def __init__(self, looks: int, voices: int) -> None:
+    def __init__(self, chunks: int, voices: int) -> None:
         super().__init__()
-        self.looks = looks
+        self.chunks = chunks
         self.voices = voices
 
     def segment(self, samples: NDArray[np.float32]) -> NDArray[np.bool_]:
         active = super().segment(samples)
-        self.looks -= 1
-        if self.looks < 0:
+        self.chunks -= 1
+        if self.chunks < 0:
             active[:, self.voices - 1 :] = False
         return active
 
 
-@pytest.mark.parametrize(("looks", "found"), [(1, False), (4, True)])
-def test_most_looks_decide_whether_there_is_speech_or_an_overlap(looks: int, found: bool) -> None:
-    # Four looks see this place.
-    one = segment([(8, 9.5, 0)], 20, OneLook(looks, 1))
+@pytest.mark.parametrize(("chunks", "found"), [(1, False), (4, True)])
+def test_most_chunks_decide_whether_there_is_speech_or_an_overlap(chunks: int, found: bool) -> None:
+    # Four chunks see this place.
+    one = segment([(8, 9.5, 0)], 20, OneChunk(chunks, 1))
     assert bool(one) == found
-    two = segment([(8, 9.5, 0), (8, 9.5, 1)], 20, OneLook(looks, 2))
+    two = segment([(8, 9.5, 0), (8, 9.5, 1)], 20, OneChunk(chunks, 2))
     assert [bool(stretch.overlaps) for stretch in two] == [found]
 
 
@@ -158,18 +158,18 @@ def test_frames_that_were_taken_are_forgotten() -> None:
     segmenter = Segmenter(ToneModels())
     for _ in range(20):
         audio.append(recording([(1, 3, 0), (4, 9, 1)], 10))
-        while segmenter.look(audio):
+        while segmenter.read_chunk(audio):
             segmenter.take()
         audio.drop(segmenter.begin * 270)
-        assert segmenter.next_look - segmenter.begin < to_frames(10)
-    assert segmenter.next_look == pytest.approx(to_frames(190), abs=to_frames(2.5))
+        assert segmenter.next_chunk - segmenter.begin < to_frames(10)
+    assert segmenter.next_chunk == pytest.approx(to_frames(190), abs=to_frames(2.5))
 
 
 def test_what_remains_can_be_asked_for_again() -> None:
     audio = AudioBuffer()
     audio.append(recording([(1, 3, 0), (7, 20, 1)], 15))
     segmenter = Segmenter(ToneModels())
-    while segmenter.look(audio):
+    while segmenter.read_chunk(audio):
         segmenter.take()
     assert segmenter.remaining(audio) == segmenter.remaining(audio) != []
 
