@@ -276,9 +276,9 @@ class _PullSource(_StreamSource):
 def _decoder(
     declared: AudioStreamFormat, receive: Callable[[], bytes]
 ) -> _SampleStream | CompressedStream:
-    kind = None if declared._container is None else CONTAINERS.get(declared._container)
-    if kind is not None:
-        return CompressedStream(receive, kind)
+    container = declared._container
+    if container is not None and container in CONTAINERS:
+        return CompressedStream(receive, CONTAINERS[container])
     if declared._encoding == AudioStreamWaveFormat.G722:
         return CompressedStream(receive, "g722")
     return _SampleStream(_source_format(declared), receive)
