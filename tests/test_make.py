@@ -63,7 +63,6 @@ class Checkout:
                 "requirements.lock",
                 "requirements-docs.lock",
             ),
-            *("Makefile", ".ci/run", "pyproject.toml", "requirements.lock", "requirements-docs.lock"),
             "tests/node/package-lock.json",
         ):
             (self.path / name).parent.mkdir(parents=True, exist_ok=True)

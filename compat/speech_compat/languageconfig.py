@@ -63,5 +63,9 @@ class AutoDetectSourceLanguageConfig:
         theirs = load("languageconfig")
         if not self._languages:  # any language
             return theirs.AutoDetectSourceLanguageConfig()
-        configs = [SourceLanguageConfig(*pair)._to_sdk() for pair in self._languages]
+        if not any(model for _, model in self._languages):
+            return theirs.AutoDetectSourceLanguageConfig([tag for tag, _ in self._languages])
+        configs = [
+            theirs.SourceLanguageConfig(tag, model or None) for tag, model in self._languages
+        ]
         return theirs.AutoDetectSourceLanguageConfig(sourceLanguageConfigs=configs)

@@ -133,9 +133,10 @@ class _Track:
     def _decode(self) -> Iterator[bytes]:
         for frame in self._frames():
             for converted in self._convert(frame):
-                samples = converted.to_ndarray()
-                if self._accepted is not None and samples.size:
-                    yield samples.astype("<i2", copy=False).tobytes()
+                # Without numpy; the buffer of a frame may be longer than its samples.
+                size = converted.samples * self.pcm.frame_bytes
+                if size:
+                    yield bytes(converted.planes[0])[:size]
 
     def _frames(self) -> Iterator[AudioFrame]:
         for packet in self._packets():

@@ -28,8 +28,6 @@ from typing import Final
 
 from speech_adapters.errors import ConfigurationError
 from speech_adapters.export.document import JSON_VERSION, document_of
-from speech_adapters.export.lines import CONTROLS, format_offset, one_line, texts, with_speaker
-from speech_adapters.export.lines import CONTROLS, format_offset, one_line, spans, texts, with_speaker
 from speech_adapters.export.lines import (
     CONTROLS,
     format_offset,
@@ -41,10 +39,8 @@ from speech_adapters.export.lines import (
 from speech_adapters.export.page import render_page
 from speech_adapters.export.subtitles import render_srt, render_vtt
 from speech_adapters.transcript import (
-    TICKS_PER_SECOND,
     LabelStyle,
     Transcript,
-    Utterance,
     replace_surrogates,
     seconds,
 )

@@ -202,9 +202,8 @@ def _of_audio(call: ast.Call) -> Iterator[Feature]:
     if _argument(call, 3, "device_name") is not None:
         yield Feature.MICROPHONE
     microphone = _argument(call, 0, "use_default_microphone")
-    if microphone is not None and not (
-        isinstance(microphone, ast.Constant) and not microphone.value
-    ):
+    is_off = isinstance(microphone, ast.Constant) and not microphone.value
+    if microphone is not None and not is_off:
         yield Feature.MICROPHONE
     if _argument(call, 1, "filename") is not None:
         yield Feature.FILE

@@ -14,6 +14,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+from av.error import InvalidDataError
 
 from double.encoded import FORMATS, encode, frames, tone
 from speech_adapters.audio import AudioFile, CompressedStream, PcmFormat, compressed, open_audio
@@ -102,6 +103,19 @@ def test_wav_files_with_other_codecs_are_decoded(tmp_path: Path, codec: str) -> 
         assert not file.truncated
 
 
+def test_decoding_needs_no_numpy(tmp_path: Path) -> None:
+    path = write(tmp_path, encode(tone(1), "mp3"), "a.mp3")
+    program = (
+        "import sys; sys.modules['numpy'] = None\n"
+        "from speech_adapters.audio import open_audio\n"
+        "with open_audio(sys.argv[1]) as file: print(len(file.read(10**6)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, path], capture_output=True, check=True, text=True
+    )
+    assert int(done.stdout) == 32_000
+
+
 def test_a_file_with_the_wrong_name_is_decoded(tmp_path: Path) -> None:
     path = write(tmp_path, encode(tone(1), "flac"), "a.wav")
     with open_audio(path) as file:
@@ -153,7 +167,7 @@ def test_a_container_that_cannot_be_read_further_ends_the_audio(
 
     def failing(stream: Any) -> Iterator[Any]:
         yield next(iter(demux(stream)))
-        raise av.error.InvalidDataError(1, "Invalid data")
+        raise InvalidDataError(1, "Invalid data")
 
     with file:
         monkeypatch.setattr(file._track, "_container", SimpleNamespace(demux=failing, close=list))

@@ -271,8 +271,9 @@ def test_settings_of_synthesis_reach_the_synthesizer(
 def test_languages_formats_and_files_are_converted(sdk: Any, config: Any, tmp_path: Any) -> None:
     language = speechsdk.SourceLanguageConfig("de-DE", "model")
     assert type(convert(language)) is sdk.languageconfig.SourceLanguageConfig
-    languages = speechsdk.AutoDetectSourceLanguageConfig(sourceLanguageConfigs=[language])
-    for found in (languages, speechsdk.AutoDetectSourceLanguageConfig()):
+    create = speechsdk.AutoDetectSourceLanguageConfig
+    some = [language, speechsdk.SourceLanguageConfig("en-US")]
+    for found in (create(), create(languages=["de-DE"]), create(sourceLanguageConfigs=some)):
         assert type(convert([found])[0]) is sdk.languageconfig.AutoDetectSourceLanguageConfig
     compressed = speechsdk.audio.AudioStreamFormat(
         compressed_stream_format=speechsdk.AudioStreamContainerFormat.MP3

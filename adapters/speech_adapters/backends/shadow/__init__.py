@@ -8,11 +8,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from speech_adapters.config import Options, Settings
 from speech_adapters.contract import Backend
 from speech_adapters.recording.backend import Host
 
-__all__ = ["create", "options_model"]
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from speech_adapters.diagnosis import Check, Subject
+
+__all__ = ["checks", "create", "options_model"]
 
 
 def create(settings: Settings, host: Host) -> Backend:  # noqa: ARG001
@@ -32,3 +39,10 @@ def options_model() -> type[Options]:
     from speech_adapters.backends.shadow.options import ShadowOptions
 
     return ShadowOptions
+
+
+def checks(subject: Subject) -> Sequence[Check]:
+    """Return the checks of the backend, which need no package of an extra."""
+    from speech_adapters.backends.shadow.diagnose import backend_checks
+
+    return backend_checks(subject)

@@ -113,7 +113,7 @@ def test_the_wav_that_fails_too_is_final(run: Run, double: ServiceDouble, mp3: P
 def test_a_recording_that_is_too_long_for_one_file_is_cut(
     run: Run, mp3: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(upload_module, "_LONGEST_SECONDS", 6)
+    monkeypatch.setattr(upload_module, "LONGEST_SECONDS", 6)
 
     async def work(parts: Parts) -> None:
         recording = await record(parts, mp3)
