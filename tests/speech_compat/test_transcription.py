@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 import speech_compat as speechsdk
+from double.missing import block_imports
 from oracle.scenario import PHRASES, Scenario
 from oracle.scripted import Played, install
 from speech_compat.audio import AudioConfig, PushAudioInputStream
@@ -177,13 +178,16 @@ def test_an_unusable_file_is_an_error_of_the_same_call_as_in_the_real_package(
         transcriber.join_meeting_async(Meeting(CONFIG, "m")).get()
 
 
-def test_a_microphone_is_a_cancellation_with_a_remedy(played: Played) -> None:
+def test_a_microphone_without_its_extra_is_a_cancellation_with_a_remedy(
+    played: Played, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    block_imports(monkeypatch, "sounddevice")
     transcriber = ConversationTranscriber(CONFIG, AudioConfig(use_default_microphone=True))
     events: list[Any] = []
     transcriber.canceled.connect(events.append)
     transcriber.start_transcribing_async().get()
     transcriber._session.wait_stopped()  # type: ignore[union-attr]
-    assert "write to a PushAudioInputStream" in events[0].cancellation_details.error_details
+    assert "speech-compat[microphone]" in events[0].cancellation_details.error_details
 
 
 def test_the_custom_model_of_a_language_is_requested(played: Played) -> None:
