@@ -53,7 +53,7 @@ def test_secrets_are_not_shown() -> None:
 
 def test_the_retired_address_is_refused_with_advice() -> None:
     retired = "wss://centralus.sts.speech.microsoft.com/speech/recognition/multiaudio"
-    with pytest.raises(ConfigurationError, match="give the region instead"):
+    with pytest.raises(ConfigurationError, match="set the region instead"):
         access({"endpoint": retired, "key": "k"})
 
 
