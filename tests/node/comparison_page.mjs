@@ -2,34 +2,14 @@
 // node comparison_page.mjs CHROMIUM PAGE FOLDER
 // Prints what the page shows, the requests that it makes, and its errors.  Screenshots are in the
 // folder.
-import { pathToFileURL } from "node:url";
-import { chromium } from "playwright-core";
+import { openDiskPage, texts } from "./disk_page.mjs";
 
 const [executablePath, file, folder] = process.argv.slice(2);
-const address = pathToFileURL(file).href;
-const browser = await chromium.launch({
-  executablePath,
-  args: [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--host-resolver-rules=MAP * ~NOTFOUND",
-  ],
+const { browser, page, errors, foreign } = await openDiskPage(executablePath, file, {
+  width: 1200,
+  height: 900,
 });
-const errors = [];
-const foreign = [];
-const context = await browser.newContext({ viewport: { width: 1200, height: 900 } });
-const page = await context.newPage();
-page.setDefaultTimeout(15_000);
-page.on("pageerror", (error) => errors.push(String(error)));
-page.on("console", (message) => message.type() === "error" && errors.push(message.text()));
-page.on("request", (request) => request.url() !== address && foreign.push(request.url()));
-await page.goto(address);
 
-const texts = (locator) => locator.evaluateAll((all) => all.map((each) => each.textContent));
 const shot = (name) => page.screenshot({ path: `${folder}/${name}.png`, fullPage: true });
 const visibleRows = () =>
   page.locator(".rows tbody tr").evaluateAll((all) => all.filter((row) => row.offsetHeight).length);

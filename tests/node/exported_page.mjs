@@ -2,38 +2,17 @@
 // node exported_page.mjs CHROMIUM PAGE RECORDING FOLDER
 // RECORDING is a file that the reader opens; empty if the page has its recording.  Prints what
 // the page shows, the requests that it makes, and its errors.  Screenshots are in the folder.
-import { pathToFileURL } from "node:url";
-import { chromium } from "playwright-core";
+import { openDiskPage, texts } from "./disk_page.mjs";
 
 const [executablePath, file, recording, folder] = process.argv.slice(2);
-const address = pathToFileURL(file).href;
-const browser = await chromium.launch({
+const { browser, page, errors, foreign } = await openDiskPage(
   executablePath,
-  args: [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--autoplay-policy=no-user-gesture-required",
-    "--host-resolver-rules=MAP * ~NOTFOUND",
-  ],
-});
-const errors = [];
-const foreign = [];
-const context = await browser.newContext({ viewport: { width: 1100, height: 800 } });
-const page = await context.newPage();
-page.setDefaultTimeout(15_000);
-page.on("pageerror", (error) => errors.push(String(error)));
-page.on("console", (message) => message.type() === "error" && errors.push(message.text()));
-page.on("request", (request) => {
-  if (request.url() !== address && !request.url().startsWith("blob:")) foreign.push(request.url());
-});
-await page.goto(address);
+  file,
+  { width: 1100, height: 800 },
+  (address) => address.startsWith("blob:"),
+);
 
 const shot = (name) => page.screenshot({ path: `${folder}/${name}.png` });
-const texts = (locator) => locator.evaluateAll((all) => all.map((each) => each.textContent));
 const current = async () => (await texts(page.locator("[aria-current] p")))[0] ?? null;
 const found = page.locator("#found");
 const position = () => page.locator("audio").evaluate((audio) => audio.currentTime);
