@@ -55,7 +55,7 @@ class Comparison:
     Attributes:
         reference: the transcript that counts as right.
         candidate: the other one.
-        wer: word errors, whoever spoke; ``None`` if they are not computed.
+        wer: word errors without regard to speakers; ``None`` if they are not computed.
         cpwer: word errors, each word at the right speaker; ``None`` if they are not computed.
         der: errors of the speaker turns; ``None`` if they are not computed.
         missing: why a metric is not computed, by its name in :data:`METRICS`.

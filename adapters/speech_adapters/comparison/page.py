@@ -24,7 +24,7 @@ __all__ = ["render_comparison"]
 # Colors of speakers in the style sheet.
 _VOICES: Final = 8
 _NAMES: Final = {
-    "wer": "WER: words, whoever spoke",
+    "wer": "WER: words, without regard to speakers",
     "cpwer": "cpWER: words at the right speaker",
     "der": "DER: who spoke when",
 }

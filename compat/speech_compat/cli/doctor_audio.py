@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Final
 
 from speech_adapters.audio import WavFile
-from speech_adapters.audio import files as audio_files
 from speech_adapters.audio.containers import KINDS
+from speech_adapters.audio.files import AudioFile as OpenFile
+from speech_adapters.audio.files import open_audio
 from speech_adapters.diagnosis import AudioFile, Check, Finding, failed, failure, ok, warning
 from speech_adapters.errors import AudioError, MissingExtraError
 from speech_adapters.transcript import seconds
@@ -35,7 +36,7 @@ def examine(path: Path) -> tuple[Sequence[Check], AudioFile | None]:
         # A pipe would block, and its audio would be lost for its reader.
         if os.path.exists(path) and not os.path.isfile(path):  # noqa: PTH110, PTH113
             raise AudioError(f"{path} is not a regular file.")
-        with audio_files.open_audio(path) as file:
+        with open_audio(path) as file:
             silent = _is_silent(file)
             audio = _described(file)
             kind, notes = _kind(file), file.notes
@@ -57,7 +58,7 @@ def _check(name: str, title: str, finding: Finding) -> Check:
     return Check(name, title, run)
 
 
-def _described(file: audio_files.AudioFile) -> AudioFile:
+def _described(file: OpenFile) -> AudioFile:
     pcm = file.pcm
     if isinstance(file, WavFile):
         size = file.path.stat().st_size if file.duration is None else pcm.size(file.duration)
@@ -70,11 +71,11 @@ def _described(file: audio_files.AudioFile) -> AudioFile:
     return AudioFile(file.path, pcm, length, pcm.mono_bytes(size))
 
 
-def _kind(file: audio_files.AudioFile) -> str:
+def _kind(file: OpenFile) -> str:
     return "WAV" if isinstance(file, WavFile) else KINDS[file.kind]
 
 
-def _is_silent(file: audio_files.AudioFile) -> bool:
+def _is_silent(file: OpenFile) -> bool:
     left = round(_LISTENED_SECONDS * file.pcm.sample_rate)
     while left > 0 and (block := file.read(_BLOCK_FRAMES)):
         if block.strip(b"\0"):

@@ -73,7 +73,7 @@ class SecondTranscripts:
                 request,
                 meeting_id=shadow_id(original),
                 mode=Mode.STORED,
-                # Signatures are biometric data, and nobody asked for a second use of them.
+                # Signatures are biometric data: the second backend does not receive them.
                 attendees=(),
                 notes=(*request.notes, shadow_note(original)),
             )

@@ -391,7 +391,7 @@ def test_a_meeting_of_a_similar_id_is_not_deleted(settings: Settings) -> None:
 
 
 def test_both_recordings_of_a_dead_program_are_continued(settings: Settings) -> None:
-    """What a killed program left: two recordings that nobody closed."""
+    """The two open recordings of a killed program."""
 
     async def work(meetings: MeetingService) -> None:
         request = MeetingRequest("m", mode=Mode.STORED)
