@@ -15,6 +15,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib.metadata import entry_points
@@ -22,11 +23,20 @@ from pathlib import Path
 from typing import Annotated, Any, Final, TypeVar
 
 import platformdirs
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+)
 
 from speech_adapters.errors import ConfigurationError
 from speech_adapters.masking import mask
-from speech_adapters.setting_names import closest
+from speech_adapters.setting_names import closest, environment_name
 from speech_adapters.settings_errors import (
     describe_problems,
     origin_of,
@@ -40,11 +50,13 @@ __all__ = [
     "Options",
     "Service",
     "Settings",
+    "StoreOptions",
     "UserPath",
     "load_settings",
     "load_settings_with_origins",
     "missing_option",
     "parse_options",
+    "store_options_from_environment",
 ]
 
 # Entry points of backends; see :mod:`speech_adapters.registry`.
@@ -100,6 +112,55 @@ class Service(_Masked):
     token: Any = Field(default=None, repr=False)
 
 
+class StoreOptions(_Masked):
+    """The database of the meeting store; by default an SQLite file in the state folder.
+
+    Attributes:
+        url: the address of a PostgreSQL database, with user and password as far as it needs
+            them; empty for SQLite.
+        audio_dir: the folder of the audio, which all processes of the database share; ``None``
+            for a folder in the state folder.  Only for PostgreSQL.
+        lease_seconds: how long a lock outlives a process that was killed, and how long the
+            server may be unreachable before another process can take a lock.
+        connections: how many connections a process has at most, besides one for its locks.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    url: SecretStr = SecretStr("")
+    audio_dir: Annotated[
+        UserPath | None,
+        BeforeValidator(lambda value: value or None),
+        # The program may change its working directory, and children may have another.
+        AfterValidator(lambda path: path and path.absolute()),
+    ] = None
+    lease_seconds: float = Field(default=15.0, ge=1.0, le=3600.0)
+    connections: int = Field(default=4, ge=1, le=100)
+
+    @field_validator("url")
+    @classmethod
+    def _of_postgres(cls, url: SecretStr) -> SecretStr:
+        address = url.get_secret_value()
+        if address and not address.startswith(("postgresql://", "postgres://")):
+            raise ValueError("it must begin with postgresql://, or be empty for SQLite")
+        return url
+
+    @property
+    def plain(self) -> dict[str, str]:
+        """The options as texts, the secret ones too, for a child process."""
+        return {
+            "url": self.url.get_secret_value(),
+            "audio_dir": str(self.audio_dir or ""),
+            "lease_seconds": str(self.lease_seconds),
+            "connections": str(self.connections),
+        }
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment variables by which a child process opens the same store."""
+        return {environment_name(f"store.{name}"): text for name, text in self.plain.items()}
+
+
 class Settings(_Masked):
     """All settings, validated.
 
@@ -115,6 +176,7 @@ class Settings(_Masked):
         keep_audio: whether the audio of stored meetings stays until they are deleted.
         take_over_seconds: how long a stored meeting stays open after its program died, so
             that another one can take it over; afterwards a sweep ends it.
+        store: the database of the meeting store.
         service: the resource named in the program's configuration.
         backends: options of each backend by its name; each backend validates its own.
         gateway: options of the gateway, which validates them itself.
@@ -130,6 +192,7 @@ class Settings(_Masked):
     corrections: bool = True
     keep_audio: bool = False
     take_over_seconds: float = Field(default=0.0, ge=0.0, allow_inf_nan=False)
+    store: StoreOptions = StoreOptions()
     service: Service = Service()
     backends: dict[str, dict[str, Any]] = Field(default_factory=dict)
     gateway: dict[str, Any] = Field(default_factory=dict, repr=False)
@@ -183,6 +246,18 @@ def load_settings_with_origins(
         _validated(*merge([profile]))
     values, origins = merge(layers.used)
     return _validated(values, origins), origins
+
+
+def store_options_from_environment() -> StoreOptions:
+    """Return the options of the store by the environment alone, as a child process has them.
+
+    Raises:
+        ConfigurationError: a value is invalid.
+    """
+    variables = {name: environment_name(f"store.{name}") for name in StoreOptions.model_fields}
+    found = {name: os.environ[v] for name, v in variables.items() if v in os.environ}
+    origins = {f"store.{name}": variables[name] for name in found}
+    return _validated({"store": found}, origins).store
 
 
 OptionsT = TypeVar("OptionsT", bound=Options)

@@ -14,9 +14,10 @@ from __future__ import annotations
 import importlib
 import io
 import json
+import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import anyio
 
@@ -29,7 +30,9 @@ __all__ = ["LARGE_BYTES", "main", "run_isolated"]
 LARGE_BYTES = 4 * 1024 * 1024
 
 
-async def run_isolated(function: Callable[[str], str], argument: str) -> str:
+async def run_isolated(
+    function: Callable[[str], str], argument: str, environment: Mapping[str, str] | None = None
+) -> str:
     """Call a function of a module in a child process and return its result.
 
     The child ends when this call is canceled.
@@ -37,6 +40,7 @@ async def run_isolated(function: Callable[[str], str], argument: str) -> str:
     Args:
         function: reachable by the name of its module and its own.
         argument: passed on standard input, so that others on the machine cannot see it.
+        environment: further environment variables of the child.
 
     Raises:
         SpeechError: what the function raised, of the same class.
@@ -45,7 +49,11 @@ async def run_isolated(function: Callable[[str], str], argument: str) -> str:
     command = [sys.executable, "-P", "-m", __name__, function.__module__, function.__qualname__]
     try:
         done = await anyio.run_process(
-            command, input=argument.encode(), stderr=subprocess.DEVNULL, check=False
+            command,
+            input=argument.encode(),
+            stderr=subprocess.DEVNULL,
+            check=False,
+            env={**os.environ, **(environment or {})},
         )
     except OSError as error:
         raise BackendError(f"A child process cannot be started: {error}.") from error

@@ -55,7 +55,7 @@ class MeetingService(AsyncCloseable):
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.store = AsyncStore(settings.state_dir)
+        self.store = AsyncStore(settings.state_dir, settings.store)
         self._sweeper = Sweeper(self.store)
         self._backends: dict[str, Backend] = {}
         # Guards the two attributes around it: backends are created in worker threads.

@@ -102,7 +102,11 @@ async def store_transcript(
     # Parsing a large file would stall the event loop even from a thread (see isolated).
     if await threads.COMPUTE.run(files.size) > isolated.LARGE_BYTES:
         order = _Order(str(store.directory), recording_id, files)
-        return bool(await isolated.run_isolated(in_child, msgspec.json.encode(order).decode()))
+        return bool(
+            await isolated.run_isolated(
+                in_child, msgspec.json.encode(order).decode(), store.options.environment
+            )
+        )
     transcript = await threads.COMPUTE.run(read, files)
     return await store.run(Store.complete, recording_id, transcript)
 

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, NoReturn
@@ -55,7 +55,13 @@ def log_errors(log: Path) -> None:
         os.dup2(output.fileno(), 2)
 
 
-def spawn(command: list[str], recording: str, log: Path, order: bytes = b"") -> None:
+def spawn(
+    command: list[str],
+    recording: str,
+    log: Path,
+    order: bytes = b"",
+    environment: Mapping[str, str] | None = None,
+) -> None:
     """Start a worker that outlives this process; its error output goes to ``log``.
 
     Does nothing while a worker that this process started for the recording runs.  Blocks.
@@ -65,6 +71,7 @@ def spawn(command: list[str], recording: str, log: Path, order: bytes = b"") -> 
         recording: the recording's id.
         log: the file for its error output.
         order: its standard input, which others cannot see.
+        environment: further environment variables, which others cannot see either.
 
     Raises:
         BackendError: it cannot be started.
@@ -83,6 +90,7 @@ def spawn(command: list[str], recording: str, log: Path, order: bytes = b"") -> 
                 stdout=subprocess.DEVNULL,
                 stderr=output,
                 start_new_session=True,
+                env={**os.environ, **(environment or {})},
             )
     except OSError as error:
         raise BackendError(f"The worker process cannot be started: {error}.") from error

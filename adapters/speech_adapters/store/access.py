@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
 from speech_adapters import threads
+from speech_adapters.config import StoreOptions, store_options_from_environment
 from speech_adapters.errors import StoreCorruptError, StoreError
 from speech_adapters.store.interface import Store
 
@@ -23,10 +24,12 @@ class AsyncStore:
 
     Args:
         directory: the store's folder.
+        options: its database; ``None`` for that of the environment.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, options: StoreOptions | None = None) -> None:
         self.directory = directory.absolute()  # the program may change its working directory
+        self.options = options or store_options_from_environment()
         self._guard = threading.Lock()
         self._store: Store | None = None
 
@@ -64,7 +67,7 @@ class AsyncStore:
     def _open(self) -> Store:
         with self._guard:
             if self._store is None:
-                self._store = Store.open(self.directory)
+                self._store = Store.open(self.directory, self.options)
             return self._store
 
     def _close(self, unusable: Store | None) -> None:

@@ -24,6 +24,7 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from speech_adapters.closeable import Closeable
+from speech_adapters.config import StoreOptions, store_options_from_environment
 from speech_adapters.contract import Attendee, JobState, MeetingRequest
 from speech_adapters.store.inspection import Inspection
 from speech_adapters.store.records import MeetingSummary, Recording
@@ -37,6 +38,15 @@ class Lock(Protocol):
 
     Any thread may release it.
     """
+
+    @property
+    def held(self) -> bool:
+        """Whether it is held still: neither released nor lost to another process.
+
+        A lock of a server is lost if the server cannot be reached for long, and another process
+        takes it then.  What the store changes for the holder fails from that moment on.
+        """
+        ...
 
     def release(self) -> None:
         """Release the lock.  Idempotent."""
@@ -62,27 +72,46 @@ class Store(Closeable):
     """
 
     @classmethod
-    def open(cls, directory: Path) -> Store:
-        """Open the store in ``directory``, which is created when missing.
+    def open(cls, directory: Path, options: StoreOptions | None = None) -> Store:
+        """Open the store of ``directory``, which is created when missing.
+
+        Args:
+            directory: the folder of the store.
+            options: its database; ``None`` for that of the environment, by which a process
+                passes it to its children.
 
         Raises:
-            StoreError: it is no folder, cannot be written, or is of a newer format.
+            StoreError: it is no folder, cannot be written, is of a newer format, or its server
+                cannot be reached.
             StoreCorruptError: the database was damaged and has been put aside.
+            MissingExtraError: the package of its database is not installed.
+            ConfigurationError: the options in the environment are wrong.
         """
+        options = options or store_options_from_environment()
         # Imported here: the interface depends on no database.
+        if options.url.get_secret_value():
+            from speech_adapters.store.postgres import open_store
+
+            return open_store(directory, options)
         from speech_adapters.store.sqlite.store import SqliteStore
 
         return SqliteStore.open(directory)
 
     @staticmethod
-    def inspect(directory: Path) -> Inspection | None:
-        """Return the condition of the store in ``directory``, or ``None`` if there is none.
+    def inspect(directory: Path, options: StoreOptions | None = None) -> Inspection | None:
+        """Return the condition of the store of ``directory``, or ``None`` if there is none.
 
         Nothing is changed or repaired, and no lock is taken.
 
         Raises:
             StoreError: it cannot be read.
+            MissingExtraError, ConfigurationError: as :meth:`open`.
         """
+        options = options or store_options_from_environment()
+        if options.url.get_secret_value():
+            from speech_adapters.store.postgres import inspect_store
+
+            return inspect_store(directory, options)
         from speech_adapters.store.sqlite.inspection import inspect
         from speech_adapters.store.sqlite.store import FILE
 
@@ -92,10 +121,11 @@ class Store(Closeable):
     @property
     @abstractmethod
     def directory(self) -> Path:
-        """The folder of the store, by which another process opens it.
+        """The folder of the store, by which another process of this machine opens it.
 
-        Its folder ``audio`` has the audio of the recordings, which all processes of the store
-        read and write.  Its folder ``locks`` is used by the processes of one machine.
+        Its folder ``locks`` is used by the processes of one machine.  Its folder ``audio``, or
+        another one if the options of the store name it, has the audio of the recordings, which
+        all processes of the store read and write.
         """
 
     @property

@@ -60,6 +60,11 @@ class FileLock:
                 ' or set "state_dir" to another folder.'
             ) from error
 
+    @property
+    def held(self) -> bool:
+        """Whether it is not released yet: the kernel takes it from no process."""
+        return self._lock.is_locked
+
     def release(self) -> None:
         """Release the lock.  Idempotent."""
         with self._releasing:

@@ -69,9 +69,14 @@ def print_schema() -> int:
 
 
 def _rows(settings: Settings, origins: Mapping[str, str]) -> tuple[list[_Row], list[SpeechError]]:
-    tables = settings.model_dump(mode="json", exclude={"service", "backends", "gateway"})
+    tables = settings.model_dump(mode="json", exclude={"service", "store", "backends", "gateway"})
     service = settings.service.model_dump(mode="json", exclude=set(_OF_PROGRAMS))
-    rows = [*_table("", tables, origins), *_table("service.", service, origins)]
+    store = settings.store.model_dump(mode="json")
+    rows = [
+        *_table("", tables, origins),
+        *_table("store.", store, origins),
+        *_table("service.", service, origins),
+    ]
     errors: list[SpeechError] = []
     for name in sorted({settings.backend, *settings.backends}):
         try:

@@ -298,7 +298,7 @@ def test_a_recording_that_is_taken_over_keeps_its_audio_until_the_new_one_counts
             assert other.get(old.id).state is JobState.DELETED
         removed.append(audio)
 
-    monkeypatch.setattr("speech_adapters.store.sqlite.store.remove_files", remove)
+    monkeypatch.setattr("speech_adapters.store.sql.store.remove_files", remove)
     assert store.newest("standup").id == old.id
     store.replace(new.id)
     assert removed == [old.audio_path]

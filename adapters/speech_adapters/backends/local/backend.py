@@ -109,6 +109,7 @@ class LocalBackend(RecordingBackend):
             recording.audio_path,
             self._processing,
             store=self._host.store.directory,
+            store_options=self._host.store.options,
             recording=recording.id,
             take_over_seconds=self._host.settings.take_over_seconds,
         )
@@ -130,7 +131,11 @@ class LocalBackend(RecordingBackend):
         if slot is not None:
             await threads.STORE.run(slot.release)
             await threads.COMPUTE.run(
-                spawn_detached, store.directory, recording.id, log_path(recording)
+                spawn_detached,
+                store.directory,
+                recording.id,
+                log_path(recording),
+                store.options.environment,
             )
         elif recording.step != WAITING:
             await store.run(Store.update, recording.id, step=WAITING)

@@ -97,7 +97,7 @@ def _run(job: TranscriptionJob, channel: SessionChannel, models: Models) -> None
 
 def _run_and_store(job: TranscriptionJob, channel: SessionChannel, models: Models) -> None:
     assert job.store is not None
-    with Store.open(job.store) as store:
+    with Store.open(job.store, job.store_options) as store:
         with suppress(StoreError):  # events without names are better than none
             # They may have changed since the session was opened.
             job = attrs.evolve(job, attendees=store.get(job.recording).request.attendees)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
@@ -13,6 +14,7 @@ import attrs
 
 from speech_adapters.audio import PcmFormat
 from speech_adapters.backends.local.options import NAME, LocalOptions
+from speech_adapters.config import StoreOptions
 from speech_adapters.contract import MeetingRequest
 from speech_adapters.recording import workers
 from speech_adapters.recording.slots import acquire_slot
@@ -82,6 +84,7 @@ class TranscriptionJob:
             job is passed on standard input: others on the machine can see a command line.
         take_over_seconds: how long a live meeting that is stored stays open after its program
             died.
+        store_options: the database of the store; ``None`` for that of the environment.
     """
 
     audio: Path
@@ -97,6 +100,7 @@ class TranscriptionJob:
     max_speakers: int | None = None
     attendees: tuple[Attendee, ...] = attrs.field(default=(), repr=False)
     take_over_seconds: float = 0.0
+    store_options: StoreOptions | None = attrs.field(default=None, repr=False)
 
     @classmethod
     def create(
@@ -108,6 +112,7 @@ class TranscriptionJob:
         store: Path | None = None,
         recording: str = "",
         take_over_seconds: float = 0.0,
+        store_options: StoreOptions | None = None,
     ) -> TranscriptionJob:
         """Return the job for a request, whose audio is in the file ``audio``."""
         return cls(
@@ -124,6 +129,7 @@ class TranscriptionJob:
             max_speakers=_max_speakers(request),
             attendees=tuple(a for a in request.attendees if a.has_voice_signature),
             take_over_seconds=take_over_seconds,
+            store_options=store_options,
         )
 
     def dump(self) -> str:
@@ -135,6 +141,7 @@ class TranscriptionJob:
             "options": self.options.model_dump(mode="json"),
             "store": str(self.store) if self.store else None,
             "attendees": [attrs.asdict(attendee) for attendee in self.attendees],
+            "store_options": self.store_options and self.store_options.plain,
         }
         # Not msgspec, which refuses the lone surrogates that a meeting id may hold.
         return json.dumps({**data, **plain})
@@ -143,12 +150,14 @@ class TranscriptionJob:
     def load(cls, text: str) -> TranscriptionJob:
         """Read the text that :meth:`dump` returned."""
         data = json.loads(text)
+        options = data["store_options"]
         typed = {
             "audio": Path(data["audio"]),
             "pcm": PcmFormat(**data["pcm"]),
             "options": LocalOptions.model_validate(data["options"]),
             "store": Path(data["store"]) if data["store"] else None,
             "attendees": tuple(Attendee(**attendee) for attendee in data["attendees"]),
+            "store_options": options and StoreOptions.model_validate(options),
         }
         return cls(**{**data, **typed})
 
@@ -180,15 +189,18 @@ def acquire_worker_slot(directory: Path) -> Lock | None:
     return acquire_slot(directory, NAME, _WORKERS)
 
 
-def spawn_detached(store: Path, recording: str, log: Path) -> None:
+def spawn_detached(
+    store: Path, recording: str, log: Path, environment: Mapping[str, str] | None = None
+) -> None:
     """Start a worker that outlives this process; its error output goes to ``log``.
 
     Args:
         store: folder of the meeting store.
         recording: the id of the recording for which it is started.
         log: the file for its error output.
+        environment: the options of the store, as environment variables.
 
     Raises:
         BackendError: the worker cannot be started.
     """
-    workers.spawn(command("stored", str(store), recording), recording, log)
+    workers.spawn(command("stored", str(store), recording), recording, log, environment=environment)

@@ -186,7 +186,9 @@ class RealtimeBackend(RecordingBackend):
     def _spawn(self, recording: Recording) -> None:
         command = [sys.executable, "-P", "-m", "speech_adapters.backends.realtime.worker"]
         order = self._order(recording).model_dump_json().encode()
-        spawn(command, recording.id, log_path(recording), order)
+        spawn(
+            command, recording.id, log_path(recording), order, self._host.store.options.environment
+        )
 
     def _order(self, recording: Recording) -> WorkerOrder:
         return WorkerOrder(

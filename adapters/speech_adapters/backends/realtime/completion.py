@@ -70,7 +70,11 @@ async def complete_async(
     if await threads.STORE.run(_size, journal_path(recording)) <= isolated.LARGE_BYTES:
         return await store.run(complete, recording.id, emulated)
     task = _Task(str(store.directory), recording.id, emulated)
-    return bool(await run_isolated(complete_isolated, msgspec.json.encode(task).decode()))
+    return bool(
+        await run_isolated(
+            complete_isolated, msgspec.json.encode(task).decode(), store.options.environment
+        )
+    )
 
 
 def complete_isolated(argument: str) -> str:

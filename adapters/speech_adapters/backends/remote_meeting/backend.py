@@ -325,7 +325,13 @@ class RemoteMeetingBackend(RecordingBackend):
             **access_fields(self._access),
         )
         command = [sys.executable, "-P", "-m", "speech_adapters.backends.remote_meeting.worker"]
-        spawn(command, recording.id, log_path(recording), order.model_dump_json().encode())
+        spawn(
+            command,
+            recording.id,
+            log_path(recording),
+            order.model_dump_json().encode(),
+            self._host.store.options.environment,
+        )
 
     def _not_found(self, meeting_id: str) -> MeetingNotFoundError:
         return MeetingNotFoundError(

@@ -52,7 +52,7 @@ async def _store(store: AsyncStore, recording_id: str, answer: AnswerFile) -> bo
     # Parsing a large answer would stall the event loop even from a thread (see isolated).
     if (await threads.COMPUTE.run(Path(answer.path).stat)).st_size > isolated.LARGE_BYTES:
         task = msgspec.json.encode(_Task(str(store.directory), recording_id, answer))
-        return bool(await run_isolated(complete_isolated, task.decode()))
+        return bool(await run_isolated(complete_isolated, task.decode(), store.options.environment))
     transcript = await threads.COMPUTE.run(read_transcript, answer)
     return await store.run(Store.complete, recording_id, transcript)
 

@@ -11,7 +11,7 @@ import attrs
 
 from speech_adapters.errors import StoreError
 from speech_adapters.store.files import recording_files
-from speech_adapters.store.inspection import Inspection
+from speech_adapters.store.inspection import RECORDS, Inspection
 from speech_adapters.store.sqlite.database import DAMAGED, connect_to_read
 from speech_adapters.store.sqlite.schema import SCHEMA_VERSION
 
@@ -29,22 +29,23 @@ def inspect(database: Path) -> Inspection:
     """
     found = Inspection(
         database,
+        audio=database.parent / "audio",
         known=SCHEMA_VERSION,
         set_aside=tuple(sorted(database.parent.glob(f"{database.name}.corrupt-*Z*"))),
     )
     logged = _is_logged(database)
-    read = _read(found)
+    read = _read(database, found)
     # A file without a log is read as one that never changes; if a program has begun to write
     # meanwhile, what was read may look damaged.
-    return _read(found) if read.damage and _is_logged(database) != logged else read
+    return _read(database, found) if read.damage and _is_logged(database) != logged else read
 
 
-def _read(found: Inspection) -> Inspection:
+def _read(database: Path, found: Inspection) -> Inspection:
     # Before the records: a recording has its record before its file.
-    files = recording_files(found.database.parent / "audio")
+    files = recording_files(found.audio)
     try:
-        with closing(connect_to_read(found.database)) as connection:
-            return _examine(connection, found, files)
+        with closing(connect_to_read(database)) as connection:
+            return _examine(connection, database, found, files)
     except sqlite3.DatabaseError as error:
         if getattr(error, "sqlite_errorcode", 0) & 0xFF in DAMAGED:
             return attrs.evolve(found, damage=str(error))
@@ -55,33 +56,18 @@ def _read(found: Inspection) -> Inspection:
 
 
 def _examine(
-    connection: sqlite3.Connection, found: Inspection, files: dict[str, set[str]]
+    connection: sqlite3.Connection, database: Path, found: Inspection, files: dict[str, set[str]]
 ) -> Inspection:
     version = connection.execute("PRAGMA user_version").fetchone()[0]
-    large = found.database.stat().st_size > _LARGE_BYTES
+    large = database.stat().st_size > _LARGE_BYTES
     pragma = "quick_check" if large else "integrity_check"
     verdict = str(connection.execute(f"PRAGMA {pragma}(1)").fetchone()[0])
     if verdict != "ok":
         found = attrs.evolve(found, damage=verdict.splitlines()[-1])
     if found.damage or version != SCHEMA_VERSION:
         return attrs.evolve(found, version=version)
-    rows = connection.execute(
-        "SELECT id, meeting_id, state IN ('Uploading', 'Processing'),"
-        " coalesce(audio_bytes, 0) > 0"
-        " AND (state = 'Processing' OR (state = 'Completed' AND keep_audio)) FROM recordings"
-    ).fetchall()
-    ids = {key for key, *_ in rows}
-    orphans = (name for key, names in files.items() if key not in ids for name in names)
-    return attrs.evolve(
-        found,
-        version=version,
-        recordings=len(rows),
-        unfinished=sum(unfinished for _, _, unfinished, _ in rows),
-        orphans=tuple(sorted(orphans)),
-        missing=tuple(
-            m for k, m, _, needed in rows if needed and f"{k}.pcm" not in files.get(k, ())
-        ),
-    )
+    rows = connection.execute(RECORDS).fetchall()
+    return attrs.evolve(found, version=version).compared(rows, files)
 
 
 def _is_logged(database: Path) -> bool:

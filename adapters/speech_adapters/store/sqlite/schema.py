@@ -6,14 +6,12 @@ import sqlite3
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from speech_adapters.store.sql.queries import GROUP
 from speech_adapters.store.sqlite.version_1 import migrate_from_1
 
-__all__ = ["GROUP", "SCHEMA_VERSION", "migrate"]
+__all__ = ["SCHEMA_VERSION", "migrate"]
 
 SCHEMA_VERSION: Final = 3
-# The id of a meeting up to its first slash.  A query that is to use the index of the groups must
-# contain this text.
-GROUP: Final = "substr(meeting_id, 1, instr(meeting_id, '/'))"
 
 # Since version 3.  "replaces" is the recording that this one takes over, until it has its audio;
 # "duration" (ticks) and "speakers" are those of the transcript.

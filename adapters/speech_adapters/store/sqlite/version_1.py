@@ -15,7 +15,7 @@ import uuid
 from collections.abc import Sequence
 from typing import Any
 
-from speech_adapters.store.sqlite.transcript_rows import encode_chunks, insert_chunk, insert_header
+from speech_adapters.store.sql.transcript_rows import encode_chunks, insert_chunk, insert_header
 from speech_adapters.transcript import Transcript
 
 __all__ = ["migrate_from_1"]

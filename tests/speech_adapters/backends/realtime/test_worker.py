@@ -241,8 +241,8 @@ def test_a_store_that_is_locked_for_long_fails_no_meeting(
 def test_a_transcript_that_cannot_be_stored_is_stored_by_the_next_worker(
     order: Callable[..., WorkerOrder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("database._WAIT_SECONDS", "store._FINAL_WAIT_SECONDS"):
-        monkeypatch.setattr(f"speech_adapters.store.sqlite.{name}", 0.05)
+    for name in ("sqlite.database._WAIT_SECONDS", "sql.store._FINAL_WAIT_SECONDS"):
+        monkeypatch.setattr(f"speech_adapters.store.{name}", 0.05)
     given = order("ws://127.0.0.1:9", 2)
     with OtherWriter(given.state_dir) as other, Store.open(given.state_dir) as store:
         script = RecognizerScript(started=lambda _: other.lock())

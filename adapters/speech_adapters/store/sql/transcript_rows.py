@@ -7,13 +7,13 @@ interpreter lock for seconds, and storing it would keep all writers of the store
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Iterator
 from typing import Final
 
 import attrs
 import msgspec
 
+from speech_adapters.store.sql.database import Transaction
 from speech_adapters.transcript import Transcript, Utterance, replace_surrogates
 
 __all__ = [
@@ -55,7 +55,7 @@ def decode_header(data: bytes) -> Transcript:
 
 
 def insert_chunk(
-    connection: sqlite3.Connection, recording_id: str, document: str, number: int, data: bytes
+    connection: Transaction, recording_id: str, document: str, number: int, data: bytes
 ) -> None:
     """Insert one chunk; it is not readable before the header of its ``document`` is there."""
     connection.execute(
@@ -66,7 +66,7 @@ def insert_chunk(
 
 
 def insert_header(
-    connection: sqlite3.Connection,
+    connection: Transaction,
     recording_id: str,
     document: str,
     chunks: int,

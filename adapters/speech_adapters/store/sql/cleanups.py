@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from speech_adapters.contract import JobState
 from speech_adapters.store.files import recording_files, remove_files, remove_others
 from speech_adapters.store.records import Recording
-from speech_adapters.store.sqlite.queries import Queries
+from speech_adapters.store.sql.queries import Queries
 
 __all__ = ["Cleanups", "timestamp"]
 
@@ -58,7 +58,7 @@ class Cleanups(Queries):
         self._database.forget()
 
     def remove_leftovers(self) -> None:
-        folder = self.directory / "audio"
+        folder = self._audio
         ids = recording_files(folder)
         if not ids:
             return  # the usual case needs no query

@@ -13,18 +13,22 @@ from speech_adapters.errors import (
     SpeechError,
 )
 from speech_adapters.store.records import MeetingSummary, Recording
-from speech_adapters.store.sqlite import transcripts
-from speech_adapters.store.sqlite.database import Database
-from speech_adapters.store.sqlite.rows import (
+from speech_adapters.store.sql import transcripts
+from speech_adapters.store.sql.database import Database
+from speech_adapters.store.sql.rows import (
     SELECT,
+    attendees_of,
     from_row,
     salvage,
     unknown,
 )
-from speech_adapters.store.sqlite.schema import GROUP
 from speech_adapters.transcript import Transcript
 
-__all__ = ["Queries"]
+__all__ = ["GROUP", "Queries"]
+
+# The id of a meeting up to its first slash.  A query that is to use the index of the groups must
+# contain this text.
+GROUP: Final = "substr(meeting_id, 1, instr(meeting_id, '/'))"
 
 # The newest recording first; one that takes over another counts only once it has the audio.
 _RANK: Final = "replaces <> '', number DESC"
@@ -37,11 +41,13 @@ class Queries:
     Args:
         directory: the folder of the store.
         database: the database.
+        audio: the folder of the audio.
     """
 
-    def __init__(self, directory: Path, database: Database) -> None:
+    def __init__(self, directory: Path, database: Database, audio: Path) -> None:
         self._directory = directory
         self._database = database
+        self._audio = audio
 
     @property
     def directory(self) -> Path:
@@ -107,19 +113,14 @@ class Queries:
 
     def _has_signatures(self, recording_id: str) -> bool:
         # Removing text from the log waits for the disk, so it is done only where it is needed.
-        found = self._database.rows(
-            "SELECT json_extract(request, '$.attendees[0]') IS NOT NULL FROM recordings"
-            " WHERE id = ? AND json_valid(request)",
-            recording_id,
-        )
-        return any(present for (present,) in found)
+        found = self._database.rows("SELECT request FROM recordings WHERE id = ?", recording_id)
+        return any(attendees_of(request) for (request,) in found)
 
     def _recording(self, row: tuple[Any, ...]) -> Recording:
-        return from_row(row, self.directory / "audio")
+        return from_row(row, self._audio)
 
     def _select(self, condition: str, *values: object) -> list[Recording]:
-        audio = self.directory / "audio"
-        return [salvage(row, audio) for row in self._rows(condition, *values)]
+        return [salvage(row, self._audio) for row in self._rows(condition, *values)]
 
     def _rows(self, condition: str, *values: object) -> list[tuple[Any, ...]]:
         return self._database.rows(f"{SELECT} {condition}", *values)

@@ -10,7 +10,6 @@ completed nor deleted, and the transaction that makes it either removes all the 
 
 from __future__ import annotations
 
-import sqlite3
 import uuid
 from contextlib import suppress
 from typing import Final
@@ -19,9 +18,9 @@ import attrs
 
 from speech_adapters.contract import JobState
 from speech_adapters.errors import StoreError
-from speech_adapters.store.sqlite.database import Database
-from speech_adapters.store.sqlite.rows import WITHOUT_ATTENDEES, state_of
-from speech_adapters.store.sqlite.transcript_rows import (
+from speech_adapters.store.sql.database import Database, Transaction
+from speech_adapters.store.sql.rows import find, state_of, without_attendees
+from speech_adapters.store.sql.transcript_rows import (
     decode_chunk,
     decode_header,
     encode_chunks,
@@ -61,6 +60,7 @@ def write(
         with database.transaction(wait) as connection:
             if state_of(connection, recording_id) in _KEPT:
                 return False
+            request = without_attendees(find(connection, recording_id)[8])
             # Those of writers that were killed, or that are about to lose.
             connection.execute(
                 "DELETE FROM transcript_chunks WHERE recording_id = ? AND document_id <> ?",
@@ -70,10 +70,9 @@ def write(
             connection.execute("DELETE FROM transcripts WHERE recording_id = ?", (recording_id,))
             insert_header(connection, recording_id, document, chunks, transcript)
             connection.execute(
-                "UPDATE recordings SET state = 'Completed', reason = '', progress = 1.0,"  # noqa: S608
-                f" step = '', duration = ?, speakers = ?, updated = ?, {WITHOUT_ATTENDEES}"
-                " WHERE id = ?",
-                (transcript.duration, len(transcript.speakers), now, recording_id),
+                "UPDATE recordings SET state = 'Completed', reason = '', progress = 1.0,"
+                " step = '', duration = ?, speakers = ?, updated = ?, request = ? WHERE id = ?",
+                (transcript.duration, len(transcript.speakers), now, request, recording_id),
             )
             return True
     except BaseException:
@@ -113,7 +112,7 @@ def read(database: Database, recording_id: str) -> Transcript | None:
     return attrs.evolve(transcript, utterances=tuple(utterances))
 
 
-def remove(connection: sqlite3.Connection, recording_id: str) -> None:
+def remove(connection: Transaction, recording_id: str) -> None:
     """Remove the transcript of a recording, and what killed writers left of others."""
     for table in ("transcripts", "transcript_chunks"):
         connection.execute(f"DELETE FROM {table} WHERE recording_id = ?", (recording_id,))  # noqa: S608

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -14,28 +13,24 @@ from speech_adapters.audio import PcmFormat
 from speech_adapters.contract import Attendee, JobState, MeetingRequest, Mode
 from speech_adapters.errors import MeetingNotFoundError, SpeechError, StoreError
 from speech_adapters.store.records import Recording
+from speech_adapters.store.sql.database import Transaction
 
 __all__ = [
     "SELECT",
-    "WITHOUT_ATTENDEES",
+    "attendees_of",
     "dump_request",
     "find",
     "from_row",
     "salvage",
     "state_of",
     "unknown",
+    "without_attendees",
 ]
 
 SELECT: Final = (
     "SELECT id, meeting_id, backend, state, reason, notes, created, updated, request,"
     " audio_bytes, attempts, progress, step, backend_state, next_poll, fallback, keep_audio,"
     " replaces, duration, speakers FROM recordings"
-)
-# Part of each statement that ends the processing, which alone needs the voice signatures.  A
-# request that is damaged cannot be searched for them, and nothing can read it any more.
-WITHOUT_ATTENDEES: Final = (
-    "request = CASE WHEN json_valid(request)"
-    " THEN json_set(request, '$.attendees', json('[]')) ELSE '' END"
 )
 
 
@@ -119,7 +114,7 @@ def _damaged(key: object) -> StoreError:
     )
 
 
-def find(connection: sqlite3.Connection, recording_id: str) -> tuple[Any, ...]:
+def find(connection: Transaction, recording_id: str) -> tuple[Any, ...]:
     """Return a recording's row, inside a transaction.
 
     Raises:
@@ -133,7 +128,7 @@ def find(connection: sqlite3.Connection, recording_id: str) -> tuple[Any, ...]:
     return row
 
 
-def state_of(connection: sqlite3.Connection, recording_id: str) -> JobState:
+def state_of(connection: Transaction, recording_id: str) -> JobState:
     """Return a recording's state, inside the transaction that depends on it.
 
     Raises:
@@ -162,6 +157,28 @@ def dump_request(request: MeetingRequest) -> str:
     kept = attrs.evolve(request, attendees=attendees, addresses=(), settings=settings)
     data = attrs.asdict(kept)
     return json.dumps({**data, "mode": request.mode.value})
+
+
+def attendees_of(request: str) -> list[Any]:
+    """Return the attendees that a stored request names; a damaged one has none."""
+    try:
+        found = json.loads(request)["attendees"]
+    except (ValueError, KeyError, TypeError):
+        return []
+    return found if isinstance(found, list) else []
+
+
+def without_attendees(request: str) -> str:
+    """Return a stored request without the attendees, and so without voice signatures.
+
+    Each change to a final state stores this, since the processing alone needs the signatures.  A
+    request that is damaged becomes empty: it may hold them, and nothing can read it any more.
+    """
+    try:
+        data = json.loads(request)
+        return json.dumps({**data, "attendees": []})
+    except (ValueError, TypeError):
+        return ""
 
 
 def _load_request(text: str) -> MeetingRequest:

@@ -12,12 +12,13 @@ import pytest
 
 from speech_adapters.contract import JobState, MeetingRequest, Mode
 from speech_adapters.errors import MeetingNotFoundError, StoreError
-from speech_adapters.store.sqlite import SqliteStore, transcripts
-from speech_adapters.store.sqlite.transcript_rows import (
+from speech_adapters.store.sql import transcripts
+from speech_adapters.store.sql.transcript_rows import (
     CHUNK_UTTERANCES,
     decode_header,
     encode_chunks,
 )
+from speech_adapters.store.sqlite import SqliteStore
 from speech_adapters.transcript import Provenance, Transcript, Utterance, Word
 
 REQUEST = MeetingRequest("standup", mode=Mode.STORED)
@@ -95,7 +96,7 @@ _KILLED = """
 import os, signal, sys
 from pathlib import Path
 from speech_adapters.store.sqlite import SqliteStore
-from speech_adapters.store.sqlite import transcripts
+from speech_adapters.store.sql import transcripts
 from speech_adapters.transcript import Provenance, Transcript, Utterance
 
 spoken = tuple(Utterance(f"{n:032x}", "chrysanthemum", n, 1) for n in range(1700))

@@ -1,0 +1,101 @@
+"""The meeting store in a PostgreSQL database, with audio in a folder that all hosts share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextvars import ContextVar
+from functools import wraps
+from pathlib import Path
+from typing import Any, Final
+
+from speech_adapters.config import StoreOptions
+from speech_adapters.store.interface import Store
+from speech_adapters.store.postgres.address import Address
+from speech_adapters.store.postgres.database import Database, Transaction
+from speech_adapters.store.postgres.leases import Lease, Leases
+from speech_adapters.store.sql.store import SqlStore, create_folders
+
+__all__ = ["PostgresStore"]
+
+# The recording that the call of this thread changes; empty for none.
+_changed: ContextVar[str] = ContextVar("_changed", default="")
+# Their arguments name no recording that must be locked: a deletion waits for no lock.
+_WITHOUT_LOCK: Final = frozenset({"create", "delete", "lock_meeting", "lock_recording"})
+# Progress that comes too late is worth nothing.
+_WITHOUT_RETRY: Final = frozenset({"report"})
+
+
+class PostgresStore(SqlStore):
+    """A store in a PostgreSQL database; see :class:`.interface.Store`.
+
+    Args:
+        directory: the folder of the store on this machine.
+        database: the database.
+        audio: the folder of the audio.
+        leases: the locks of this process.
+    """
+
+    _database: Database
+
+    def __init__(self, directory: Path, database: Database, audio: Path, leases: Leases) -> None:
+        super().__init__(directory, database, audio)
+        self._leases = leases
+        database.on_begin = self._check_locks
+
+    @classmethod
+    def open(cls, directory: Path, options: StoreOptions | None = None) -> PostgresStore:
+        """Open the store in the database that ``options`` name.
+
+        Raises:
+            StoreError: a folder cannot be used, the server cannot be reached or refuses, or the
+                database is of a newer format.
+        """
+        options = options or StoreOptions()
+        directory = directory.absolute()  # the program may change its working directory
+        audio = options.audio_dir or directory / "audio"
+        address = Address.parse(options.url.get_secret_value())
+        create_folders(directory, audio, directory / "locks")
+        database = Database(address, options.connections)
+        store = cls(directory, database, audio, Leases(database, options.lease_seconds))
+        try:
+            store.remove_leftovers()
+        except BaseException:
+            store.close()
+            raise
+        return store
+
+    def close(self) -> None:
+        self._leases.close()
+        self._database.close()
+
+    def _lock(self, name: str, busy: str) -> Lease:
+        return self._leases.acquire(name, busy)
+
+    def _check_locks(self, transaction: Transaction) -> None:
+        if recording_id := _changed.get():
+            self._leases.check(transaction, recording_id)
+
+
+def _retried(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a method that is repeated as a whole when its connection is lost."""
+
+    @wraps(method)
+    def call(store: PostgresStore, *args: Any, **more: Any) -> Any:
+        subject = args[0] if args else more.get("recording_id", "")
+        named = isinstance(subject, str) and name not in _WITHOUT_LOCK
+        token = _changed.set(subject if named else "")
+        try:
+            if name in _WITHOUT_RETRY:
+                return method(store, *args, **more)
+            return store._database.retry(lambda: method(store, *args, **more))
+        finally:
+            _changed.reset(token)
+
+    return call
+
+
+# Each method takes effect as a whole, so each can be repeated as a whole.
+for _name in Store.__abstractmethods__ - {"close"}:
+    _method = getattr(PostgresStore, _name)
+    if not isinstance(_method, property):
+        setattr(PostgresStore, _name, _retried(_name, _method))
