@@ -14,6 +14,7 @@ import pytest
 
 from double.azurite import azurite
 from double.engine import end_engine_processes
+from double.postgres import Server, running_server, why_no_server
 from double.service import ServiceDouble, running
 
 
@@ -32,6 +33,35 @@ def _own_engine_processes() -> Iterator[None]:
     """End the engine processes of each test, which the next one would use."""
     yield
     end_engine_processes()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    """Run a PostgreSQL server."""
+    if why_no_server():
+        pytest.skip(why_no_server())
+    with running_server() as server:
+        yield server
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a test that has the fixture ``database`` with each one, or with the one it is marked."""
+    if "database" in metafunc.fixturenames:
+        mark = metafunc.definition.get_closest_marker("database")
+        names = mark.args if mark else ("sqlite", "postgres")
+        metafunc.parametrize("database", names, indirect=True)
+
+
+@pytest.fixture
+def database(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Have all processes of the test use a database of this kind."""
+    kind: str = request.param
+    if kind == "postgres":
+        server: Server = request.getfixturevalue("postgres")
+        monkeypatch.setenv("SPEECH_COMPAT_STORE__URL", server.new_database())
+        # Short, because a lock outlives a process that is killed by so much.
+        monkeypatch.setenv("SPEECH_COMPAT_STORE__LEASE_SECONDS", "3")
+    return kind
 
 
 @pytest.fixture(scope="session")

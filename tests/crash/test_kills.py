@@ -216,6 +216,7 @@ def options(request: pytest.FixtureRequest, backend: str) -> dict[str, dict[str,
 
 @pytest.fixture
 def crashes(
+    database: str,
     options: dict[str, dict[str, str]],
     backend: str,
     tmp_path: Path,

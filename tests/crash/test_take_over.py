@@ -41,7 +41,9 @@ def loopback() -> Iterator[str]:
 
 
 @pytest.fixture
-def configure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Settings]:
+def configure(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Settings]:
     """Return a function that sets settings for all processes of the test, and returns them."""
 
     def set_all(**properties: str) -> Settings:

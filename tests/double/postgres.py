@@ -59,7 +59,9 @@ class Server:
     def start(self) -> None:
         """Start; returns when it accepts connections."""
         options = f"-p {self.port} -c listen_addresses=127.0.0.1 -k {self._folder}"
-        self._run("pg_ctl", "-D", str(self._data), "-w", "-l", str(self._log), "-o", options, "start")
+        self._run(
+            "pg_ctl", "-D", str(self._data), "-w", "-l", str(self._log), "-o", options, "start"
+        )
 
     def stop(self, mode: str = "fast") -> None:
         """Stop: ``fast`` ends all connections, ``immediate`` is like a crash."""

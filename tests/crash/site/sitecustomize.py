@@ -25,6 +25,7 @@ TESTS = Path(__file__).parents[2]
 # What counts as a step: classes and methods by module.
 STEPS = {
     "speech_adapters.store.sqlite.database": ("Database", ("transaction", "rows")),
+    "speech_adapters.store.postgres.database": ("Database", ("transaction", "rows")),
     "speech_adapters.recording.spool": ("SpoolWriter", ("write", "sync")),
     "speech_adapters.speech_sdk.journal": ("Journal", ("add",)),
     "speech_adapters.azure.http": ("ServiceClient", ("_exchange",)),

@@ -97,7 +97,7 @@ def test_the_child_opens_the_store_by_itself(
 ) -> None:
     orders = []
 
-    async def child(function: Any, argument: str) -> str:
+    async def child(function: Any, argument: str, environment: dict[str, str]) -> str:
         orders.append(argument)
         return complete_in_child(argument, read)
 

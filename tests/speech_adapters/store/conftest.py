@@ -1,4 +1,4 @@
-"""A store in a folder of the test's own."""
+"""A store in a folder of the test's own, in each of the databases."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from speech_adapters.store.sqlite import SqliteStore
+from speech_adapters.store import Store
 
 
 @pytest.fixture
@@ -16,6 +16,6 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def store(folder: Path) -> Iterator[SqliteStore]:
-    with SqliteStore.open(folder) as store:
+def store(folder: Path, database: str) -> Iterator[Store]:
+    with Store.open(folder) as store:
         yield store

@@ -9,6 +9,7 @@ import anyio
 import anyio.to_thread
 import pytest
 
+from speech_adapters.config import StoreOptions
 from speech_adapters.contract import MeetingRequest
 from speech_adapters.errors import MeetingNotFoundError, StoreCorruptError, StoreError
 from speech_adapters.store import AsyncStore, Store
@@ -31,9 +32,9 @@ def count_openings(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     opened: list[Path] = []
     open_store = Store.open
 
-    def open_counted(_: type[Store], directory: Path) -> Store:
+    def open_counted(_: type[Store], directory: Path, options: StoreOptions) -> Store:
         opened.append(directory)
-        return open_store(directory)
+        return open_store(directory, options)
 
     monkeypatch.setattr(Store, "open", classmethod(open_counted))
     return opened

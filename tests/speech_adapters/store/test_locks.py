@@ -10,6 +10,8 @@ from speech_adapters.errors import MeetingBusyError, StoreError
 from speech_adapters.store import Store, acquire_with_retry
 from speech_adapters.store.locks import FileLock
 
+pytestmark = pytest.mark.database("sqlite")
+
 
 @pytest.fixture
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sqlite3
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from double.store_rows import change
 from speech_adapters.contract import JobState, MeetingRequest, Mode
 from speech_adapters.errors import StoreError
 from speech_adapters.store import Store
@@ -33,12 +33,10 @@ def damage(request: pytest.FixtureRequest) -> tuple[str, str | bytes]:
     return column, DAMAGES[request.param]
 
 
-def apply(folder: Path, damage: tuple[str, str | bytes], recording_id: str) -> None:
+def apply(store: Store, damage: tuple[str, str | bytes], recording_id: str) -> None:
     column, value = damage
-    with sqlite3.connect(folder / "meetings.sqlite3") as connection:
-        change = f"UPDATE recordings SET {column} = CAST(? AS TEXT) WHERE id = ?"
-        connection.execute(change, (value, recording_id))
-    connection.close()
+    statement = f"UPDATE recordings SET {column} = CAST(? AS TEXT) WHERE id = ?"
+    change(store, statement, value, recording_id)
 
 
 def test_one_damaged_record_hides_no_other(
@@ -47,7 +45,7 @@ def test_one_damaged_record_hides_no_other(
     keys = [store.create(request(name), "local").id for name in "abc"]
     store.close_audio(keys[0], 10)
     store.close_audio(keys[1], 10)
-    apply(folder, damage, keys[1])
+    apply(store, damage, keys[1])
     assert [found.meeting_id for found in store.recordings()] == ["c", "b", "a"]
     (found,) = store.recordings("b")
     assert found.state is JobState.FAILED
@@ -64,7 +62,7 @@ def test_a_damaged_record_can_be_deleted_and_leaves_no_audio(
 ) -> None:
     recording = store.create(request("b"), "local")
     recording.audio_path.write_bytes(b"audio")
-    apply(folder, damage, recording.id)
+    apply(store, damage, recording.id)
     store.delete(recording.id)
     assert not recording.audio_path.exists()
     assert store.get(recording.id).state is JobState.DELETED
@@ -74,7 +72,7 @@ def test_a_damaged_record_can_be_deleted_and_leaves_no_audio(
 def test_a_transcript_outlives_the_damage_of_its_record(store: Store, folder: Path) -> None:
     key = store.create(request("b"), "local").id
     store.complete(key, Transcript("b", (), 10, Provenance("local", "1")))
-    apply(folder, ("request", "{"), key)
+    apply(store, ("request", "{"), key)
     (found,) = store.recordings("b")
     assert found.state is JobState.COMPLETED
     assert "damaged" in found.reason
@@ -83,7 +81,7 @@ def test_a_transcript_outlives_the_damage_of_its_record(store: Store, folder: Pa
 
 def test_a_state_that_is_damaged_is_an_error_of_the_store(store: Store, folder: Path) -> None:
     key = store.create(request("b"), "local").id
-    apply(folder, ("state", "Melted"), key)
+    apply(store, ("state", "Melted"), key)
     with pytest.raises(StoreError, match="damaged") as caught:
         store.close_audio(key, 10)
     assert "Melted" not in str(caught.value)
@@ -91,5 +89,5 @@ def test_a_state_that_is_damaged_is_an_error_of_the_store(store: Store, folder: 
 
 def test_a_start_that_cannot_be_read_is_long_ago(store: Store, folder: Path) -> None:
     key = store.create(request("b"), "local").id
-    apply(folder, ("created", "yesterday"), key)
+    apply(store, ("created", "yesterday"), key)
     assert store.recordings()[0].created == datetime.fromtimestamp(0, UTC)

@@ -140,6 +140,7 @@ def test_the_notes_of_the_audio_change_only_while_it_is_recorded(store: Store) -
         store.replace_notes("unknown", ())
 
 
+@pytest.mark.database("sqlite")  # the other one locks no whole store
 def test_a_report_is_dropped_while_the_store_is_locked(store: Store, folder: Path) -> None:
     key = store.create(REQUEST, "local").id
     store.report(key, progress=0.25, step="transcribing")
@@ -188,9 +189,9 @@ def test_any_text_is_a_meeting_id(folder: Path, meeting_id: str) -> None:
     assert places == {folder / "locks", folder}
 
 
-def test_ids_that_differ_in_a_hair_are_different_meetings(store: Store) -> None:
+def test_ids_that_differ_in_a_hair_are_different_meetings(store: Store, database: str) -> None:
     store.create(MeetingRequest("é"), "local")
-    for other in ("É", "e\u0301", "é ", "é\0"):
+    for other in ("É", "e\u0301", "é ", *(["é\0"] if database == "sqlite" else [])):
         with pytest.raises(MeetingNotFoundError):
             store.newest(other)
 

@@ -10,7 +10,7 @@ import pytest
 
 from double.disk import files_with
 from speech_adapters.contract import JobState, MeetingRequest, Mode
-from speech_adapters.store.sqlite import SqliteStore
+from speech_adapters.store.sql.store import SqlStore
 from speech_adapters.transcript import Provenance, Transcript, Utterance
 
 REQUEST = MeetingRequest("standup", mode=Mode.STORED)
@@ -22,7 +22,7 @@ def transcript() -> Transcript:
     return Transcript("standup", spoken, 20, Provenance("batch", "1.0"))
 
 
-def test_an_update_changes_only_what_is_given(store: SqliteStore) -> None:
+def test_an_update_changes_only_what_is_given(store: SqlStore) -> None:
     recording = store.create(REQUEST, "batch")
     assert (recording.step, recording.backend_state) == ("", "")
     assert (recording.next_poll, recording.fallback) == (0.0, "")
@@ -41,7 +41,7 @@ def test_an_update_changes_only_what_is_given(store: SqliteStore) -> None:
 
 
 @pytest.mark.parametrize("end", ["complete", "fail", "delete"])
-def test_a_final_recording_has_no_step_and_keeps_its_progress(store: SqliteStore, end: str) -> None:
+def test_a_final_recording_has_no_step_and_keeps_its_progress(store: SqlStore, end: str) -> None:
     key = store.create(REQUEST, "batch").id
     store.update(key, step="uploading", progress=0.5)
     ends: dict[str, Callable[[], object]] = {
@@ -57,7 +57,7 @@ def test_a_final_recording_has_no_step_and_keeps_its_progress(store: SqliteStore
     assert attrs.evolve(store.get(key), updated=final.updated) == changed
 
 
-def test_a_failure_stores_the_backend_state_with_it_or_not_at_all(store: SqliteStore) -> None:
+def test_a_failure_stores_the_backend_state_with_it_or_not_at_all(store: SqlStore) -> None:
     key = store.create(REQUEST, "batch").id
     store.update(key, backend_state="first")
     store.fail(key, "why", backend_state="second")
@@ -69,7 +69,7 @@ def test_a_failure_stores_the_backend_state_with_it_or_not_at_all(store: SqliteS
     assert (store.get(key).reason, store.get(key).backend_state) == ("again", "second")
 
 
-def test_a_new_owner_starts_without_the_state_of_the_one_before(store: SqliteStore) -> None:
+def test_a_new_owner_starts_without_the_state_of_the_one_before(store: SqlStore) -> None:
     key = store.create(REQUEST, "auto").id
     store.close_audio(key, 100)
     store.update(key, step="waiting", backend_state="{}", next_poll=5.0, progress=0.5)
@@ -82,7 +82,7 @@ def test_a_new_owner_starts_without_the_state_of_the_one_before(store: SqliteSto
     assert (store.get(key).backend, store.get(key).fallback) == ("batch", "")
 
 
-def test_a_deleted_recording_keeps_the_owner_that_cleans_up(store: SqliteStore) -> None:
+def test_a_deleted_recording_keeps_the_owner_that_cleans_up(store: SqlStore) -> None:
     key = store.create(REQUEST, "batch").id
     store.update(key, backend_state="{}")
     store.delete(key)
@@ -90,13 +90,13 @@ def test_a_deleted_recording_keeps_the_owner_that_cleans_up(store: SqliteStore) 
     assert (store.get(key).backend, store.get(key).backend_state) == ("batch", "{}")
 
 
-def processing(store: SqliteStore, backend: str) -> str:
+def processing(store: SqlStore, backend: str) -> str:
     key = store.create(REQUEST, backend).id
     store.close_audio(key, 100)
     return key
 
 
-def test_open_recordings_are_those_of_one_backend_that_are_processed(store: SqliteStore) -> None:
+def test_open_recordings_are_those_of_one_backend_that_are_processed(store: SqlStore) -> None:
     first, other, second = (processing(store, name) for name in ("batch", "fast", "batch"))
     store.create(REQUEST, "batch")  # still uploading
     for end in (store.delete, lambda key: store.fail(key, "why")):
@@ -107,7 +107,7 @@ def test_open_recordings_are_those_of_one_backend_that_are_processed(store: Sqli
     assert store.open_recordings("local") == []
 
 
-def test_polls_are_put_off_together_where_still_processing(store: SqliteStore) -> None:
+def test_polls_are_put_off_together_where_still_processing(store: SqlStore) -> None:
     first, second, done, other = (processing(store, "batch") for _ in range(4))
     store.fail(done, "why")
     store.poll_later([first, second, done, "unknown"], 99.5)
@@ -117,7 +117,7 @@ def test_polls_are_put_off_together_where_still_processing(store: SqliteStore) -
     assert store.get(first).next_poll == 99.5
 
 
-def test_a_deletion_is_cleaned_up_once(store: SqliteStore) -> None:
+def test_a_deletion_is_cleaned_up_once(store: SqlStore) -> None:
     key, kept = processing(store, "batch"), processing(store, "batch")
     store.update(key, backend_state='{"job": 1}')
     store.update(kept, backend_state='{"job": 2}')
@@ -136,7 +136,8 @@ def test_a_deletion_is_cleaned_up_once(store: SqliteStore) -> None:
     assert store.get(kept).backend_state == '{"job": 2}'
 
 
-def test_what_was_cleaned_is_not_left_on_the_disk(store: SqliteStore, folder: Path) -> None:
+@pytest.mark.database("sqlite")
+def test_what_was_cleaned_is_not_left_on_the_disk(store: SqlStore, folder: Path) -> None:
     key = processing(store, "batch")
     store.update(key, backend_state=SECRET)
     store.delete(key)
@@ -145,9 +146,7 @@ def test_what_was_cleaned_is_not_left_on_the_disk(store: SqliteStore, folder: Pa
     assert files_with(folder, SECRET) == []
 
 
-def plan(
-    store: SqliteStore, monkeypatch: pytest.MonkeyPatch, call: Callable[[], object]
-) -> list[str]:
+def plan(store: SqlStore, monkeypatch: pytest.MonkeyPatch, call: Callable[[], object]) -> list[str]:
     """Return SQLite's plan for the reading statement of ``call``."""
     statements: list[tuple[str, tuple[object, ...]]] = []
 
@@ -163,8 +162,9 @@ def plan(
     return [step[3] for step in steps]
 
 
+@pytest.mark.database("sqlite")
 def test_a_status_query_reads_indexes_only(
-    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+    store: SqlStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened = plan(store, monkeypatch, lambda: store.open_recordings("batch"))
     assert opened == ["SEARCH recordings USING INDEX recordings_open (backend=?)"]
@@ -172,12 +172,13 @@ def test_a_status_query_reads_indexes_only(
     assert "SEARCH recordings USING INDEX recordings_to_clean" in due
 
 
-def test_a_sweep_reads_an_index_only(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.database("sqlite")
+def test_a_sweep_reads_an_index_only(store: SqlStore, monkeypatch: pytest.MonkeyPatch) -> None:
     unfinished = plan(store, monkeypatch, lambda: store.unfinished(1.0))
     assert unfinished == ["SCAN recordings USING INDEX recordings_unfinished"]
 
 
-def test_a_sweep_finds_what_is_uploaded_or_due_the_oldest_first(store: SqliteStore) -> None:
+def test_a_sweep_finds_what_is_uploaded_or_due_the_oldest_first(store: SqlStore) -> None:
     uploading, later, due = (
         store.create(REQUEST, "batch").id,
         *(processing(store, "batch") for _ in range(2)),

@@ -13,6 +13,7 @@ from double.voices import signature_text
 from speech_adapters.contract import Attendee, JobState, MeetingRequest, Mode
 from speech_adapters.errors import MeetingNotFoundError
 from speech_adapters.store import Recording
+from speech_adapters.store.sql.store import SqlStore
 from speech_adapters.store.sqlite import SqliteStore
 from speech_adapters.transcript import Provenance, Transcript
 
@@ -23,27 +24,28 @@ STEVE = Attendee("steve-chrysanthemum", "", signature_text(8, PLANTED))
 GUEST = Attendee("guest-chrysanthemum")
 REQUEST = MeetingRequest("standup", mode=Mode.STORED, attendees=(KATIE, GUEST, STEVE))
 TRANSCRIPT = Transcript("standup", (), 20, Provenance("local", "1.0"))
-ENDS: dict[str, Callable[[SqliteStore, str], object]] = {
+ENDS: dict[str, Callable[[SqlStore, str], object]] = {
     "completed": lambda store, key: store.complete(key, TRANSCRIPT),
     "failed": lambda store, key: store.fail(key, "The engine died."),
     "deleted": lambda store, key: store.delete(key),
 }
 
 
-def recorded(store: SqliteStore) -> Recording:
+def recorded(store: SqlStore) -> Recording:
     made = store.create(REQUEST, "local")
     store.close_audio(made.id, 100)
     return store.get(made.id)
 
 
-def test_only_attendees_with_a_signature_are_kept_for_the_processing(store: SqliteStore) -> None:
+def test_only_attendees_with_a_signature_are_kept_for_the_processing(store: SqlStore) -> None:
     assert recorded(store).request == attrs.evolve(REQUEST, attendees=(KATIE, STEVE))
     assert recorded(store).request.participants == 3
 
 
+@pytest.mark.database("sqlite")
 @pytest.mark.parametrize("end", ENDS)
 def test_signatures_are_removed_from_the_disk_at_the_end(
-    store: SqliteStore, folder: Path, end: str
+    store: SqlStore, folder: Path, end: str
 ) -> None:
     made = recorded(store)
     assert files_with(folder, PLANTED), "else this test finds nothing"
@@ -55,9 +57,10 @@ def test_signatures_are_removed_from_the_disk_at_the_end(
     assert ended.request == attrs.evolve(REQUEST, attendees=())
 
 
+@pytest.mark.database("sqlite")
 @pytest.mark.parametrize("end", ENDS)
 def test_signatures_are_removed_while_others_use_the_store(
-    store: SqliteStore, folder: Path, end: str
+    store: SqlStore, folder: Path, end: str
 ) -> None:
     """Another process has the file open, and the log has more than this recording."""
     made = recorded(store)
@@ -70,7 +73,7 @@ def test_signatures_are_removed_while_others_use_the_store(
 
 
 def test_a_recording_that_is_final_already_keeps_nothing_either(
-    store: SqliteStore, folder: Path
+    store: SqlStore, folder: Path
 ) -> None:
     made = recorded(store)
     store.fail(made.id, "The engine died.")
@@ -78,7 +81,7 @@ def test_a_recording_that_is_final_already_keeps_nothing_either(
     assert files_with(folder, PLANTED) == []
 
 
-def test_a_retry_states_that_it_names_no_participants(store: SqliteStore) -> None:
+def test_a_retry_states_that_it_names_no_participants(store: SqlStore) -> None:
     made = recorded(store)
     store.fail(made.id, "The engine died.")
     store.resume(made.id)
@@ -90,7 +93,7 @@ def test_a_retry_states_that_it_names_no_participants(store: SqliteStore) -> Non
     assert store.get(unsigned.id).notes == ()
 
 
-def test_a_damaged_request_is_not_left_with_signatures(store: SqliteStore, folder: Path) -> None:
+def test_a_damaged_request_is_not_left_with_signatures(store: SqlStore, folder: Path) -> None:
     made = recorded(store)
     with store._database.transaction() as connection:
         connection.execute("UPDATE recordings SET request = substr(request, 2)")
@@ -101,7 +104,7 @@ def test_a_damaged_request_is_not_left_with_signatures(store: SqliteStore, folde
 
 
 def test_attendees_are_replaced_while_the_meeting_is_recorded(
-    store: SqliteStore, folder: Path
+    store: SqlStore, folder: Path
 ) -> None:
     made = store.create(REQUEST, "local")
     late = Attendee("late", "", signature_text(9, "f" * 16))
@@ -111,7 +114,7 @@ def test_attendees_are_replaced_while_the_meeting_is_recorded(
 
 
 @pytest.mark.parametrize("end", [*ENDS, "processing"])
-def test_attendees_are_not_replaced_later(store: SqliteStore, end: str) -> None:
+def test_attendees_are_not_replaced_later(store: SqlStore, end: str) -> None:
     made = recorded(store)
     if end in ENDS:
         ENDS[end](store, made.id)
@@ -120,19 +123,19 @@ def test_attendees_are_not_replaced_later(store: SqliteStore, end: str) -> None:
     assert store.get(made.id).request == before
 
 
-def test_attendees_of_an_unknown_recording_are_an_error(store: SqliteStore) -> None:
+def test_attendees_of_an_unknown_recording_are_an_error(store: SqlStore) -> None:
     with pytest.raises(MeetingNotFoundError):
         store.replace_attendees("unknown", ())
 
 
-def test_a_recording_does_not_show_them(store: SqliteStore) -> None:
+def test_a_recording_does_not_show_them(store: SqlStore) -> None:
     shown = repr(recorded(store))
     assert "chrysanthemum" not in shown
     assert PLANTED not in shown
 
 
 def test_a_meeting_without_signatures_costs_no_cleaning_of_the_log(
-    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+    store: SqlStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = store.create(attrs.evolve(REQUEST, attendees=()), "local")
     calls: list[Callable[[], None]] = []

@@ -35,6 +35,7 @@ _OLDEST_SERVER: Final = 130000
 # Of the SQLSTATE: the connection failed; the server is starting, stopping or was promoted;
 # it has no free connection; it chose this transaction to end a deadlock.
 _PASSING: Final = ("08", "57P", "53300", "25006", "40001", "40P01")
+_CHECK: Final = "Check that the server runs, and the setting store.url."
 _STARTING: Final = ("starting up", "shutting down", "recovery mode", "too many", "read-only")
 
 
@@ -236,10 +237,9 @@ class Database:
         except UnicodeEncodeError:  # its text would hold the value that was refused
             raise self._unusable("a text is not valid Unicode") from None
 
-    def _unusable(self, reason: str) -> StoreError:
+    def _unusable(self, reason: str, remedy: str = _CHECK) -> StoreError:
         return StoreError(
-            f"The meeting store in the {self.address.name} cannot be used: {reason}. Check that"
-            " the server runs, and the setting store.url."
+            f"The meeting store in the {self.address.name} cannot be used: {reason}. {remedy}"
         )
 
 

@@ -202,7 +202,7 @@ def test_the_credential_that_was_chosen_is_passed_to_the_worker(
 ) -> None:
     orders: list[WorkerOrder] = []
 
-    def spawn(command: list[str], _recording: str, _log: Path, order: bytes) -> None:
+    def spawn(command: list[str], _recording: str, _log: Path, order: bytes, *_: object) -> None:
         assert b"theirs" not in " ".join(command).encode()
         orders.append(WorkerOrder.model_validate_json(order))
 

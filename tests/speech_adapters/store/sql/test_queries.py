@@ -8,21 +8,21 @@ import attrs
 import pytest
 
 from speech_adapters.contract import JobState, MeetingRequest, Mode
-from speech_adapters.store.sqlite import SqliteStore
+from speech_adapters.store.sql.store import SqlStore
 from speech_adapters.transcript import Provenance, Transcript, Utterance
 
 
-def create(store: SqliteStore, *meeting_ids: str) -> list[str]:
+def create(store: SqlStore, *meeting_ids: str) -> list[str]:
     """Create a recording of each meeting and return their ids."""
     requests = [MeetingRequest(name, mode=Mode.STORED) for name in meeting_ids]
     return [store.create(request, "local").id for request in requests]
 
 
-def listed(store: SqliteStore, prefix: str, limit: int = 100, before: str = "") -> list[str]:
+def listed(store: SqlStore, prefix: str, limit: int = 100, before: str = "") -> list[str]:
     return [found.meeting_id for found in store.summaries(prefix, limit, before)]
 
 
-def test_a_list_has_the_meetings_of_a_prefix_the_newest_first(store: SqliteStore) -> None:
+def test_a_list_has_the_meetings_of_a_prefix_the_newest_first(store: SqlStore) -> None:
     create(store, "a/1", "b/1", "a/2", "ab/1", "a", "a/", "A/1")
     assert listed(store, "a/") == ["a/", "a/2", "a/1"]
     assert listed(store, "a/2") == ["a/2"]
@@ -32,18 +32,18 @@ def test_a_list_has_the_meetings_of_a_prefix_the_newest_first(store: SqliteStore
 
 
 @pytest.mark.parametrize("prefix", ["%/", "_/", "*/", "[a]/", "a'/", "ü/", "🎉/", "\\/", "?/", '"'])
-def test_no_character_of_a_prefix_has_a_special_meaning(store: SqliteStore, prefix: str) -> None:
+def test_no_character_of_a_prefix_has_a_special_meaning(store: SqlStore, prefix: str) -> None:
     create(store, "a/1", "x/1", "aa/1", "u/1", f"{prefix}1", f"{prefix}%_*")
     assert listed(store, prefix) == [f"{prefix}%_*", f"{prefix}1"]
 
 
-def test_a_list_has_the_newest_recording_of_each_meeting(store: SqliteStore) -> None:
+def test_a_list_has_the_newest_recording_of_each_meeting(store: SqlStore) -> None:
     _, _, third = create(store, "a/1", "a/2", "a/1")
     assert listed(store, "a/") == ["a/1", "a/2"]
     assert store.summaries("a/", 1)[0].recording_id == third
 
 
-def test_pages_join_to_the_whole_list(store: SqliteStore) -> None:
+def test_pages_join_to_the_whole_list(store: SqlStore) -> None:
     create(store, *(f"{owner}/{number % 7}" for number in range(20) for owner in "ab"))
     pages, before = list[str](), ""
     while page := store.summaries("a/", 3, before):
@@ -52,12 +52,12 @@ def test_pages_join_to_the_whole_list(store: SqliteStore) -> None:
     assert pages == listed(store, "a/") == [f"a/{number}" for number in (5, 4, 3, 2, 1, 0, 6)]
 
 
-def test_no_page_follows_a_recording_that_does_not_exist(store: SqliteStore) -> None:
+def test_no_page_follows_a_recording_that_does_not_exist(store: SqlStore) -> None:
     create(store, "a/1")
     assert listed(store, "a/", before="0" * 32) == []
 
 
-def test_a_summary_states_how_far_a_meeting_is(store: SqliteStore) -> None:
+def test_a_summary_states_how_far_a_meeting_is(store: SqlStore) -> None:
     (key,) = create(store, "m")
     (summary,) = store.summaries("m", 1)
     assert (summary.state, summary.duration, summary.speakers) == (JobState.UPLOADING, None, None)
@@ -73,7 +73,7 @@ def test_a_summary_states_how_far_a_meeting_is(store: SqliteStore) -> None:
     assert not summary.has_audio
 
 
-def test_a_list_leaves_out_deleted_meetings_and_its_pages_stay_full(store: SqliteStore) -> None:
+def test_a_list_leaves_out_deleted_meetings_and_its_pages_stay_full(store: SqlStore) -> None:
     first, _, third, _, _ = create(store, "a/1", "a/2", "a/1", "a/3", "a/4")
     store.delete(first)
     store.delete(third)
@@ -81,7 +81,7 @@ def test_a_list_leaves_out_deleted_meetings_and_its_pages_stay_full(store: Sqlit
     assert listed(store, "a/", before=third) == ["a/2"]
 
 
-def test_a_damaged_recording_hides_no_other(store: SqliteStore) -> None:
+def test_a_damaged_recording_hides_no_other(store: SqlStore) -> None:
     _, damaged = create(store, "a/1", "a/2")
     with store._database.transaction() as connection:
         connection.execute("UPDATE recordings SET request = '{' WHERE id = ?", (damaged,))
@@ -91,7 +91,7 @@ def test_a_damaged_recording_hides_no_other(store: SqliteStore) -> None:
     ]
 
 
-def steps(store: SqliteStore, prefix: str) -> int:
+def steps(store: SqlStore, prefix: str) -> int:
     """Return how many instructions SQLite's machine runs for a page of ten."""
     connection = store._database._connection
     assert isinstance(connection, sqlite3.Connection)
@@ -108,7 +108,8 @@ def steps(store: SqliteStore, prefix: str) -> int:
     return count
 
 
-def test_a_page_costs_the_same_with_many_old_meetings(store: SqliteStore) -> None:
+@pytest.mark.database("sqlite")
+def test_a_page_costs_the_same_with_many_old_meetings(store: SqlStore) -> None:
     create(store, *(f"old/{number}" for number in range(20)))
     create(store, *(f"{owner}/{number}" for number in range(20) for owner in ("few", "many")))
     before = [steps(store, prefix) for prefix in ("few/", "many/", "")]
@@ -124,7 +125,7 @@ def test_a_page_costs_the_same_with_many_old_meetings(store: SqliteStore) -> Non
     assert [steps(store, prefix) for prefix in ("few/", "many/", "")] == before
 
 
-def test_a_summary_is_made_of_a_recording_of_any_state(store: SqliteStore) -> None:
+def test_a_summary_is_made_of_a_recording_of_any_state(store: SqlStore) -> None:
     (key,) = create(store, "m")
     recording = attrs.evolve(store.get(key), audio_bytes=320, keep_audio=True)
     kept = {state: attrs.evolve(recording, state=state).summary().has_audio for state in JobState}

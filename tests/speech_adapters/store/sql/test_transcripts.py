@@ -10,15 +10,17 @@ from pathlib import Path
 import attrs
 import pytest
 
+from double.store_rows import change, rows
 from speech_adapters.contract import JobState, MeetingRequest, Mode
 from speech_adapters.errors import MeetingNotFoundError, StoreError
+from speech_adapters.store import Store
 from speech_adapters.store.sql import transcripts
+from speech_adapters.store.sql.store import SqlStore
 from speech_adapters.store.sql.transcript_rows import (
     CHUNK_UTTERANCES,
     decode_header,
     encode_chunks,
 )
-from speech_adapters.store.sqlite import SqliteStore
 from speech_adapters.transcript import Provenance, Transcript, Utterance, Word
 
 REQUEST = MeetingRequest("standup", mode=Mode.STORED)
@@ -34,28 +36,23 @@ def transcript(count: int = 1, text: str = "Good morning.") -> Transcript:
     return Transcript("standup", spoken, 20, Provenance("local", "1.0", ("a",), ("b", "c")))
 
 
-def chunks(folder: Path) -> list[tuple[str, int]]:
+def chunks(store: SqlStore) -> list[tuple[str, int]]:
     """Return recording and number of all chunks stored."""
-    connection = sqlite3.connect(folder / "meetings.sqlite3")
-    rows = connection.execute(
-        "SELECT recording_id, number FROM transcript_chunks ORDER BY rowid"
-    ).fetchall()
-    connection.close()
-    return rows
+    return rows(store, "SELECT recording_id, number FROM transcript_chunks ORDER BY number")
 
 
 @pytest.mark.parametrize("count", [0, 1, 499, 500, 501, 1700])
 def test_a_transcript_of_any_length_is_read_as_it_was_written(
-    store: SqliteStore, folder: Path, count: int
+    store: SqlStore, folder: Path, count: int
 ) -> None:
     key = store.create(REQUEST, "local").id
     assert store.complete(key, transcript(count))
     assert store.transcript(key) == transcript(count)
     expected = -(-count // CHUNK_UTTERANCES)
-    assert chunks(folder) == [(key, number) for number in range(expected)]
+    assert chunks(store) == [(key, number) for number in range(expected)]
 
 
-def test_stored_speakers_are_numbered_without_gaps(store: SqliteStore) -> None:
+def test_stored_speakers_are_numbered_without_gaps(store: SqlStore) -> None:
     """A corrected speaker, or a second connection, leaves gaps in the live numbers."""
     key = store.create(REQUEST, "realtime").id
     live = transcript(3)
@@ -67,14 +64,14 @@ def test_stored_speakers_are_numbered_without_gaps(store: SqliteStore) -> None:
     assert [u.speaker for u in store.transcript(key).utterances] == [0, 1, 2]
 
 
-def test_half_a_character_costs_no_more_than_itself(store: SqliteStore) -> None:
+def test_half_a_character_costs_no_more_than_itself(store: SqlStore) -> None:
     key = store.create(REQUEST, "local").id
     assert store.complete(key, transcript(1, "half \ud83c and 🎉"))
     assert store.transcript(key).utterances[0].text == "half \ufffd and 🎉 0"
 
 
 def test_other_threads_write_between_the_chunks(
-    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+    store: SqlStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     key, other = (store.create(REQUEST, "local").id for _ in range(2))
 
@@ -95,7 +92,7 @@ def test_other_threads_write_between_the_chunks(
 _KILLED = """
 import os, signal, sys
 from pathlib import Path
-from speech_adapters.store.sqlite import SqliteStore
+from speech_adapters.store import Store
 from speech_adapters.store.sql import transcripts
 from speech_adapters.transcript import Provenance, Transcript, Utterance
 
@@ -105,39 +102,39 @@ def insert_header(*arguments):
     header(*arguments)
     os.kill(os.getpid(), signal.SIGKILL)
 transcripts.insert_header = insert_header
-with SqliteStore.open(Path(sys.argv[1])) as store:
+with Store.open(Path(sys.argv[1])) as store:
     store.complete(sys.argv[2], Transcript("standup", spoken, 1, Provenance("local", "1")))
 """
 
 
-def killed(folder: Path, key: str) -> None:
+def killed(store: SqlStore, folder: Path, key: str) -> None:
     """Kill a process when it has written all chunks and the header, but not committed it."""
     done = subprocess.run(
         [sys.executable, "-c", _KILLED, str(folder), key], timeout=60, check=False
     )
     assert done.returncode == -9
-    assert [number for owner, number in chunks(folder) if owner == key] == [0, 1, 2, 3]
+    assert [number for owner, number in chunks(store) if owner == key] == [0, 1, 2, 3]
 
 
 def test_a_killed_writer_leaves_no_transcript_and_the_next_removes_its_chunks(
-    store: SqliteStore, folder: Path
+    store: SqlStore, folder: Path
 ) -> None:
     key = store.create(REQUEST, "local").id
-    killed(folder, key)
+    killed(store, folder, key)
     assert store.get(key).state is JobState.UPLOADING
     assert transcripts.read(store._database, key) is None
     assert store.complete(key, transcript(600))
-    assert chunks(folder) == [(key, 0), (key, 1)]
+    assert chunks(store) == [(key, 0), (key, 1)]
     assert store.transcript(key) == transcript(600)
 
 
-def test_a_deletion_removes_what_a_killed_writer_left(store: SqliteStore, folder: Path) -> None:
+def test_a_deletion_removes_what_a_killed_writer_left(store: SqlStore, folder: Path) -> None:
     key = store.create(REQUEST, "local").id
     other = store.create(REQUEST, "local").id
     assert store.complete(other, transcript())
-    killed(folder, key)
+    killed(store, folder, key)
     store.delete(key)
-    assert chunks(folder) == [(other, 0)]
+    assert chunks(store) == [(other, 0)]
     for path in (path for path in folder.rglob("*") if path.is_file()):
         assert SECRET.encode() not in path.read_bytes()
 
@@ -145,7 +142,7 @@ def test_a_deletion_removes_what_a_killed_writer_left(store: SqliteStore, folder
 @pytest.mark.parametrize("after", [0, 1, 3])
 @pytest.mark.parametrize("rival", ["complete", "delete"])
 def test_a_writer_that_loses_leaves_nothing(
-    store: SqliteStore, folder: Path, monkeypatch: pytest.MonkeyPatch, rival: str, after: int
+    store: SqlStore, folder: Path, monkeypatch: pytest.MonkeyPatch, rival: str, after: int
 ) -> None:
     key = store.create(REQUEST, "local").id
 
@@ -159,7 +156,7 @@ def test_a_writer_that_loses_leaves_nothing(
 
     def overtake() -> None:
         monkeypatch.setattr(transcripts, "encode_chunks", encode_chunks)
-        with SqliteStore.open(folder) as second:
+        with Store.open(folder) as second:
             if rival == "delete":
                 second.delete(key)
             else:
@@ -168,14 +165,15 @@ def test_a_writer_that_loses_leaves_nothing(
     monkeypatch.setattr(transcripts, "encode_chunks", encode)
     assert not store.complete(key, transcript(1500, "The loser."))
     if rival == "delete":
-        assert chunks(folder) == []
+        assert chunks(store) == []
     else:
-        assert chunks(folder) == [(key, 0), (key, 1)]
+        assert chunks(store) == [(key, 0), (key, 1)]
         assert store.transcript(key) == transcript(600, "The winner.")
 
 
+@pytest.mark.database("sqlite")
 def test_a_writer_that_fails_removes_its_chunks(
-    store: SqliteStore, folder: Path, monkeypatch: pytest.MonkeyPatch
+    store: SqlStore, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     key = store.create(REQUEST, "local").id
 
@@ -186,11 +184,12 @@ def test_a_writer_that_fails_removes_its_chunks(
         patch.setattr(transcripts, "insert_header", fail)
         with pytest.raises(StoreError, match="disk I/O error"):
             store.complete(key, transcript(1200))
-    assert chunks(folder) == []
+    assert chunks(store) == []
     assert store.get(key).state is JobState.UPLOADING
     assert store.complete(key, transcript())
 
 
+@pytest.mark.database("sqlite")  # which keeps any type in any column
 @pytest.mark.parametrize(
     "damage",
     [
@@ -201,14 +200,10 @@ def test_a_writer_that_fails_removes_its_chunks(
         "UPDATE transcripts SET header = '[\"chrysanthemum\"]'",
     ],
 )
-def test_a_damaged_transcript_does_not_show_in_the_error(
-    store: SqliteStore, folder: Path, damage: str
-) -> None:
+def test_a_damaged_transcript_does_not_show_in_the_error(store: SqlStore, damage: str) -> None:
     key = store.create(REQUEST, "local").id
     assert store.complete(key, transcript(600))
-    with sqlite3.connect(folder / "meetings.sqlite3") as connection:
-        connection.execute(damage)
-    connection.close()
+    change(store, damage)
     with pytest.raises(StoreError, match=r"stored transcript .* is damaged") as caught:
         store.transcript(key)
     assert SECRET not in str(caught.value)
@@ -216,13 +211,13 @@ def test_a_damaged_transcript_does_not_show_in_the_error(
 
 
 def test_a_transcript_deleted_while_it_is_read_is_not_called_damaged(
-    store: SqliteStore, folder: Path, monkeypatch: pytest.MonkeyPatch
+    store: SqlStore, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     key = store.create(REQUEST, "local").id
     assert store.complete(key, transcript(600))
 
     def decode(data: bytes) -> Transcript:
-        with SqliteStore.open(folder) as second:
+        with Store.open(folder) as second:
             second.delete(key)
         return decode_header(data)
 

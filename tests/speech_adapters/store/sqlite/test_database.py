@@ -15,6 +15,8 @@ from speech_adapters.errors import StoreCorruptError, StoreError
 from speech_adapters.store.sqlite import SqliteStore
 from speech_adapters.transcript import Provenance, Transcript, Utterance
 
+pytestmark = pytest.mark.database("sqlite")
+
 REQUEST = MeetingRequest("standup", mode=Mode.STORED)
 SECRET = "chrysanthemum"
 

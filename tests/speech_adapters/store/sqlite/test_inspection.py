@@ -25,11 +25,11 @@ def test_a_file_that_a_program_begins_to_write_is_read_again(
     real = inspection._read
     answers = iter(["it changed while it was read"])
 
-    def read(found: Inspection) -> Inspection:
+    def read(database: Path, found: Inspection) -> Inspection:
         damage = next(answers, "")
         if damage:
-            Path(f"{found.database}-wal").touch()
-        return Inspection(found.database, damage=damage) if damage else real(found)
+            Path(f"{database}-wal").touch()
+        return Inspection(found.database, damage=damage) if damage else real(database, found)
 
     monkeypatch.setattr(inspection, "_read", read)
     found = Store.inspect(tmp_path)
