@@ -30,7 +30,7 @@ from speech_adapters.store import Store
 
 
 @pytest.fixture(autouse=True)
-def calls() -> Iterator[Counter[str]]:
+def calls(database: str) -> Iterator[Counter[str]]:
     with counting_stores() as calls:
         yield calls
 

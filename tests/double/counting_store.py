@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+from speech_adapters.config import StoreOptions
 from speech_adapters.store import Store
-from speech_adapters.store.sqlite import SqliteStore
 
 __all__ = ["counting_stores"]
 
@@ -33,9 +33,11 @@ def counting_stores() -> Iterator[Counter[str]]:
     methods: dict[str, Any] = {name: forward(name) for name in Store.__abstractmethods__}
     counting: Callable[[], Any] = type("CountingStore", (Store,), methods)
 
-    def open_store(directory: Path) -> Store:
+    open_real = Store.open
+
+    def open_store(directory: Path, options: StoreOptions | None = None) -> Store:
         store: Any = counting()
-        store._real = SqliteStore.open(directory)
+        store._real = open_real(directory, options)
         return store  # type: ignore[no-any-return]
 
     with mock.patch.object(Store, "open", open_store):

@@ -17,7 +17,7 @@ import anyio
 from speech_adapters import threads
 from speech_adapters.closeable import AsyncCloseable
 from speech_adapters.contract import SessionEvent
-from speech_adapters.errors import AudioError, BackendError
+from speech_adapters.errors import AudioError, BackendError, StoreError
 from speech_adapters.meeting_locks import release, released
 from speech_adapters.recording.spool import SpoolWriter
 from speech_adapters.store import AsyncStore, Lock, Recording
@@ -39,7 +39,15 @@ _PROCESS_SECONDS: Final = 300.0
 
 
 class RecordingOwner(Protocol):
-    """What happens to a recording when its session ends."""
+    """Whose recording it is, and what happens to it when its session ends."""
+
+    def check(self) -> None:
+        """Check before each block of audio that the recording may grow.
+
+        Raises:
+            StoreError: its lock was lost, so another process may have ended it.
+        """
+        ...
 
     async def hand_over(self, size: int | None) -> None:
         """Accept the recording, whose audio has ended.
@@ -64,6 +72,9 @@ class TemporaryRecording:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+
+    def check(self) -> None:
+        """Do nothing: no other process has the folder."""
 
     async def hand_over(self, size: int | None) -> None:
         """Do nothing: the live events are all there is."""
@@ -97,6 +108,15 @@ class StoredRecording:
         # A live session transcribes by itself, so processing waits for its end.
         self._live = recording.request.mode.live
 
+    def check(self) -> None:
+        """Check that the meeting is still locked."""
+        if not self._lock.held:
+            raise StoreError(
+                "The recording was stopped, because its lock was lost: the server of the meeting"
+                " store could not be reached for too long, and another process has taken the"
+                " meeting. The audio until then is stored and will be transcribed."
+            )
+
     async def hand_over(self, size: int | None) -> None:
         """End the audio in the store, and start the processing."""
         if size is not None:
@@ -120,6 +140,10 @@ class LockedRecording:
     def __init__(self, owner: RecordingOwner, lock: Lock) -> None:
         self._owner = owner
         self._lock = lock
+
+    def check(self) -> None:
+        """Check that the meeting is still locked."""
+        self._owner.check()
 
     async def hand_over(self, size: int | None) -> None:
         """Accept the end of the audio."""
@@ -219,6 +243,7 @@ class SpoolSession(AsyncCloseable):
         await self._owner.release(True)
 
     def _append(self, audio: bytes) -> None:
+        self._owner.check()
         if self._spool is None:
             self._spool = SpoolWriter(self._path)
         self._spool.write(audio)

@@ -11,7 +11,8 @@ from typing import Final
 
 from speech_adapters import threads
 from speech_adapters.audio import PcmFormat
-from speech_adapters.diagnosis import Check, Finding, failed, ok, skipped, warning
+from speech_adapters.config import StoreOptions
+from speech_adapters.diagnosis import Check, Finding, Level, failed, ok, skipped, warning
 from speech_adapters.store.inspection import Inspection
 from speech_adapters.store.interface import Store
 
@@ -25,27 +26,37 @@ _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 _SHOWN: Final = 3
 
 
-def store_checks(directory: Path) -> Sequence[Check]:
-    """Return the checks of the store in a folder, which need not exist.
+def store_checks(directory: Path, options: StoreOptions | None = None) -> Sequence[Check]:
+    """Return the checks of the store of a folder, which need not exist.
 
     Args:
         directory: the folder of the store.
+        options: its database; ``None`` for an SQLite file.
     """
+    options = options or StoreOptions()
+    on_server = bool(options.url.get_secret_value())
+    audio = (options.audio_dir if on_server else None) or directory / "audio"
+    # Recordings are what fills a disk.
+    place = (
+        (audio, "store.audio_dir") if on_server and options.audio_dir else (directory, "state_dir")
+    )
 
     async def folder() -> Finding:
-        return _folder(directory)
+        found = _folder(directory, "state_dir")
+        return found if found.level is Level.FAILED else _folder(*place)
 
     async def disk() -> Finding:
-        return space_finding(directory, "state_dir")
+        return space_finding(*place)
 
     async def permissions() -> Finding:
-        return await threads.STORE.run(_permissions, directory)
+        return await threads.STORE.run(_permissions, directory, audio)
 
     async def integrity() -> Finding:
-        return _integrity(await threads.STORE.run(Store.inspect, directory))
+        found = await threads.STORE.run(Store.inspect, directory, options)
+        return _server(found) if found is not None and found.server else _integrity(found)
 
     async def files() -> Finding:
-        return _files(await threads.STORE.run(Store.inspect, directory), directory)
+        return _files(await threads.STORE.run(Store.inspect, directory, options))
 
     return (
         Check("store.folder", "Folder", folder),
@@ -80,31 +91,32 @@ def space_finding(folder: Path, setting: str) -> Finding:
     return ok(text)
 
 
-def _folder(directory: Path) -> Finding:
+def _folder(directory: Path, setting: str) -> Finding:
     existing = next(path for path in (directory, *directory.parents) if path.exists())
     if not existing.is_dir():
         return failed(
             f"{existing} is not a folder, so {directory} cannot hold the meeting store.",
-            'Set "state_dir" to a folder.',
+            f'Set "{setting}" to a folder.',
         )
     if not os.access(existing, os.W_OK | os.X_OK):
         return failed(
             f"The folder {existing} cannot be written: no meeting can be stored.",
-            f'Run chmod u+rwx {existing}, or set "state_dir" to another folder.',
+            f'Run chmod u+rwx {existing}, or set "{setting}" to another folder.',
         )
     return ok(f"{directory}" if directory.exists() else f"{directory}; {_NO_STORE}")
 
 
-def _permissions(directory: Path) -> Finding:
+def _permissions(directory: Path, audio: Path) -> Finding:
     if os.name == "nt":
         return skipped("Windows keeps the folder of the user from others")
-    exposed = list(_exposed(directory))
+    exposed = list(_exposed(directory, audio))
     if exposed:
         names = ", ".join(str(path) for path in exposed[:_SHOWN])
+        folders = directory if directory in audio.parents else f"{directory} {audio}"
         more = f" and {len(exposed) - _SHOWN} more" if len(exposed) > _SHOWN else ""
         return failed(
             f"Other users of this machine can read recordings or transcripts: {names}{more}.",
-            f"Run chmod -R go= {directory}",
+            f"Run chmod -R go= {folders}",
         )
     if not directory.exists():
         return skipped(_NO_STORE)
@@ -116,10 +128,9 @@ def _permissions(directory: Path) -> Finding:
     return ok("only the owner can read recordings and transcripts")
 
 
-def _exposed(directory: Path) -> Iterator[Path]:
+def _exposed(directory: Path, audio: Path) -> Iterator[Path]:
     """Yield what the store has created that others can use; the folder itself may be shared."""
-    for name in ("audio", "locks"):
-        folder = directory / name
+    for folder in (audio, directory / "locks"):
         if folder.is_dir() and _mode(folder) & _OTHERS:
             yield folder
             yield from (path for path in sorted(folder.iterdir()) if _mode(path) & _OTHERS)
@@ -162,7 +173,28 @@ def _integrity(found: Inspection | None) -> Finding:
     return ok(f"whole, format {found.version}")
 
 
-def _files(found: Inspection | None, directory: Path) -> Finding:
+def _server(found: Inspection) -> Finding:
+    text = f"{found.database} ({found.server})"
+    if found.missing_rights:
+        return failed(
+            f"The user of the {found.database} lacks {', '.join(found.missing_rights[:_SHOWN])}.",
+            "Grant it as docs/operations.md describes, or set store.url to the address of another"
+            " user.",
+        )
+    if found.version > found.known:
+        return failed(
+            f"The {found.database} was written by a newer version of speech-compat (format"
+            f" {found.version}, known is {found.known}).",
+            "Install that version, or set store.url to another database.",
+        )
+    if found.version < found.known:
+        return ok(
+            f"{text}: the next command brings it from format {found.version} to {found.known}"
+        )
+    return ok(f"{text}, format {found.version}")
+
+
+def _files(found: Inspection | None) -> Finding:
     if found is None:
         return skipped(_NO_STORE)
     if found.damage or found.version != found.known:
@@ -172,12 +204,12 @@ def _files(found: Inspection | None, directory: Path) -> Finding:
         return warning(
             f"The audio of {len(found.missing)} meetings is missing: {ids}. They cannot be"
             " transcribed or played.",
-            f"Restore the folder {directory / 'audio'} from a backup, or remove them with"
+            f"Restore the folder {found.audio} from a backup, or remove them with"
             " speech-compat delete MEETING_ID",
         )
     if found.orphans:
         return warning(
-            f"{len(found.orphans)} files in {directory / 'audio'} belong to no meeting, such as"
+            f"{len(found.orphans)} files in {found.audio} belong to no meeting, such as"
             f" {found.orphans[0]}.",
             "They remain of a database that was lost or put aside. Delete them if it is not"
             " restored: no command does it.",

@@ -84,7 +84,7 @@ async def _run(
     await run(Group("machine", "This machine"), machine_checks())
     if settings is None:
         return  # everything else depends on the settings
-    await run(Group("store", "Meeting store"), store_checks(settings.state_dir))
+    await run(Group("store", "Meeting store"), store_checks(settings.state_dir, settings.store))
     subject = Subject(settings)
     if options.file is not None:
         title = f"Audio file {options.file}"

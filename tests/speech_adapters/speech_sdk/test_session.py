@@ -34,6 +34,9 @@ class Owner:
         self.size: int | None = -1
         self.completed: list[bool] = []
 
+    def check(self) -> None:
+        pass
+
     async def hand_over(self, size: int | None) -> None:
         self.size = size
 

@@ -1,8 +1,9 @@
 """Locks among all processes of a database: rows that are renewed, and expire.
 
-A process renews its locks while it lives.  A lock that is not renewed expires and can be taken by
-another process.  After a restart of the server each lock is valid for its whole time again, so a
-restart takes none away.
+A process renews its locks while it lives.  A lock that is not renewed expires, and another process
+can take it.  On the same machine it can be taken at once when its process has died, which a file
+shows that the process keeps locked.  After a restart of the server each lock is valid for its
+whole time again, so a restart takes none away.
 
 A process that was stopped or cut off for longer may go on as if it held its lock.  So each change
 of a recording that is made under a lock checks, in the same transaction, that the lock is still
@@ -15,15 +16,19 @@ server and with each lost connection, before their holder can notice it.
 from __future__ import annotations
 
 import hashlib
+import socket
 import threading
 import uuid
+from collections.abc import Mapping
 from contextlib import suppress
+from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
 import psycopg
 
 from speech_adapters.errors import MeetingBusyError, StoreError
+from speech_adapters.store.locks import FileLock
 from speech_adapters.store.postgres.database import Connection, Database, Transaction
 
 __all__ = ["Lease", "Leases"]
@@ -35,16 +40,18 @@ _RETRY_SECONDS: Final = 0.5
 _RELEASE_SECONDS: Final = 2.0
 
 _ACQUIRE: Final = """
-    INSERT INTO locks (name, owner, seconds, expires)
-    VALUES (%(name)s, %(owner)s, %(seconds)s,
+    INSERT INTO locks (name, owner, process, place, seconds, expires)
+    VALUES (%(name)s, %(owner)s, %(process)s, %(place)s, %(seconds)s,
         clock_timestamp() + make_interval(secs => %(seconds)s))
     ON CONFLICT (name) DO UPDATE
-    SET owner = excluded.owner, seconds = excluded.seconds, expires = excluded.expires
-    WHERE locks.owner = excluded.owner OR clock_timestamp() > greatest(
+    SET owner = excluded.owner, process = excluded.process, place = excluded.place,
+        seconds = excluded.seconds, expires = excluded.expires
+    WHERE locks.process = %(dead)s OR clock_timestamp() > greatest(
         locks.expires, pg_postmaster_start_time() + make_interval(secs => locks.seconds)
     )
     RETURNING name
 """
+_HOLDER: Final = "SELECT process FROM locks WHERE name = %(name)s AND place = %(place)s"
 _RENEW: Final = """
     UPDATE locks SET expires = clock_timestamp() + make_interval(secs => seconds)
     WHERE owner = ANY(%s) RETURNING owner
@@ -93,11 +100,18 @@ class Leases:
     Args:
         database: the database.
         seconds: how long a lock is valid after a renewal.
+        folder: where the processes of this machine have their files.
     """
 
-    def __init__(self, database: Database, seconds: float) -> None:
+    def __init__(self, database: Database, seconds: float, folder: Path) -> None:
         self._database = database
         self._seconds = seconds
+        self._folder = folder
+        # Machines may have folders of the same name, and a machine several folders.
+        self._place = _key(f"{socket.gethostname()}:{folder}")
+        self._process = uuid.uuid4().hex
+        # Locked while this object lives: the kernel unlocks it when the process dies.
+        self._alive: FileLock | None = None
         self._guard = threading.Lock()
         # By name; those that were lost too, until they are released.
         self._leases: dict[str, Lease] = {}
@@ -111,12 +125,20 @@ class Leases:
             MeetingBusyError: it is locked already, with ``busy``.
             StoreError: the server cannot be reached.
         """
+        self._show_life()
         lease = Lease(self, name)
-        values = {"name": _key(name), "owner": lease.owner, "seconds": self._seconds}
-        with self._database.transaction() as transaction:
-            taken = transaction.connection.execute(_ACQUIRE, values).fetchone()
-        if taken is None:
-            raise MeetingBusyError(busy)
+        values = {
+            "name": _key(name),
+            "owner": lease.owner,
+            "process": self._process,
+            "place": self._place,
+            "seconds": self._seconds,
+            "dead": "",
+        }
+        if not self._insert(values):
+            values["dead"] = self._dead_holder(values)
+            if not values["dead"] or not self._insert(values):
+                raise MeetingBusyError(busy)
         with self._guard:
             self._leases[name] = lease
             self._start_renewing()
@@ -178,6 +200,31 @@ class Leases:
         thread, self._thread = self._thread, None
         if thread is not None:
             thread.join(_RELEASE_SECONDS)  # it may be connecting
+        with self._guard:
+            if self._alive is not None and not self._leases:
+                self._alive.release()
+                self._alive = None
+
+    def _show_life(self) -> None:
+        with self._guard:
+            if self._alive is None:
+                self._alive = FileLock(self._folder, f"process:{self._process}", "")
+
+    def _insert(self, values: Mapping[str, object]) -> bool:
+        with self._database.transaction() as transaction:
+            return transaction.connection.execute(_ACQUIRE, values).fetchone() is not None
+
+    def _dead_holder(self, values: Mapping[str, object]) -> str:
+        """Return the process of this machine that holds a lock, if it is dead; else nothing."""
+        with self._database.transaction() as transaction:
+            row = transaction.connection.execute(_HOLDER, values).fetchone()
+        if row is None or row[0] == self._process:
+            return ""
+        try:
+            FileLock(self._folder, f"process:{row[0]}", "").release()
+        except MeetingBusyError:
+            return ""
+        return str(row[0])
 
     def _start_renewing(self) -> None:
         if self._thread is None and not self._closing.is_set():

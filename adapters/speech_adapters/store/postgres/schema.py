@@ -71,12 +71,14 @@ _VERSION_1: Final[Sequence[LiteralString]] = (
         PRIMARY KEY (recording_id, document_id, number)
     )
     """,
-    # See the module leases.  "owner" is unique so that a transaction can keep it from being
-    # changed while it lets "expires" be changed.
+    # See the module leases.  "process" holds the lock, and "place" is its machine and folder.
+    # "owner" is unique so that a transaction can keep it from being changed while "expires" is.
     """
     CREATE TABLE locks (
         name text PRIMARY KEY,
         owner text NOT NULL UNIQUE,
+        process text NOT NULL,
+        place text NOT NULL,
         seconds double precision NOT NULL,
         expires timestamptz NOT NULL
     )

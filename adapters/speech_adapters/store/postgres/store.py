@@ -54,15 +54,22 @@ class PostgresStore(SqlStore):
         directory = directory.absolute()  # the program may change its working directory
         audio = options.audio_dir or directory / "audio"
         address = Address.parse(options.url.get_secret_value())
-        create_folders(directory, audio, directory / "locks")
+        locks = directory / "locks"
+        create_folders(directory, audio, locks)
         database = Database(address, options.connections)
-        store = cls(directory, database, audio, Leases(database, options.lease_seconds))
+        leases = Leases(database, options.lease_seconds, locks)
+        store = cls(directory, database, audio, leases)
         try:
             store.remove_leftovers()
         except BaseException:
             store.close()
             raise
         return store
+
+    @property
+    def read_only(self) -> bool:
+        """Whether the server is a replica, or was set to be only read; asks the server."""
+        return self._database.rows("SHOW transaction_read_only") == [("on",)]
 
     def close(self) -> None:
         self._leases.close()

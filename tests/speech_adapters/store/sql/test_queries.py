@@ -9,6 +9,7 @@ import pytest
 
 from speech_adapters.contract import JobState, MeetingRequest, Mode
 from speech_adapters.store.sql.store import SqlStore
+from speech_adapters.store.sqlite import SqliteStore
 from speech_adapters.transcript import Provenance, Transcript, Utterance
 
 
@@ -93,6 +94,7 @@ def test_a_damaged_recording_hides_no_other(store: SqlStore) -> None:
 
 def steps(store: SqlStore, prefix: str) -> int:
     """Return how many instructions SQLite's machine runs for a page of ten."""
+    assert isinstance(store, SqliteStore)
     connection = store._database._connection
     assert isinstance(connection, sqlite3.Connection)
     count = 0
