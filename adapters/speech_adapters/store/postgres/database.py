@@ -36,7 +36,8 @@ _OLDEST_SERVER: Final = 130000
 # it has no free connection; it chose this transaction to end a deadlock.
 _PASSING: Final = ("08", "57P", "53300", "25006", "40001", "40P01")
 _CHECK: Final = "Check that the server runs, and the setting store.url."
-_STARTING: Final = ("starting up", "shutting down", "recovery mode", "too many", "read-only")
+# What a server refuses for good, as its messages state it: such an error has no SQLSTATE.
+_REFUSALS: Final = ("authentication failed", "does not exist", "no pg_hba.conf", "certificate")
 
 
 class _LostError(StoreError):
@@ -91,7 +92,11 @@ class Database:
         self._idle: list[Connection] = []
         self._free = threading.BoundedSemaphore(connections)
         self._closed = False
-        self.retry(self._prepare, _OPEN_SECONDS)
+        try:
+            self.retry(self._prepare, _OPEN_SECONDS)
+        except BaseException:
+            self.close()
+            raise
 
     @property
     def usable(self) -> bool:
@@ -278,9 +283,7 @@ def _may_pass(error: psycopg.Error) -> bool:
     """Return whether the same may succeed a little later."""
     if error.sqlstate is not None:
         return error.sqlstate.startswith(_PASSING)
-    # A refusal by the server, such as a wrong password, is marked; it would not pass.
-    text = str(error)
-    refused = "FATAL:" in text and not any(part in text for part in _STARTING)
+    refused = any(part in str(error) for part in _REFUSALS)
     return isinstance(error, psycopg.OperationalError) and not refused
 
 
