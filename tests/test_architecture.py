@@ -52,6 +52,8 @@ HOMES = {
         f"{_ADAPTERS}/recording",
         f"{_ADAPTERS}/speech_sdk",
         f"{_ADAPTERS}/store",
+        f"{_ADAPTERS}/store/postgres",
+        f"{_ADAPTERS}/store/sql",
         f"{_ADAPTERS}/store/sqlite",
         *(
             f"{_BACKENDS}/{name}"
@@ -80,7 +82,7 @@ HOMES = {
         f"{_ADAPTERS}/reading",
         f"{_ADAPTERS}/speech_sdk",
         f"{_ADAPTERS}/store",
-        f"{_ADAPTERS}/store/sqlite",
+        f"{_ADAPTERS}/store/sql",
         *(
             f"{_BACKENDS}/{name}"
             for name in ("batch", "fast", "local", "realtime", "remote_meeting", "replay")
@@ -102,6 +104,7 @@ HOMES = {
     },
     "onnxruntime": {f"{_BACKENDS}/local/diarization"},
     "platformdirs": {f"{_ADAPTERS}"},
+    "psycopg": {f"{_ADAPTERS}/store/postgres"},
     "pydantic": {
         f"{_ADAPTERS}",
         f"{_ADAPTERS}/azure",
@@ -126,6 +129,7 @@ HOMES = {
     "pytest": {"speech_compat/testing"},
     "vcr": {"speech_compat/testing"},
 }
+_DATABASES = tuple(f"speech_adapters.store.{name}." for name in ("sql", "sqlite", "postgres"))
 LEGACY = ("MeetingTranscriber", "ConversationTranscriber", "speechsdk", "SpeechConfig")
 # Names of the present SDK; one of its classes has a legacy name.
 SDK_NAMES = {
@@ -146,6 +150,7 @@ HEAVY = (
     "msgspec",
     "numpy",
     "onnxruntime",
+    "psycopg",
     "pydantic",
     "rich",
     "sounddevice",
@@ -224,9 +229,10 @@ def test_the_database_of_the_store_is_used_through_the_interface_only() -> None:
         path.relative_to(ADAPTERS).as_posix()
         for _, path in _sources()
         for name in _imports(path)
-        if f"{name}.".startswith("speech_adapters.store.sqlite.") or name == "sqlite3"
+        if f"{name}.".startswith(_DATABASES) or name in ("sqlite3", "psycopg")
     }
-    outside = {name for name in users if not name.startswith("store/sqlite/")}
+    inside = ("store/sql/", "store/sqlite/", "store/postgres/")
+    outside = {name for name in users if not name.startswith(inside)}
     assert outside == {"store/interface.py"}
 
 

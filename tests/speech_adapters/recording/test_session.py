@@ -11,7 +11,13 @@ import anyio
 import pytest
 
 from speech_adapters.contract import JobState, MeetingRequest, Mode
-from speech_adapters.errors import AudioError, BackendError, MeetingBusyError, UnavailableError
+from speech_adapters.errors import (
+    AudioError,
+    BackendError,
+    MeetingBusyError,
+    StoreError,
+    UnavailableError,
+)
 from speech_adapters.recording import session as module
 from speech_adapters.recording.session import (
     SpoolSession,
@@ -287,3 +293,18 @@ def test_a_session_that_is_never_closed_causes_a_warning(tmp_path: Path) -> None
     session = SpoolSession(tmp_path / "a.pcm", TemporaryRecording(tmp_path))
     with pytest.warns(ResourceWarning, match="SpoolSession was never closed"):
         del session
+
+
+def test_no_audio_is_added_to_a_recording_whose_lock_was_lost(tmp_path: Path) -> None:
+    async def process(_: str) -> None:
+        pass
+
+    async def work(recorded: Recorded) -> None:
+        await recorded.session.push(SOUND)
+        recorded.owner._lock.release()
+        with pytest.raises(StoreError, match="lock was lost"):
+            await recorded.session.push(SOUND)
+        await recorded.session.aclose()
+        assert (await recorded.now()).audio_bytes == len(SOUND)
+
+    use(tmp_path, work, process)
