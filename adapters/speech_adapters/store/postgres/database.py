@@ -300,5 +300,6 @@ def _translated(statement: str) -> str:
     return (
         statement.replace("json_each(?)", "json_array_elements_text(?::json)")
         .replace("instr(", "strpos(")
+        .replace("LIMIT ?", "LIMIT nullif(?, -1)")  # no limit
         .replace("?", "%s")
     )

@@ -145,8 +145,8 @@ def test_threads_share_a_bounded_number_of_connections(
         list(pool.map(lambda _: store.begin_attempt(key), range(64)))
     assert store.get(key).attempts == 64
     name = url.rpartition("/")[2]
-    found = postgres.execute(f"SELECT count(*) FROM pg_stat_activity WHERE datname = '{name}'")
-    assert found <= [(2,)]
+    found = postgres.execute(f"SELECT pid FROM pg_stat_activity WHERE datname = '{name}'")
+    assert 1 <= len(found) <= 2
 
 
 def test_a_text_that_cannot_be_stored_is_not_shown(store: PostgresStore) -> None:
