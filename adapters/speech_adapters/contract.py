@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from enum import Enum
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol, Self, runtime_checkable
 
 import attrs
 
@@ -27,6 +27,7 @@ __all__ = [
     "SETTINGS",
     "Attendee",
     "Backend",
+    "BlockingSession",
     "Capabilities",
     "Gap",
     "Hypothesis",
@@ -192,6 +193,22 @@ class Session(_AsyncCloseable, Protocol):
 
         In :attr:`Mode.STORED` there are none; the iterator ends after ``finish``.  Raises
         the error that ended the session early.  To be called once.
+        """
+        ...
+
+
+@runtime_checkable
+class BlockingSession(Protocol):
+    """A session whose audio needs no event loop, because it is only written to a file.
+
+    A :class:`Session` may have this method too.  Audio that arrives on a thread then costs a
+    system call, instead of two changes of threads.
+    """
+
+    def push_blocking(self, audio: bytes) -> None:
+        """Do what :meth:`Session.push` does, in any thread but that of the event loop.
+
+        Blocks while the disk is slow.  To be used by one thread, and never beside ``push``.
         """
         ...
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import threading
+import time
 from collections import deque
 from typing import Any
 
@@ -100,6 +102,12 @@ class PushAudioInputStream(AudioInputStream):
         self._reader_waits = False
         # The stream of the real package that receives all audio, once one was made of this one.
         self._real: Any = None
+        # Pending bytes for which the reader waits; 0 while it does not, so that write() saves
+        # to notify it.
+        self._awaited = 0
+        # Size of the chunk that was read last, and time.monotonic() of that.
+        self._chunk_size = 0
+        self._read_at = 0.0
         # Kept for programs that set them; nothing reads them.
         self._stream_properties: dict[str, str] = {}
 
@@ -119,7 +127,7 @@ class PushAudioInputStream(AudioInputStream):
                 return
             self._chunks.append(data)
             self._pending += len(data)
-            if self._reader_waits:
+            if 0 < self._awaited <= self._pending:
                 self._changed.notify_all()
             while self._pending > _PENDING_LIMIT and self._attached:
                 self._changed.wait()
@@ -165,21 +173,39 @@ class PushAudioInputStream(AudioInputStream):
         with self._changed:
             self._attached, self._discarding = True, False
 
-    def _read(self, limit: int) -> bytes:
-        """Return about ``limit`` bytes, or ``b""`` at the end; waits for audio."""
+    def _read(self, limit: int, patience: float = 0.0, enough: int = 0) -> bytes:
+        """Return about ``limit`` bytes, or ``b""`` at the end; waits for audio.
+
+        Args:
+            limit: how many bytes.
+            patience: seconds since the last read that chunks of less than ``enough`` bytes are
+                joined.
+            enough: bytes that end the patience.
+        """
         with self._changed:
-            while not self._chunks and not self._closed and self._attached:
-                self._reader_waits = True
-                self._changed.wait()
-            self._reader_waits = False
+            # A larger chunk would only wake the reader once more.
+            if self._chunk_size < enough:
+                self._wait_for(min(enough, limit), self._read_at + patience)
+            self._wait_for(1, math.inf)
             chunks: list[bytes] = []
             size = 0
             while self._chunks and size < limit:
                 chunks.append(self._chunks.popleft())
                 size += len(chunks[-1])
             self._pending -= size
+            self._chunk_size, self._read_at = len(chunks[-1]) if chunks else 0, time.monotonic()
             self._changed.notify_all()
         return b"".join(chunks)
+
+    def _wait_for(self, size: int, deadline: float) -> None:
+        """Wait until ``size`` bytes are pending, the audio ends, or the time has come."""
+        self._awaited = size
+        while self._pending < size and not self._closed and self._attached:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                break
+            self._changed.wait(None if left == math.inf else left)
+        self._awaited = 0
 
     def _end(self) -> None:
         """Let the reader come to the end after the pending audio."""

@@ -11,7 +11,7 @@ from speech_adapters.closeable import AsyncCloseable
 from speech_adapters.config import Settings
 from speech_adapters.contract import Backend, MeetingRequest, MeetingStatus, Session
 from speech_adapters.errors import MeetingNotFoundError, UnsupportedError
-from speech_adapters.recording.session import RecordingOwner, SpoolSession
+from speech_adapters.recording.session import RecordingOwner, StoredSession
 from speech_adapters.store import AsyncStore, Recording
 from speech_adapters.store.files import remove_others
 from speech_adapters.transcript import Provenance, Transcript
@@ -152,7 +152,7 @@ class RecordingBackend(AsyncCloseable, ABC):
         The session's ``push`` must not wait until events are read: when a meeting is taken over,
         the old audio is pushed before the program has the session.
         """
-        return SpoolSession(recording.audio_path, owner)
+        return StoredSession(recording.audio_path, owner)
 
     async def discard(self, recording: Recording) -> float | None:
         """Remove what a deleted or completed recording left outside of the store.

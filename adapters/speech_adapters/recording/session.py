@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from enum import Enum, auto
 from pathlib import Path
@@ -29,6 +30,7 @@ __all__ = [
     "RecordingOwner",
     "SpoolSession",
     "StoredRecording",
+    "StoredSession",
     "TemporaryRecording",
 ]
 
@@ -162,7 +164,7 @@ class _State(Enum):
 
 
 class SpoolSession(AsyncCloseable):
-    """A meeting that is only recorded; see :class:`speech_adapters.contract.Session`.
+    """A meeting that is recorded; see :class:`speech_adapters.contract.Session`.
 
     ::
 
@@ -179,8 +181,12 @@ class SpoolSession(AsyncCloseable):
         self._owner = owner
         # Created with the first audio: a meeting without audio has no file.
         self._spool: SpoolWriter | None = None
-        # The file has one writer at a time: the session may be closed during a push.
+        # Keeps the order of pushes, which the session's end waits for.
         self._writing = anyio.Lock()
+        # Guards the two around it, in worker threads: the session may be closed during a push.
+        self._file_guard = threading.Lock()
+        # Whether the size of the audio is final.
+        self._audio_ended = False
         self._handed_over = anyio.Event()
         self._state = _State.RECORDING
         self._opened()
@@ -193,7 +199,7 @@ class SpoolSession(AsyncCloseable):
         """Append ``audio`` to the spool."""
         async with self._writing:
             if self._state is not _State.RECORDING:
-                raise BackendError("The recording has ended already: no more audio can be pushed.")
+                raise _ended_already()
             if audio:
                 await threads.AUDIO.run(self._append, audio)
 
@@ -244,14 +250,36 @@ class SpoolSession(AsyncCloseable):
 
     def _append(self, audio: bytes) -> None:
         self._owner.check()
-        if self._spool is None:
-            self._spool = SpoolWriter(self._path)
-        self._spool.write(audio)
+        with self._file_guard:
+            if self._audio_ended:
+                raise _ended_already()
+            if self._spool is None:
+                self._spool = SpoolWriter(self._path)
+            self._spool.write(audio)
 
     def _end_audio(self) -> int:
         """Close the spool and return its size in bytes."""
-        if self._spool is None:
-            return 0
-        with self._spool as spool:
-            spool.sync()
-            return spool.size
+        with self._file_guard:
+            self._audio_ended = True
+            if self._spool is None:
+                return 0
+            with self._spool as spool:
+                spool.sync()
+                return spool.size
+
+
+class StoredSession(SpoolSession):
+    """A meeting that is only recorded, so that any thread can write its audio.
+
+    Not in the base class: the sessions that also do something else with their audio override
+    ``push``, and this method would go past them.
+    """
+
+    def push_blocking(self, audio: bytes) -> None:
+        """Append ``audio`` to the spool; see :class:`speech_adapters.contract.BlockingSession`."""
+        if audio:
+            self._append(audio)
+
+
+def _ended_already() -> BackendError:
+    return BackendError("The recording has ended already: no more audio can be pushed.")

@@ -1,11 +1,18 @@
-"""The audio thread of a transcription: from the program's audio into the backend's session."""
+"""The audio thread of a transcription: from the program's audio into the backend's session.
+
+Each block of audio wakes the thread, and one for a live meeting also the event loop.  That costs
+more than all the rest, so a program with many meetings has its small chunks joined: by about a
+thousand blocks a second in all, and within a limit of time for each chunk.
+"""
 
 from __future__ import annotations
 
 import logging
 import threading
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Final
 
+from speech_adapters.contract import BlockingSession
 from speech_adapters.errors import BackendError, SpeechError
 from speech_compat._session import event_loop
 
@@ -21,7 +28,17 @@ if TYPE_CHECKING:
 
 __all__ = ["AudioThread", "unexpected_error"]
 
+# How long a chunk waits at most: well below the half second after which it is on disk, and
+# below what a reader of live results notices.
+_STORED_PATIENCE: Final = 0.2
+_LIVE_PATIENCE: Final = 0.04
+# Each running meeting adds so much to the wait of all.  So the audio of a few meetings does not
+# wait at all, as joining would save little there.
+_PATIENCE_PER_MEETING: Final = 0.001
+_LEAST_PATIENCE: Final = 0.01
 _logger = logging.getLogger("speech_compat")
+# Those that read audio at present.
+_running: set[AudioThread] = set()
 
 
 class AudioThread:
@@ -69,11 +86,17 @@ class AudioThread:
             self._finishing.cancel()
 
     def _push(self, session: Session, source: AudioSource, first: bytes) -> None:
+        if isinstance(session, BlockingSession):
+            push = session.push_blocking
+        else:
+            push = partial(event_loop.call, session.push)
         try:
+            _running.add(self)
             block = first
             while block:
-                event_loop.call(session.push, block)
+                push(block)
                 self._backlog.add(len(block) / source.pcm.bytes_per_second)
+                source.patience = self._patience()
                 block = source.read()
             self._update_attendees(source)
             self._note_source(source)
@@ -91,7 +114,14 @@ class AudioThread:
                 _logger.exception("The audio of meeting %r cannot be read.", self._plan.meeting_id)
             self._fail(unexpected_error(error))
         finally:
+            _running.discard(self)
             self.finished.set()
+
+    def _patience(self) -> float:
+        """Return the seconds that small chunks may wait at present."""
+        limit = _LIVE_PATIENCE if self._plan.mode.live else _STORED_PATIENCE
+        wait = min(len(_running) * _PATIENCE_PER_MEETING, limit)
+        return wait if wait >= _LEAST_PATIENCE else 0.0
 
     def _update_attendees(self, source: AudioSource) -> None:
         plan = self._plan.with_present_attendees() if self._plan.mode.stored else None
@@ -118,6 +148,13 @@ class AudioThread:
                 self._plan.meeting_id,
                 second,
             )
+
+
+@event_loop.after_fork
+def _forget_parent() -> object:
+    of_parent = tuple(_running)
+    _running.clear()
+    return of_parent
 
 
 def unexpected_error(error: Exception) -> BackendError:

@@ -50,7 +50,14 @@ _COMPANDED: Final = {
 
 
 class AudioSource(Protocol):
-    """Audio in blocks; ``stop`` and ``close`` may be called from other threads."""
+    """Audio in blocks; ``stop`` and ``close`` may be called from other threads.
+
+    Attributes:
+        patience: seconds that small chunks of a push stream may wait, to be joined to one block;
+            set by the reader before each read.  Other sources have blocks of a size of their own.
+    """
+
+    patience: float
 
     @property
     def pcm(self) -> PcmFormat:
@@ -135,6 +142,7 @@ def check_file(config: AudioConfig | None) -> None:
 class _FileSource:
     growing = False
     ending_error: SpeechError | None = None
+    patience = 0.0
 
     def __init__(self, filename: str) -> None:
         self._file = open_audio(Path(filename))
@@ -172,6 +180,8 @@ class _StreamSource:
     growing = True
     ending_error: SpeechError | None = None
     original: Path | None = None
+    patience = 0.0
+    notes: tuple[str, ...] = ()
 
     def __init__(self, stream_format: AudioStreamFormat) -> None:
         self._decoder = _decoder(stream_format, self._receive)
@@ -229,7 +239,10 @@ class _PushSource(_StreamSource):
         return self._stream._closed
 
     def _receive(self) -> bytes:
-        return self._stream._read(_BLOCK_BYTES)
+        if not self.patience:
+            return self._stream._read(_BLOCK_BYTES)
+        enough = int(self.patience * self.pcm.bytes_per_second)
+        return self._stream._read(_BLOCK_BYTES, self.patience, enough)
 
     def stop(self) -> None:
         self._stream._end()
