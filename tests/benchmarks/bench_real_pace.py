@@ -40,7 +40,7 @@ import anyio
 import attrs
 
 import speech_compat as speechsdk
-from benchmarks.pace_backend import NAME, PHRASE_SECONDS, install
+from benchmarks.pace_backend import NAME, install
 from speech_compat._session import event_loop
 
 __all__ = ["main"]
@@ -54,6 +54,10 @@ _POLL_SECONDS: Final = 0.02
 _BEAT_SECONDS: Final = 0.01
 _SETTLE_SECONDS: Final = 1.0
 _FLAT_SECONDS: Final = 600
+_HEAD: Final = (
+    "tree   meetings chunk  cores  CPU/hour  to flat  median  99/100  longest    loop  writes"
+    "    late"
+)
 
 
 class _Meeting:
@@ -239,7 +243,7 @@ def _measure(order: _Order, tree: Path) -> dict[str, float]:
         site = install(Path(folder, "site"))
         path = os.pathsep.join(map(str, (*sources, site)))
         command = [sys.executable, __file__, "--order", json.dumps(attrs.asdict(order))]
-        done = subprocess.run(  # noqa: S603
+        done = subprocess.run(
             [*command, "--folder", folder],
             env={**os.environ, "PYTHONPATH": path},
             stdout=subprocess.PIPE,
@@ -278,7 +282,7 @@ def main() -> int:
     trees = {"this": Path(__file__).parents[2]}
     if options.baseline:
         trees = {"baseline": options.baseline.resolve(), **trees}
-    print("tree   meetings chunk  cores  CPU/hour  to flat  median  99/100  longest    loop  writes    late")
+    print(_HEAD)
     longest = 0.0
     for chunk in options.chunks:
         order = _Order(options.meetings, chunk, options.seconds, options.live)

@@ -37,7 +37,7 @@ _ENTRY_POINT: Final = f"[speech_adapters.backends]\n{NAME} = benchmarks.pace_bac
 _METADATA: Final = "Metadata-Version: 2.1\nName: pace-backend\nVersion: 1\n"
 
 
-def create(settings: Settings, host: Host) -> Backend:  # noqa: ARG001
+def create(settings: Settings, host: Host) -> Backend:
     """Return the backend."""
     return _PaceBackend(host, NAME)
 

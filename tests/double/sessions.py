@@ -27,6 +27,7 @@ class Source:
     """One block of audio; the test releases what follows, the end or an error."""
 
     notes: tuple[str, ...] = ()
+    patience = 0.0
     ending_error: SpeechError | None = None
     original: Path | None = None
 

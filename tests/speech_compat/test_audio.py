@@ -154,3 +154,76 @@ def test_a_pull_stream_needs_its_callback() -> None:
 
 def test_streams_can_be_printed() -> None:
     assert str(PushAudioInputStream()) == "PushAudioInputStream()"
+
+
+class Reader:
+    """Reads a stream once, in a thread."""
+
+    def __init__(self, stream: PushAudioInputStream, patience: float, enough: int) -> None:
+        self.wakes = 0
+        self.blocks: list[bytes] = []
+        wait = stream._changed.wait
+
+        def counted(timeout: float | None = None) -> bool:
+            self.waiting.set()
+            woken = wait(timeout)
+            self.wakes += 1
+            return woken
+
+        stream._changed.wait = counted  # type: ignore[method-assign]
+        self.waiting = threading.Event()
+        self._thread = threading.Thread(
+            target=lambda: self.blocks.append(stream._read(MEGABYTE, patience, enough))
+        )
+        self._thread.start()
+
+    def result(self) -> bytes:
+        self._thread.join(30)
+        return self.blocks[0]
+
+
+def read_once(stream: PushAudioInputStream, size: int) -> None:
+    stream.write(bytes(size))
+    stream._read(MEGABYTE)
+
+
+def test_a_patient_reader_is_woken_once_for_several_small_chunks() -> None:
+    stream = PushAudioInputStream()
+    stream._attach()
+    read_once(stream, 2)
+    reader = Reader(stream, patience=3600.0, enough=8)
+    reader.waiting.wait(30)
+    for chunk in (b"ab", b"cd", b"ef", b"gh"):
+        stream.write(chunk)
+    assert reader.result() == b"abcdefgh"
+    assert reader.wakes == 1
+
+
+@pytest.mark.parametrize("end", ["close", "_end"])
+def test_the_end_of_the_audio_ends_the_patience(end: str) -> None:
+    stream = PushAudioInputStream()
+    stream._attach()
+    read_once(stream, 2)
+    reader = Reader(stream, patience=3600.0, enough=8)
+    reader.waiting.wait(30)
+    stream.write(b"ab")
+    getattr(stream, end)()
+    assert reader.result() == b"ab"
+    assert stream._read(MEGABYTE, 3600.0, 8) == b""
+
+
+def test_patience_ends_after_its_time_and_counts_from_the_last_read() -> None:
+    stream = PushAudioInputStream()
+    stream._attach()
+    read_once(stream, 2)
+    stream.write(b"ab")
+    stream._read_at -= 3600.0
+    assert stream._read(MEGABYTE, 3600.0, 8) == b"ab"
+
+
+def test_chunks_that_are_large_are_not_joined() -> None:
+    stream = PushAudioInputStream()
+    stream._attach()
+    read_once(stream, 8)
+    stream.write(b"ab")
+    assert stream._read(MEGABYTE, 3600.0, 8) == b"ab"

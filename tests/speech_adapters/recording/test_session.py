@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.from_thread
+import anyio.to_thread
 import pytest
 
-from speech_adapters.contract import JobState, MeetingRequest, Mode
+from speech_adapters.contract import BlockingSession, JobState, MeetingRequest, Mode
 from speech_adapters.errors import (
     AudioError,
     BackendError,
@@ -22,6 +24,7 @@ from speech_adapters.recording import session as module
 from speech_adapters.recording.session import (
     SpoolSession,
     StoredRecording,
+    StoredSession,
     TemporaryRecording,
 )
 from speech_adapters.recording.spool import SpoolWriter
@@ -308,3 +311,56 @@ def test_no_audio_is_added_to_a_recording_whose_lock_was_lost(tmp_path: Path) ->
         assert (await recorded.now()).audio_bytes == len(SOUND)
 
     use(tmp_path, work, process)
+
+
+def test_audio_is_on_disk_when_a_thread_has_written_it_in_order_with_pushes(
+    tmp_path: Path, process: Any
+) -> None:
+    async def work(recorded: Recorded) -> None:
+        session = StoredSession(recorded.recording.audio_path, recorded.owner)
+        await session.push(b"ab")
+        await anyio.to_thread.run_sync(session.push_blocking, b"cd")
+        assert recorded.recording.audio_path.read_bytes() == b"abcd"
+        session.push_blocking(b"")
+        await session.finish()
+        assert (await recorded.now()).audio_bytes == 4
+        with pytest.raises(BackendError, match="ended already"):
+            session.push_blocking(b"ef")
+        assert recorded.recording.audio_path.read_bytes() == b"abcd"
+        await session.aclose()
+        await recorded.session.aclose()
+
+    use(tmp_path, work, process)
+
+
+def test_a_session_closed_while_a_thread_writes_has_the_size_of_its_file(
+    tmp_path: Path, process: Any
+) -> None:
+    async def work(recorded: Recorded) -> None:
+        session = StoredSession(recorded.recording.audio_path, recorded.owner)
+        began = anyio.Event()
+
+        def write() -> None:
+            while True:
+                session.push_blocking(SOUND)
+                anyio.from_thread.run_sync(began.set)
+
+        async def write_to_the_end() -> None:
+            with pytest.raises(BackendError, match="ended already"):
+                await anyio.to_thread.run_sync(write)
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(write_to_the_end)
+            await began.wait()
+            await session.aclose()
+        size = recorded.recording.audio_path.stat().st_size
+        assert (await recorded.now()).audio_bytes == size
+        await recorded.session.aclose()
+
+    use(tmp_path, work, process)
+
+
+def test_only_a_session_that_does_nothing_else_with_its_audio_can_be_written_by_threads() -> None:
+    assert issubclass(StoredSession, BlockingSession)
+    # The others override push, which a write by a thread would go past.
+    assert not issubclass(SpoolSession, BlockingSession)
