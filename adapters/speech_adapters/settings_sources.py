@@ -20,6 +20,7 @@ from typing import Any, Final
 import attrs
 
 from speech_adapters.errors import ConfigurationError
+from speech_adapters.open_files import advice
 from speech_adapters.setting_names import PREFIX, closest, environment_name
 
 __all__ = ["CONFIG", "FILE", "Layer", "Layers", "find_files", "merge", "read_layers"]
@@ -189,7 +190,8 @@ def _read_file(path: Path) -> dict[str, Any]:
         table: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigurationError(
-            f"The settings cannot be read: {path}: {error.strerror}. Check its permissions."
+            f"The settings cannot be read: {path}: {error.strerror}. "
+            + advice(error, "Check its permissions.")
         ) from error
     except ValueError as error:
         # The message of the parser ends with line and column.

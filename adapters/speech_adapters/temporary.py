@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from speech_adapters.errors import MeetingBusyError, StoreError
+from speech_adapters.open_files import advice
 from speech_adapters.store.locks import FileLock
 
 __all__ = ["create_folder", "remove_abandoned", "remove_folder"]
@@ -56,8 +57,12 @@ def _create() -> Path:
         folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
     except OSError as error:
         raise StoreError(
-            f"No temporary folder can be created: {error.strerror or error}. Check the disk and"
-            " the permissions of the system's folder for temporary files, or set TMPDIR."
+            f"No temporary folder can be created: {error.strerror or error}. "
+            + advice(
+                error,
+                "Check the disk and the permissions of the system's folder for temporary files, or"
+                " set TMPDIR.",
+            )
         ) from error
     try:
         lock = FileLock(folder, _LOCK, "The folder has an owner.")

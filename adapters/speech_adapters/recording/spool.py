@@ -14,6 +14,7 @@ from pathlib import Path
 
 from speech_adapters.closeable import Closeable
 from speech_adapters.errors import StoreError
+from speech_adapters.open_files import advice
 
 __all__ = ["SpoolReader", "SpoolWriter", "private_opener"]
 
@@ -138,6 +139,6 @@ def private_opener(path: str, flags: int) -> int:
 def _failed(what: str, path: Path, error: OSError) -> StoreError:
     reason = error.strerror or type(error).__name__
     return StoreError(
-        f"The audio file {path} cannot be {what}: {reason}."
-        ' Check its disk and permissions, or set "state_dir" to another folder.'
+        f"The audio file {path} cannot be {what}: {reason}. "
+        + advice(error, 'Check its disk and permissions, or set "state_dir" to another folder.')
     )

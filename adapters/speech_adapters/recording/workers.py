@@ -15,6 +15,7 @@ from typing import Final, NoReturn
 
 from speech_adapters.contract import JobState
 from speech_adapters.errors import BackendError, StoreError
+from speech_adapters.open_files import advice
 from speech_adapters.recording.spool import private_opener
 from speech_adapters.store import Recording, Store
 from speech_adapters.store.locks import acquire_with_retry
@@ -93,7 +94,9 @@ def spawn(
                 env={**os.environ, **(environment or {})},
             )
     except OSError as error:
-        raise BackendError(f"The worker process cannot be started: {error}.") from error
+        raise BackendError(
+            f"The worker process cannot be started: {error}. {advice(error, '')}".rstrip()
+        ) from error
     _children[recording] = child
     if child.stdin is not None:
         with suppress(BrokenPipeError), child.stdin as pipe:

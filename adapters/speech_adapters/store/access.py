@@ -1,7 +1,13 @@
-"""Access to the meeting store from the event loop."""
+"""Access to the meeting store from the event loop.
+
+The services of a process share one open store for each folder, because each connection of SQLite
+needs three files.  Programs easily have many services: one for each set of settings, of which an
+authorization token is a part.
+"""
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from functools import partial
@@ -17,10 +23,61 @@ __all__ = ["AsyncStore"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
+_Key = tuple[Path, StoreOptions | None]
+
+
+class _SharedStores:
+    """The open stores of the process by folder and database, each with its number of users."""
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._open: dict[_Key, tuple[Store, int]] = {}
+
+    def acquire(self, directory: Path, options: StoreOptions | None = None) -> Store:
+        """Return the open store of a folder; to be released once for each call."""
+        with self._guard:
+            key = directory, options
+            store, users = self._open.get(key, (None, 0))
+            if store is None or not store.usable:
+                store, users = Store.open(directory, options), 0
+            # A store that is only read changes when its folder can be written again.
+            if not store.read_only:
+                self._open[key] = store, users + 1
+            return store
+
+    def release(self, directory: Path, store: Store, options: StoreOptions | None = None) -> None:
+        """End one use of a store; the last one closes it."""
+        with self._guard:
+            key = directory, options
+            shared, users = self._open.get(key, (None, 0))
+            if shared is store and users > 1:
+                self._open[key] = store, users - 1
+                return
+            if shared is store:
+                del self._open[key]
+            # In the guard: a store that is opened meanwhile must not find this one half closed.
+            store.close()
+
+
+_stores = _SharedStores()
+# Those of parent processes, kept for ever: closing them would end what belongs to the parent.
+_of_parents: list[_SharedStores] = []
+
+
+def _start_anew() -> None:
+    global _stores
+    _of_parents.append(_stores)
+    _stores = _SharedStores()
+
+
+if hasattr(os, "register_at_fork"):  # missing on Windows, which has no fork
+    os.register_at_fork(after_in_child=_start_anew)
 
 
 class AsyncStore:
     """One store, opened at the first call and kept open; its calls run in worker threads.
+
+    Others of the process may use the same open store.
 
     Args:
         directory: the store's folder.
@@ -67,7 +124,7 @@ class AsyncStore:
     def _open(self) -> Store:
         with self._guard:
             if self._store is None:
-                self._store = Store.open(self.directory, self.options)
+                self._store = _stores.acquire(self.directory, self.options)
             return self._store
 
     def _close(self, unusable: Store | None) -> None:
@@ -76,4 +133,4 @@ class AsyncStore:
                 return  # another thread has closed it; a new one may be in use
             store, self._store = self._store, None
         if store is not None:
-            store.close()
+            _stores.release(self.directory, store, self.options)

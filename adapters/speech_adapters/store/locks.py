@@ -14,6 +14,7 @@ from typing import Final, Self
 import filelock
 
 from speech_adapters.errors import MeetingBusyError, StoreError
+from speech_adapters.open_files import advice
 from speech_adapters.store.interface import Lock
 
 __all__ = ["FileLock", "acquire_with_retry"]
@@ -56,8 +57,10 @@ class FileLock:
         except (OSError, NotImplementedError) as error:
             reason = getattr(error, "strerror", "") or error
             raise StoreError(
-                f"The lock {path} cannot be taken: {reason}. Check its disk and permissions,"
-                ' or set "state_dir" to another folder.'
+                f"The lock {path} cannot be taken: {reason}. "
+                + advice(
+                    error, 'Check its disk and permissions, or set "state_dir" to another folder.'
+                )
             ) from error
 
     @property

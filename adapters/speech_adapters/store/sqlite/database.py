@@ -19,6 +19,7 @@ from typing import Any, Final
 import filelock
 
 from speech_adapters.errors import StoreCorruptError, StoreError
+from speech_adapters.open_files import advice, is_limit_reached
 from speech_adapters.store.sqlite.schema import SCHEMA_VERSION, migrate
 
 __all__ = ["DAMAGED", "Database", "connect_to_read"]
@@ -28,8 +29,8 @@ _WAIT_SECONDS: Final = 30.0
 # and lets them proceed for the second, in turns.
 _TURN_SECONDS: Final = 0.1
 _YIELD_SECONDS: Final = 0.01
-# Reading every page finds damage before a new meeting is added to it; in a
-# large file that would take longer than it is worth.
+# After a crash, reading every page finds damage before a new meeting is added to it; in a
+# large file that would take longer than it is worth, and doctor does it.
 _CHECKED_BYTES: Final = 32 * 1024 * 1024
 DAMAGED: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
@@ -62,7 +63,6 @@ class Database:
                 else:
                     with self._alone():
                         self._open()
-                _check(self._live(), path)
         except BaseException:
             self.close()
             raise
@@ -117,11 +117,27 @@ class Database:
             # locks which SQLite holds on it for other threads of this process.
             os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         self._identity = _identity(self.path)
-        self._connection = sqlite3.connect(
-            self.path, timeout=_WAIT_SECONDS, isolation_level=None, check_same_thread=False
-        )
+        # The last program that closes the file removes its log.
+        if Path(f"{self.path}-wal").exists():
+            self._check_unless_used()
+        self._connection = _connect(self.path)
         self._connection.text_factory = _decode
         _prepare(self._connection, self.path)
+
+    def _check_unless_used(self) -> None:
+        """Check the file, whose last program died, unless another program uses it."""
+        # The connection of this object, so that damage is handled as any other.
+        self._connection = probe = _connect(self.path, timeout=0.0)
+        probe.execute("PRAGMA locking_mode = EXCLUSIVE")
+        try:
+            probe.execute("SELECT 1 FROM sqlite_schema").fetchall()
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                raise
+        else:
+            _check(probe, self.path)
+        # It cannot leave the exclusive mode.
+        probe.close()
 
     def _open_to_read(self) -> None:
         self._identity = _identity(self.path)
@@ -163,13 +179,14 @@ class Database:
             # The code's low byte is the kind of error, the rest its detail.
             if getattr(error, "sqlite_errorcode", 0) & 0xFF in DAMAGED:
                 raise self._put_aside(error) from error
-            raise _unusable(self.path, str(error)) from error
+            raise _unusable(self.path, str(error), _cause(error)) from error
         except filelock.Timeout as error:
             raise _unusable(self.path, "another process keeps it locked") from error
         except UnicodeEncodeError:  # its text would hold the value that was refused
             raise _unusable(self.path, "a text is not valid Unicode") from None
         except (OSError, NotImplementedError) as error:
-            raise _unusable(self.path, getattr(error, "strerror", "") or str(error)) from error
+            reason = getattr(error, "strerror", "") or str(error)
+            raise _unusable(self.path, reason, error) from error
 
     def _put_aside(self, error: sqlite3.Error) -> StoreError:
         with self._guard:
@@ -228,6 +245,10 @@ def _ended(connection: sqlite3.Connection) -> Iterator[None]:
         with suppress(sqlite3.Error):
             connection.rollback()
         raise
+
+
+def _connect(path: Path, timeout: float = _WAIT_SECONDS) -> sqlite3.Connection:
+    return sqlite3.connect(path, timeout=timeout, isolation_level=None, check_same_thread=False)
 
 
 def connect_to_read(path: Path) -> sqlite3.Connection:
@@ -299,8 +320,17 @@ def _free_name(path: Path) -> Path:
     return next(name for name in candidates if name.name not in taken)
 
 
-def _unusable(path: Path, reason: str) -> StoreError:
+def _cause(error: sqlite3.Error) -> Exception:
+    """Return the error of the system that SQLite does not name, if there is one now."""
+    kind = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    return (is_limit_reached() if kind == sqlite3.SQLITE_CANTOPEN else None) or error
+
+
+def _unusable(path: Path, reason: str, cause: Exception | None = None) -> StoreError:
+    if isinstance(cause, OSError) and isinstance(cause.strerror, str):
+        reason = cause.strerror
+    otherwise = 'Check its disk and permissions, or set "state_dir" to another folder.'
     return StoreError(
-        f"The meeting store {path} cannot be used: {reason}. Check its disk and permissions,"
-        ' or set "state_dir" to another folder.'
+        f"The meeting store {path} cannot be used: {reason}."
+        f" {otherwise if cause is None else advice(cause, otherwise)}"
     )

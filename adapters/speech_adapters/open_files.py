@@ -1,0 +1,44 @@
+"""The limit of open files: advice for errors that a process meets when it has reached it."""
+
+from __future__ import annotations
+
+import errno
+import os
+
+__all__ = ["advice", "is_limit_reached"]
+
+
+def advice(error: BaseException, otherwise: str) -> str:
+    """Return one or two sentences on what to do about an error of the system.
+
+    Args:
+        error: the error.
+        otherwise: the advice for any other error than too many open files.
+    """
+    number = getattr(error, "errno", None)
+    if number == errno.EMFILE:
+        return (
+            f"This process may have {_limit()} files open at a time, and a meeting that is"
+            " recorded needs two of them: raise the limit (ulimit -n, or LimitNOFILE= of a systemd"
+            " service), or record fewer meetings in one process."
+        )
+    if number == errno.ENFILE:
+        return "The limit of all processes of this machine is reached: raise fs.file-max."
+    return otherwise
+
+
+def is_limit_reached() -> OSError | None:
+    """Return the error of opening one more file, for libraries that do not state the reason."""
+    try:
+        os.close(os.open(os.devnull, os.O_RDONLY))
+    except OSError as error:
+        return error if error.errno in (errno.EMFILE, errno.ENFILE) else None
+    return None
+
+
+def _limit() -> str:
+    try:
+        import resource
+    except ImportError:  # Windows has another limit, which no call returns
+        return "no more"
+    return f"{resource.getrlimit(resource.RLIMIT_NOFILE)[0]:,}"
