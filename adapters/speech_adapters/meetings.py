@@ -13,7 +13,9 @@ that recorded them, whatever is configured later: their audio goes nowhere else.
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from datetime import datetime
 from pathlib import Path
 
 import anyio
@@ -296,8 +298,18 @@ class MeetingService(AsyncCloseable):
         else:
             await self._delete_second(meeting_id)
 
-    async def recordings(self) -> list[Recording]:
-        """Return all recordings in the store, the newest first.
+    async def recordings(
+        self,
+        states: Sequence[JobState] = (),
+        since: datetime | None = None,
+        limit: int | None = None,
+    ) -> list[Recording]:
+        """Return the recordings in the store, the newest first.
+
+        Args:
+            states: only those in one of these states; empty for any.
+            since: only those that began at this time or later.
+            limit: how many at most; ``None`` for all.
 
         What processes that were killed left behind is removed: files, temporary folders, and
         what is due at services.
@@ -305,7 +317,7 @@ class MeetingService(AsyncCloseable):
         await self.store.run(Store.remove_leftovers)
         await threads.STORE.run(remove_abandoned)
         await self._deleter.clean_up_due()
-        return await self.store.run(Store.recordings)
+        return await self.store.run(Store.listed, states, since, limit)
 
     async def summaries(self, prefix: str, limit: int, before: str = "") -> list[MeetingSummary]:
         """Return the newest recording of each meeting whose id starts with ``prefix``.

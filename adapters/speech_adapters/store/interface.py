@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
@@ -177,6 +178,23 @@ class Store(Closeable):
         """Return all recordings, or those of one meeting, the newest first.
 
         One whose record is damaged is among them, as failed: it must not hide the others.
+        """
+
+    @abstractmethod
+    def listed(
+        self,
+        states: Sequence[JobState] = (),
+        since: datetime | None = None,
+        limit: int | None = None,
+    ) -> list[Recording]:
+        """Return the recordings that a list shows, the newest first.
+
+        One whose record is damaged is among them if ``states`` is empty.
+
+        Args:
+            states: only those in one of these states; empty for any.
+            since: only those that began at this time or later; it has a time zone.
+            limit: how many at most; ``None`` for all.
         """
 
     @abstractmethod

@@ -17,6 +17,7 @@ from typing import Final
 from speech_adapters.errors import SpeechError
 from speech_adapters.export import FORMATS, format_of
 from speech_compat.cli.compare_options import add_compare
+from speech_compat.cli.listing import add_list
 from speech_compat.cli.migration_parser import add_migration_commands
 from speech_compat.cli.output import reason_of, report
 
@@ -82,9 +83,8 @@ def new_parser() -> argparse.ArgumentParser:
     _add_config(commands)
     _add_backends(commands)
     _add_doctor(commands)
+    add_list(commands)
     add_migration_commands(commands)
-    listing = commands.add_parser("list", help="list stored meetings, newest first")
-    listing.set_defaults(run=_list)
     delete = commands.add_parser("delete", help="delete stored meetings: audio and transcripts")
     delete.add_argument("meeting_id", nargs="+", metavar="MEETING_ID", help=_ID)
     delete.set_defaults(run=_delete)
@@ -405,12 +405,6 @@ def _doctor(options: argparse.Namespace) -> int:
     from speech_compat.cli.doctor import doctor
 
     return doctor(options)
-
-
-def _list(_: argparse.Namespace) -> int:
-    from speech_compat.cli.meetings import list_meetings
-
-    return list_meetings()
 
 
 def _delete(options: argparse.Namespace) -> int:

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 from speech_adapters.contract import MeetingStatus
 from speech_adapters.errors import MissingExtraError, SpeechError
-from speech_adapters.export import one_line, render
+from speech_adapters.export import render
 from speech_adapters.meetings import MeetingService
-from speech_adapters.store import Recording, Store
-from speech_adapters.transcript import Provenance, Transcript, seconds
+from speech_adapters.store import Store
+from speech_adapters.transcript import Provenance, Transcript
 from speech_compat._session.mapping.results import remote_document
 from speech_compat.cli.output import format_status, report, write
 from speech_compat.cli.service import with_service
 
-__all__ = ["convert", "delete", "list_meetings", "resume", "show"]
+__all__ = ["convert", "delete", "resume", "show"]
 
 
 def show(meeting_id: str, format: str, output: Path | None) -> int:  # noqa: A002
@@ -64,23 +63,6 @@ def convert(result: Path, format: str, output: Path | None) -> int:  # noqa: A00
     else:
         write(render(transcript, format), output)
     return 0
-
-
-def list_meetings() -> int:
-    """List the recordings: start time, state, length, id."""
-    recordings = with_service(MeetingService.recordings)
-    for recording in recordings:
-        sys.stdout.write(_line(recording))
-    if not recordings:
-        report("no meeting is stored.")
-    return 0
-
-
-def _line(recording: Recording) -> str:
-    when = recording.created.astimezone().strftime("%Y-%m-%d %H:%M")
-    length = seconds(recording.request.audio.ticks(recording.audio_bytes or 0))
-    identity = one_line(recording.meeting_id)
-    return f"{when}  {recording.state.value:<10}  {length:>9.1f} s  {identity}\n"
 
 
 def delete(meeting_ids: list[str]) -> int:

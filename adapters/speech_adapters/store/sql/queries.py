@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -73,6 +76,24 @@ class Queries:
         if meeting_id is None:
             return self._select("ORDER BY number DESC")
         return self._select(f"WHERE meeting_id = ? ORDER BY {_RANK}", meeting_id)
+
+    def listed(
+        self,
+        states: Sequence[JobState] = (),
+        since: datetime | None = None,
+        limit: int | None = None,
+    ) -> list[Recording]:
+        # In the order of the list, so that no more rows are read than it needs.
+        found = self._select(
+            "WHERE created >= ? AND (? OR state IN (SELECT value FROM json_each(?)))"
+            " ORDER BY number DESC LIMIT ?",
+            "" if since is None else since.astimezone(UTC).isoformat(),
+            not states,
+            json.dumps([state.value for state in states]),
+            -1 if limit is None else limit,
+        )
+        # Without those whose record is damaged, which have failed.
+        return [recording for recording in found if not states or recording.state in states]
 
     def open_recordings(self, backend: str) -> list[Recording]:
         # The state is spelled out: with a parameter SQLite could not use the partial index.
