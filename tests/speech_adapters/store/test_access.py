@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -170,3 +173,73 @@ def test_a_closed_store_is_opened_again(tmp_path: Path) -> None:
         assert len(await store.run(Store.recordings)) == 1
 
     use(tmp_path, work)
+
+
+def test_the_services_of_a_process_share_the_store_of_a_folder_until_the_last_one_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = count_openings(monkeypatch)
+
+    async def run() -> None:
+        stores = [AsyncStore(tmp_path) for _ in range(20)]
+        other = AsyncStore(tmp_path / "other")
+        for number, store in enumerate(stores):
+            await store.run(Store.create, MeetingRequest(f"m{number}"), "local")
+            assert len(await stores[0].run(Store.recordings)) == number + 1
+        assert await other.run(Store.recordings) == []
+        await other.aclose()
+        for store in stores[:-1]:
+            await store.aclose()
+        assert len(await stores[-1].run(Store.recordings)) == 20
+        assert opened == [tmp_path, tmp_path / "other"]
+        await stores[-1].aclose()
+        # The last one has closed it: SQLite then removes its log.
+        assert not (tmp_path / "meetings.sqlite3-wal").exists()
+        assert len(await stores[0].run(Store.recordings)) == 20
+        assert opened == [tmp_path, tmp_path / "other", tmp_path]
+        await stores[0].aclose()
+
+    anyio.run(run)
+
+
+def test_a_shared_store_that_was_moved_does_not_reach_the_next_service(tmp_path: Path) -> None:
+    folder = tmp_path / "state"
+
+    async def run() -> None:
+        first, second = AsyncStore(folder), AsyncStore(folder)
+        await first.run(Store.create, MeetingRequest("m"), "local")
+        folder.rename(tmp_path / "elsewhere")
+        assert await second.run(Store.recordings) == []
+        with pytest.raises(StoreError, match="moved or deleted"):
+            await first.run(Store.recordings)
+        # Neither the error nor the end of the first one closes the new store.
+        assert await first.run(Store.recordings) == []
+        await first.aclose()
+        assert await second.run(Store.recordings) == []
+        await second.aclose()
+
+    anyio.run(run)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_forked_process_opens_a_store_of_its_own(tmp_path: Path) -> None:
+    program = f"""
+import os
+from pathlib import Path
+from speech_adapters.contract import MeetingRequest
+from speech_adapters.store import access
+folder = Path({str(tmp_path)!r})
+ours = access._stores.acquire(folder)
+child = os.fork()
+if not child:
+    store = access._stores.acquire(folder)
+    store.create(MeetingRequest("m"), "local")
+    access._stores.release(folder, store)
+    os._exit(0 if store is not ours else 1)
+assert os.waitpid(child, 0)[1] == 0
+print(len(ours.recordings()))
+"""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "1\n"

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +14,7 @@ import pytest
 from double.other_writer import OtherWriter
 from speech_adapters.contract import MeetingRequest, Mode
 from speech_adapters.errors import StoreCorruptError, StoreError
-from speech_adapters.store.sqlite import SqliteStore
+from speech_adapters.store.sqlite import SqliteStore, database
 from speech_adapters.transcript import Provenance, Transcript, Utterance
 
 pytestmark = pytest.mark.database("sqlite")
@@ -275,3 +277,80 @@ def test_an_error_of_begin_that_is_no_lock_is_raised_at_once(store: SqliteStore)
     ):
         pass
     assert store.create(REQUEST, "local").meeting_id == "standup"
+
+
+def count_checks(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """Return a list to which each integrity check adds its file."""
+    checked: list[Path] = []
+    check = database._check
+
+    def counted(connection: sqlite3.Connection, path: Path) -> None:
+        checked.append(path)
+        check(connection, path)
+
+    monkeypatch.setattr(database, "_check", counted)
+    return checked
+
+
+def end_uncleanly(folder: Path) -> None:
+    """Write to the store in a process that is killed."""
+    program = (
+        "import os, signal; from pathlib import Path; from speech_adapters.store import Store;"
+        "from speech_adapters.contract import MeetingRequest;"
+        f"store = Store.open(Path({str(folder)!r})); store.create(MeetingRequest('m'), 'local');"
+        "os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    subprocess.run([sys.executable, "-c", program], check=False)
+
+
+def test_the_integrity_is_checked_after_an_unclean_end_and_only_then(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    SqliteStore.open(folder).close()
+    checked = count_checks(monkeypatch)
+    SqliteStore.open(folder).close()
+    assert checked == []
+    end_uncleanly(folder)
+    with SqliteStore.open(folder) as store:
+        assert len(checked) == 1
+        assert [found.meeting_id for found in store.recordings()] == ["m"]
+        # The log is there, because this program uses the file.
+        with SqliteStore.open(folder) as second:
+            second.create(REQUEST, "local")
+        assert len(store.recordings()) == 2
+    SqliteStore.open(folder).close()
+    assert len(checked) == 1
+
+
+def test_a_store_that_another_process_uses_is_not_checked(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    SqliteStore.open(folder).close()
+    checked = count_checks(monkeypatch)
+    program = (
+        "import sys; from pathlib import Path; from speech_adapters.store import Store;"
+        f"store = Store.open(Path({str(folder)!r})); print(len(store.recordings()), flush=True);"
+        "sys.stdin.read()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == b"0\n"
+        with SqliteStore.open(folder) as store:
+            store.create(REQUEST, "local")
+        other.communicate()
+    assert checked == []
+
+
+def test_damage_after_an_unclean_end_is_found_before_anything_is_written(folder: Path) -> None:
+    file = damaged(folder)
+    end_uncleanly(folder)
+    data = bytearray(file.read_bytes())
+    data[-8192:] = os.urandom(8192)
+    file.write_bytes(data)
+    with pytest.raises(StoreCorruptError, match="put aside as"):
+        SqliteStore.open(folder)
+    (aside,) = put_aside(folder)
+    assert aside.read_bytes() == bytes(data)
+    assert Path(f"{aside}-wal").exists()
