@@ -6,6 +6,7 @@ import math
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 from speech_compat._sdk.config import PropertyHolder, copy_properties
@@ -108,6 +109,9 @@ class PushAudioInputStream(AudioInputStream):
         # Size of the chunk that was read last, and time.monotonic() of that.
         self._chunk_size = 0
         self._read_at = 0.0
+        # Called once, under the guard, when there is audio or the end for a reader that found none.
+        self._notify: Callable[[], None] | None = None
+        self._notify_due = False
         # Kept for programs that set them; nothing reads them.
         self._stream_properties: dict[str, str] = {}
 
@@ -129,6 +133,7 @@ class PushAudioInputStream(AudioInputStream):
             self._pending += len(data)
             if 0 < self._awaited <= self._pending:
                 self._changed.notify_all()
+            self._notify_reader()
             while self._pending > _PENDING_LIMIT and self._attached:
                 self._changed.wait()
 
@@ -139,6 +144,7 @@ class PushAudioInputStream(AudioInputStream):
                 self._real.close()
             self._closed = True
             self._changed.notify_all()
+            self._notify_reader()
 
     def set_property(self, name: str, value: str) -> None:
         """Store a property of the audio written next; only the real package uses it."""
@@ -187,14 +193,35 @@ class PushAudioInputStream(AudioInputStream):
             if self._chunk_size < enough:
                 self._wait_for(min(enough, limit), self._read_at + patience)
             self._wait_for(1, math.inf)
-            chunks: list[bytes] = []
-            size = 0
-            while self._chunks and size < limit:
-                chunks.append(self._chunks.popleft())
-                size += len(chunks[-1])
-            self._pending -= size
-            self._chunk_size, self._read_at = len(chunks[-1]) if chunks else 0, time.monotonic()
-            self._changed.notify_all()
+            return self._take(limit)
+
+    def _poll(self, limit: int) -> bytes | None:
+        """Return about ``limit`` bytes, ``b""`` at the end, or ``None`` if there are none yet.
+
+        After ``None``, what was passed to :meth:`_set_notify` is called once when there is more.
+        """
+        with self._changed:
+            self._notify_due = not self._chunks and not self._closed and self._attached
+            return None if self._notify_due else self._take(limit)
+
+    def _set_notify(self, notify: Callable[[], None] | None) -> None:
+        with self._changed:
+            self._notify, self._notify_due = notify, False
+
+    def _notify_reader(self) -> None:
+        if self._notify_due and self._notify is not None:
+            self._notify_due = False
+            self._notify()
+
+    def _take(self, limit: int) -> bytes:
+        chunks: list[bytes] = []
+        size = 0
+        while self._chunks and size < limit:
+            chunks.append(self._chunks.popleft())
+            size += len(chunks[-1])
+        self._pending -= size
+        self._chunk_size, self._read_at = len(chunks[-1]) if chunks else 0, time.monotonic()
+        self._changed.notify_all()
         return b"".join(chunks)
 
     def _wait_for(self, size: int, deadline: float) -> None:
@@ -212,6 +239,7 @@ class PushAudioInputStream(AudioInputStream):
         with self._changed:
             self._attached, self._discarding = False, True
             self._changed.notify_all()
+            self._notify_reader()
 
     def _detach(self) -> None:
         self._end()

@@ -40,7 +40,7 @@ import anyio
 import attrs
 
 import speech_compat as speechsdk
-from benchmarks.pace_backend import NAME, install
+from benchmarks.pace_backend import NAME, PHRASE_SECONDS, install
 from speech_compat._session import event_loop
 
 __all__ = ["main"]
@@ -54,6 +54,7 @@ _POLL_SECONDS: Final = 0.02
 _BEAT_SECONDS: Final = 0.01
 _SETTLE_SECONDS: Final = 1.0
 _FLAT_SECONDS: Final = 600
+_STAGGERED: Final = 10 * PHRASE_SECONDS
 _HEAD: Final = (
     "tree   meetings chunk  cores  CPU/hour  to flat  median  99/100  longest    loop  writes"
     "    late"
@@ -134,7 +135,8 @@ def _run(order: _Order, folder: Path) -> dict[str, float]:
     paths: list[Path] = []
     for number in range(order.meetings):
         meetings.append(_Meeting(config, f"meeting {number}", lags))
-        meetings[-1].write(bytes(_BYTES_PER_SECOND // 10))
+        # Of different lengths, so that not all phrases end in the same instant.
+        meetings[-1].write(bytes(_BYTES_PER_SECOND // 10 * (number % _STAGGERED + 1)))
         if not order.live:
             paths.append(_new_file(folder, set(paths)))
     time.sleep(_SETTLE_SECONDS)

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Final
 from speech_adapters.contract import BlockingSession
 from speech_adapters.errors import BackendError, SpeechError
 from speech_compat._session import event_loop
+from speech_compat._session.pump import joining_seconds, pump
+from speech_compat._session.sources import polled
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,18 +26,13 @@ if TYPE_CHECKING:
     from speech_compat._session.backlog import Backlog
     from speech_compat._session.connection import MeetingConnection
     from speech_compat._session.mapping.requests import Plan
+    from speech_compat._session.pump import PolledSource
     from speech_compat._session.sources import AudioSource
 
 __all__ = ["AudioThread", "unexpected_error"]
 
-# How long a chunk waits at most: well below the half second after which it is on disk, and
-# below what a reader of live results notices.
-_STORED_PATIENCE: Final = 0.2
-_LIVE_PATIENCE: Final = 0.04
-# Each running meeting adds so much to the wait of all.  So the audio of a few meetings does not
-# wait at all, as joining would save little there.
-_PATIENCE_PER_MEETING: Final = 0.001
-_LEAST_PATIENCE: Final = 0.01
+# How long a chunk of a stored meeting waits at most: it is on disk within half a second.
+_LONGEST_WAIT: Final = 0.2
 _logger = logging.getLogger("speech_compat")
 # Those that read audio at present.
 _running: set[AudioThread] = set()
@@ -72,10 +69,24 @@ class AudioThread:
         self._finishing: Future[None] | None = None
 
     def start(self, session: Session, source: AudioSource, first: bytes) -> None:
-        """Start the thread; ``first`` is the block that was read already."""
+        """Start to push; ``first`` is the block that was read already."""
+        polled_source = polled(source)
+        if isinstance(session, BlockingSession):
+            self._start_thread(
+                session, source, lambda: self._push(session.push_blocking, source, first)
+            )
+        elif polled_source is None:
+            push = partial(event_loop.call, session.push)
+            self._start_thread(session, source, lambda: self._push(push, source, first))
+        else:
+            event_loop.submit(self._pump, session, source, polled_source, first)
+
+    def _start_thread(
+        self, session: Session, source: AudioSource, push_all: Callable[[], None]
+    ) -> None:
         threading.Thread(
-            target=self._push,
-            args=(session, source, first),
+            target=self._run,
+            args=(session, source, push_all),
             name="speech-compat-audio",
             daemon=True,
         ).start()
@@ -85,19 +96,44 @@ class AudioThread:
         if self._finishing is not None:
             self._finishing.cancel()
 
-    def _push(self, session: Session, source: AudioSource, first: bytes) -> None:
-        if isinstance(session, BlockingSession):
-            push = session.push_blocking
-        else:
-            push = partial(event_loop.call, session.push)
+    async def _pump(
+        self, session: Session, source: AudioSource, polled_source: PolledSource, first: bytes
+    ) -> None:
+        """Push the audio on the loop; its end needs a thread, because it waits for the loop."""
+        failure: list[BaseException] = []
+
+        def push_all() -> None:
+            for error in failure:
+                raise error
+
         try:
-            _running.add(self)
+            await pump(session, polled_source, first, partial(self._pushed, source))
+        except Exception as error:
+            failure.append(error)
+        except BaseException:  # the loop ends
+            failure.append(event_loop.ProgramEndingError())
+            raise
+        finally:
+            self._start_thread(session, source, push_all)
+
+    def _push(self, push: Callable[[bytes], object], source: AudioSource, first: bytes) -> None:
+        _running.add(self)
+        try:
             block = first
             while block:
                 push(block)
-                self._backlog.add(len(block) / source.pcm.bytes_per_second)
-                source.patience = self._patience()
+                self._pushed(source, block)
+                source.patience = joining_seconds(len(_running), _LONGEST_WAIT)
                 block = source.read()
+        finally:
+            _running.discard(self)
+
+    def _pushed(self, source: AudioSource, block: bytes) -> None:
+        self._backlog.add(len(block) / source.pcm.bytes_per_second)
+
+    def _run(self, session: Session, source: AudioSource, push_all: Callable[[], None]) -> None:
+        try:
+            push_all()
             self._update_attendees(source)
             self._note_source(source)
             self._finishing = event_loop.submit(session.finish)
@@ -114,14 +150,7 @@ class AudioThread:
                 _logger.exception("The audio of meeting %r cannot be read.", self._plan.meeting_id)
             self._fail(unexpected_error(error))
         finally:
-            _running.discard(self)
             self.finished.set()
-
-    def _patience(self) -> float:
-        """Return the seconds that small chunks may wait at present."""
-        limit = _LIVE_PATIENCE if self._plan.mode.live else _STORED_PATIENCE
-        wait = min(len(_running) * _PATIENCE_PER_MEETING, limit)
-        return wait if wait >= _LEAST_PATIENCE else 0.0
 
     def _update_attendees(self, source: AudioSource) -> None:
         plan = self._plan.with_present_attendees() if self._plan.mode.stored else None

@@ -26,6 +26,7 @@ __all__ = [
     "after_fork",
     "call",
     "call_async",
+    "call_soon",
     "portal",
     "run_at_exit",
     "start_soon",
@@ -154,6 +155,17 @@ def start_soon(func: Callable[[], Awaitable[object]]) -> None:
     if running is not None:
         with suppress(RuntimeError):  # closed in this moment
             running.call_soon_threadsafe(_start, func)
+
+
+def call_soon(func: Callable[[AbstractEventLoop], object]) -> None:
+    """Call ``func`` with the loop, on it; from any thread.  Never blocks.
+
+    Does nothing when the loop was never started, or the program is ending.
+    """
+    running = _loop
+    if running is not None:
+        with suppress(RuntimeError):  # closed in this moment
+            running.call_soon_threadsafe(func, running)
 
 
 def run_at_exit(ending: Callable[[], None], *, last: bool = False) -> None:

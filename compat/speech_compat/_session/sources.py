@@ -14,6 +14,9 @@ from speech_adapters.audio import (
     open_audio,
 )
 from speech_adapters.errors import AudioError, SpeechError
+from speech_adapters.audio import PcmFormat, SourceFormat, StreamDecoder, WavFile
+from speech_adapters.errors import AudioError
+from speech_compat._session.pump import PolledSource
 from speech_compat.audio import (
     AudioConfig,
     AudioInputStream,
@@ -25,9 +28,12 @@ from speech_compat.enums import AudioStreamContainerFormat, AudioStreamWaveForma
 from speech_compat.properties import PropertyId
 
 __all__ = ["CONTAINERS", "AudioSource", "check_file", "open_source"]
+__all__ = ["AudioSource", "check_file", "open_source", "polled"]
 
 # Large, because each block costs a round trip to the event loop.
 _BLOCK_BYTES: Final = 1024 * 1024
+# What is decoded on the loop at a time must be little.
+_POLL_BYTES: Final = 64 * 1024
 _ENCODINGS: Final = {
     AudioStreamWaveFormat.PCM: "pcm",
     AudioStreamWaveFormat.ALAW: "alaw",
@@ -128,6 +134,11 @@ def open_source(config: AudioConfig | None) -> AudioSource:
     return MicrophoneSource(config.get_property(device) if config is not None else "")
 
 
+def polled(source: AudioSource) -> PolledSource | None:
+    """Return a source that can be read on the event loop, or ``None`` if a read may wait."""
+    return source if isinstance(source, _PushSource) else None
+
+
 def check_file(config: AudioConfig | None) -> None:
     """Check the file of a configuration; does nothing for streams.
 
@@ -218,13 +229,17 @@ class _SampleStream:
 
     def read(self) -> bytes:
         while not self._ended:
-            data = self._receive()
-            self._ended = not data
-            block = self._decoder.decode(data) if data else self._decoder.finish()
             # A header or part of a frame decodes to nothing, which is not the end.
-            if block:
+            if block := self._decode(self._receive()):
                 return block
         return b""
+
+    def _decode(self, data: bytes) -> bytes:
+        self._ended = not data
+        return self._decoder.decode(data) if data else self._decoder.finish()
+
+    def _receive(self) -> bytes:
+        raise NotImplementedError
 
 
 class _PushSource(_StreamSource):
@@ -243,6 +258,18 @@ class _PushSource(_StreamSource):
             return self._stream._read(_BLOCK_BYTES)
         enough = int(self.patience * self.pcm.bytes_per_second)
         return self._stream._read(_BLOCK_BYTES, self.patience, enough)
+
+    def poll(self) -> bytes | None:
+        while not self._ended:
+            data = self._stream._poll(_POLL_BYTES)
+            if data is None:
+                return None
+            if block := self._decode(data):
+                return block
+        return b""
+
+    def notify(self, ready: Callable[[], None] | None) -> None:
+        self._stream._set_notify(ready)
 
     def stop(self) -> None:
         self._stream._end()

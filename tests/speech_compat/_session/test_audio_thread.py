@@ -69,23 +69,17 @@ def test_a_session_that_threads_can_write_to_needs_the_loop_at_its_end_only() ->
     assert session.threads == {"speech-compat-audio"}
 
 
-@pytest.mark.parametrize(
-    ("mode", "meetings", "seconds"),
-    [
-        (Mode.STORED, 1, 0.0),
-        (Mode.STORED, 9, 0.0),
-        (Mode.STORED, 50, 0.05),
-        (Mode.STORED, 1000, 0.2),
-        (Mode.LIVE, 9, 0.0),
-        (Mode.LIVE, 1000, 0.04),
-        (Mode.BOTH, 1000, 0.04),
-    ],
-)
-def test_chunks_wait_for_others_only_beside_many_meetings(
-    mode: Mode, meetings: int, seconds: float, monkeypatch: pytest.MonkeyPatch
+def test_chunks_of_stored_meetings_wait_for_others_beside_many_of_them(
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(audio_thread, "_running", set(range(meetings)))
-    assert thread(mode)._patience() == pytest.approx(seconds)
+    session: Any = Written()
+    source: Any = Source()
+    source.released.set()
+    monkeypatch.setattr(audio_thread, "_running", set(range(49)))
+    audio = thread(Mode.STORED)
+    audio.start(session, source, b"first")
+    assert audio.finished.wait(30)
+    assert source.patience == pytest.approx(0.05)
 
 
 def test_a_meeting_whose_audio_has_ended_is_not_counted() -> None:
