@@ -18,7 +18,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from functools import cache
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Annotated, Any, Final, TypeVar
 
@@ -35,6 +34,7 @@ from pydantic import (
 )
 
 from speech_adapters.errors import ConfigurationError
+from speech_adapters.installed import entry_points
 from speech_adapters.masking import mask
 from speech_adapters.setting_names import closest, environment_name
 from speech_adapters.settings_errors import (

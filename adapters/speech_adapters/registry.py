@@ -16,7 +16,6 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Sequence
 from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
 from types import ModuleType
 from typing import TYPE_CHECKING
 
@@ -29,9 +28,12 @@ from speech_adapters.errors import (
     SpeechError,
     UnsupportedError,
 )
+from speech_adapters.installed import entry_points
 from speech_adapters.setting_names import closest
 
 if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
     from speech_adapters.diagnosis import Check, Subject
     from speech_adapters.recording.backend import Host
 

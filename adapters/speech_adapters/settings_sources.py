@@ -1,7 +1,8 @@
 """Where settings come from: the program, the environment and files, each as one layer.
 
 The layers are read at every load, because the working directory, the environment and the files
-may change.  Nothing is validated here but the syntax of the files.
+may change.  A file that has not changed is not parsed again.  Nothing is validated here but the
+syntax of the files.
 
 Each layer keeps its origin, so that an error and ``speech-compat config show`` can name the file or
 variable of a setting.  pydantic-settings merges its sources before validation without origins, and
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -40,6 +42,7 @@ _OTHER_NAMES: Final = frozenset(
     }
 )
 _ENVIRONMENT: Final = "environment"
+_SETTLED_SECONDS: Final = 5.0
 
 
 @attrs.frozen
@@ -187,7 +190,7 @@ def _find_upward(name: str) -> Path | None:
 
 def _read_file(path: Path) -> dict[str, Any]:
     try:
-        table: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+        table = _parse(path)
     except OSError as error:
         raise ConfigurationError(
             f"The settings cannot be read: {path}: {error.strerror}. "
@@ -200,6 +203,24 @@ def _read_file(path: Path) -> dict[str, Any]:
         ) from error
     if path.name == _PROJECT:
         table = table.get("tool", {}).get("speech-compat", {})
+    return table
+
+
+# The tables of files by path, each with what changes when the file does.
+_parsed: dict[Path, tuple[tuple[int, int, int], dict[str, Any]]] = {}
+
+
+def _parse(path: Path) -> dict[str, Any]:
+    # Before the file is read: a change that comes between is found by the next call.
+    status = path.stat()
+    state = (status.st_mtime_ns, status.st_size, status.st_ino)
+    known = _parsed.get(path)
+    if known is not None and known[0] == state:
+        return known[1]
+    table = tomllib.loads(path.read_text(encoding="utf-8"))
+    # One that has just been written may change once more within the resolution of its time.
+    if time.time() - status.st_mtime > _SETTLED_SECONDS:
+        _parsed[path] = state, table
     return table
 
 

@@ -11,17 +11,20 @@ measured.  Each measurement is a process of its own.  Its processor time include
 writes.  It also records one meeting of the same chunks as fast as possible, for comparison.
 
 A stored meeting's chunk is timed from the end of its write until the recording's file has it; a
-live meeting's, from the last write of a phrase until its callback.  The heart of the event loop
-beats every 10 ms.
+live meeting's, from the last write of a phrase until its callback.  The heart of the event loop of
+live meetings beats every 10 ms; a gap is the processor time of the process between two beats, which
+other programs on the machine do not change.  ``--freeze`` calls ``gc.freeze()`` once all meetings
+run, as a program with very many of them may.
 
 ``--baseline`` names another checkout of the project, which is measured in turns with this one.
-The exit code is 1 if a chunk of a stored meeting took longer than 0.5 s, or the event loop of
-live meetings stood still for that long.
+The exit code is 1 if a chunk of a stored meeting took longer than 0.5 s, or a gap of live meetings
+was longer than 0.2 s.
 """
 
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import os
 import subprocess
@@ -46,6 +49,7 @@ from speech_compat._session import event_loop
 __all__ = ["main"]
 
 LONGEST: Final = 0.5
+LONGEST_GAP: Final = 0.2
 _BYTES_PER_SECOND: Final = 32_000
 _TICKS: Final = 10_000_000
 # Chunks are written in so many groups per interval: programs do not write in the same instant.
@@ -56,7 +60,7 @@ _SETTLE_SECONDS: Final = 1.0
 _FLAT_SECONDS: Final = 600
 _STAGGERED: Final = 10 * PHRASE_SECONDS
 _HEAD: Final = (
-    "tree   meetings chunk  cores  CPU/hour  to flat  median  99/100  longest    loop  writes"
+    "tree   meetings chunk  cores  CPU/hour  to flat  median  99/100  longest     gap  writes"
     "    late"
 )
 
@@ -125,6 +129,7 @@ class _Order:
     chunk: int
     seconds: float
     live: bool
+    freeze: bool
 
 
 def _run(order: _Order, folder: Path) -> dict[str, float]:
@@ -141,6 +146,9 @@ def _run(order: _Order, folder: Path) -> dict[str, float]:
             paths.append(_new_file(folder, set(paths)))
     time.sleep(_SETTLE_SECONDS)
     lags.clear()
+    if order.freeze:
+        gc.collect()
+        gc.freeze()
     # The heart costs as much as a meeting, and stored ones do not use the loop.
     with _Disk() as disk, _beating() if order.live else nullcontext([0.0]) as gaps:
         start, cpu, own = time.monotonic(), time.process_time(), time.thread_time()
@@ -205,14 +213,14 @@ def _flat_out(config: speechsdk.SpeechConfig, chunk: int) -> float:
 
 @contextmanager
 def _beating() -> Iterator[list[float]]:
-    """Yield the pauses between the beats of the event loop, beyond the intended one."""
+    """Yield the processor time between the beats of the event loop."""
     gaps = [0.0]
 
     async def beat() -> None:
         while True:
-            before = time.monotonic()
+            before = time.process_time()
             await anyio.sleep(_BEAT_SECONDS)
-            gaps.append(time.monotonic() - before - _BEAT_SECONDS)
+            gaps.append(time.process_time() - before)
 
     heart = event_loop.submit(beat)
     yield gaps
@@ -274,6 +282,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=15.0)
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--live", action="store_true")
+    parser.add_argument("--freeze", action="store_true")
     parser.add_argument("--baseline", type=Path)
     parser.add_argument("--order", help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
@@ -287,7 +296,7 @@ def main() -> int:
     print(_HEAD)
     longest = 0.0
     for chunk in options.chunks:
-        order = _Order(options.meetings, chunk, options.seconds, options.live)
+        order = _Order(options.meetings, chunk, options.seconds, options.live, options.freeze)
         costs: dict[str, list[float]] = {name: [] for name in trees}
         for _ in range(options.rounds):
             for name, tree in trees.items():
@@ -299,8 +308,9 @@ def main() -> int:
         if options.baseline:
             share = median(costs["this"]) / median(costs["baseline"])
             print(f"processor time of the baseline: {share:.2f}")
-    print(f"times in ms; longest {longest * 1000:.0f} ms (target: below {LONGEST * 1000:.0f})")
-    return 0 if longest < LONGEST else 1
+    limit = LONGEST_GAP if options.live else LONGEST
+    print(f"times in ms; longest {longest * 1000:.0f} ms (target: below {limit * 1000:.0f})")
+    return 0 if longest < limit else 1
 
 
 if __name__ == "__main__":

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from speech_adapters.config import load_settings
 from speech_adapters.errors import ConfigurationError
-from speech_adapters.settings_sources import FILE
+from speech_adapters.settings_sources import FILE, merge, read_layers
 
 _PROFILES = """
 backend = "local"
@@ -125,3 +128,28 @@ def test_what_is_no_profile_is_an_error(folder: Path, text: str, complaint: str)
     (folder / FILE).write_text(text)
     with pytest.raises(ConfigurationError, match=complaint):
         load_settings()
+
+
+def test_a_file_is_parsed_once_until_it_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parsed: list[str] = []
+    loads = tomllib.loads
+
+    def count(text: str) -> dict[str, Any]:
+        parsed.append(text)
+        return loads(text)
+
+    monkeypatch.setattr(tomllib, "loads", count)
+    file = tmp_path / "settings.toml"
+    monkeypatch.setenv("SPEECH_COMPAT_CONFIG", str(file))
+    file.write_text('backend = "batch"')
+    os.utime(file, (1, 1))
+    for _ in range(3):
+        assert merge(read_layers({}).used)[0]["backend"] == "batch"
+    assert len(parsed) == 1
+    file.write_text('backend = "local"')  # as long as before
+    assert merge(read_layers({}).used)[0]["backend"] == "local"
+    # Written just now: another change could have the same time and size.
+    assert merge(read_layers({}).used)[0]["backend"] == "local"
+    assert len(parsed) == 3
