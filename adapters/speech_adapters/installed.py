@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoints
@@ -19,7 +19,7 @@ __all__ = ["entry_points"]
 _Folder = tuple[str, int, int]
 
 
-def entry_points(*, group: str, **wanted: str) -> EntryPoints:
+def entry_points(*, group: str, **wanted: Any) -> EntryPoints:
     """Return the entry points of a group that have the wanted attributes, such as ``name``."""
     return _scan(group, tuple(map(_state, sys.path))).select(**wanted)
 
