@@ -13,8 +13,7 @@ writes.  It also records one meeting of the same chunks as fast as possible, for
 A stored meeting's chunk is timed from the end of its write until the recording's file has it; a
 live meeting's, from the last write of a phrase until its callback.  The heart of the event loop of
 live meetings beats every 10 ms; a gap is the processor time of the process between two beats, which
-other programs on the machine do not change.  ``--freeze`` calls ``gc.freeze()`` once all meetings
-run, as a program with very many of them may.
+other programs on the machine do not change.
 
 ``--baseline`` names another checkout of the project, which is measured in turns with this one.
 The exit code is 1 if a chunk of a stored meeting took longer than 0.5 s, or a gap of live meetings
@@ -24,7 +23,6 @@ was longer than 0.2 s.
 from __future__ import annotations
 
 import argparse
-import gc
 import json
 import os
 import subprocess
@@ -129,7 +127,6 @@ class _Order:
     chunk: int
     seconds: float
     live: bool
-    freeze: bool
 
 
 def _run(order: _Order, folder: Path) -> dict[str, float]:
@@ -146,9 +143,6 @@ def _run(order: _Order, folder: Path) -> dict[str, float]:
             paths.append(_new_file(folder, set(paths)))
     time.sleep(_SETTLE_SECONDS)
     lags.clear()
-    if order.freeze:
-        gc.collect()
-        gc.freeze()
     # The heart costs as much as a meeting, and stored ones do not use the loop.
     with _Disk() as disk, _beating() if order.live else nullcontext([0.0]) as gaps:
         start, cpu, own = time.monotonic(), time.process_time(), time.thread_time()
@@ -282,7 +276,6 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=15.0)
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--live", action="store_true")
-    parser.add_argument("--freeze", action="store_true")
     parser.add_argument("--baseline", type=Path)
     parser.add_argument("--order", help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
@@ -296,7 +289,7 @@ def main() -> int:
     print(_HEAD)
     longest = 0.0
     for chunk in options.chunks:
-        order = _Order(options.meetings, chunk, options.seconds, options.live, options.freeze)
+        order = _Order(options.meetings, chunk, options.seconds, options.live)
         costs: dict[str, list[float]] = {name: [] for name in trees}
         for _ in range(options.rounds):
             for name, tree in trees.items():
