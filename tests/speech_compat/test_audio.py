@@ -157,21 +157,24 @@ def test_streams_can_be_printed() -> None:
 
 
 class Reader:
-    """Reads a stream once, in a thread."""
+    """Reads a stream once, in a thread; counts the notifications of waiting threads."""
 
     def __init__(self, stream: PushAudioInputStream, patience: float, enough: int) -> None:
-        self.wakes = 0
+        self.notified = 0
         self.blocks: list[bytes] = []
-        wait = stream._changed.wait
-
-        def counted(timeout: float | None = None) -> bool:
-            self.waiting.set()
-            woken = wait(timeout)
-            self.wakes += 1
-            return woken
-
-        stream._changed.wait = counted  # type: ignore[method-assign]
         self.waiting = threading.Event()
+        wait, notify_all = stream._changed.wait, stream._changed.notify_all
+
+        def noted(timeout: float | None = None) -> bool:
+            self.waiting.set()
+            return wait(timeout)
+
+        def counted() -> None:
+            self.notified += 1
+            notify_all()
+
+        stream._changed.wait = noted  # type: ignore[method-assign]
+        stream._changed.notify_all = counted  # type: ignore[method-assign]
         self._thread = threading.Thread(
             target=lambda: self.blocks.append(stream._read(MEGABYTE, patience, enough))
         )
@@ -193,10 +196,12 @@ def test_a_patient_reader_is_woken_once_for_several_small_chunks() -> None:
     read_once(stream, 2)
     reader = Reader(stream, patience=3600.0, enough=8)
     reader.waiting.wait(30)
-    for chunk in (b"ab", b"cd", b"ef", b"gh"):
+    for chunk in (b"ab", b"cd", b"ef"):
         stream.write(chunk)
+    assert reader.notified == 0
+    stream.write(b"gh")
+    assert reader.notified > 0
     assert reader.result() == b"abcdefgh"
-    assert reader.wakes == 1
 
 
 @pytest.mark.parametrize("end", ["close", "_end"])
