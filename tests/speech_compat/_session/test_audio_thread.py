@@ -14,7 +14,8 @@ import speech_compat as speechsdk
 from double import scripted_backend
 from double.sessions import Source
 from speech_adapters import threads
-from speech_adapters.contract import Mode
+from speech_adapters.audio import PcmFormat
+from speech_adapters.contract import MeetingRequest, Mode
 from speech_compat._session import audio_thread, event_loop
 from speech_compat._session.audio_thread import AudioThread
 from speech_compat._session.backlog import Backlog
@@ -50,6 +51,9 @@ class Plan:
 
     def with_present_attendees(self) -> None:
         """There are none."""
+
+    def request(self, pcm: PcmFormat, notes: tuple[str, ...]) -> MeetingRequest:
+        return MeetingRequest(self.meeting_id, audio=pcm, mode=self.mode, notes=notes)
 
 
 def thread(mode: Mode) -> AudioThread:

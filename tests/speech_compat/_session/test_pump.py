@@ -163,6 +163,14 @@ def test_only_a_push_stream_is_read_on_the_loop(tmp_path: Path) -> None:
     push = speechsdk.audio.PushAudioInputStream()
     source: Any = open_source(AudioConfig(stream=push))
     assert polled(source) is source
+    # Its decoder waits by itself.
+    compressed = speechsdk.audio.AudioStreamFormat(
+        compressed_stream_format=speechsdk.AudioStreamContainerFormat.MP3
+    )
+    assert (
+        polled(open_source(AudioConfig(stream=speechsdk.audio.PushAudioInputStream(compressed))))
+        is None
+    )
     pull = open_source(AudioConfig(stream=PullAudioInputStream(PullAudioInputStreamCallback())))
     assert polled(pull) is None
 
