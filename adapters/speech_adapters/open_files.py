@@ -4,6 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
+from types import ModuleType
+
+# Not later: at the limit no module can be loaded any more.
+resource: ModuleType | None
+try:
+    import resource
+except ImportError:  # Windows has another limit, which no call returns
+    resource = None
 
 __all__ = ["advice", "is_limit_reached"]
 
@@ -37,8 +45,6 @@ def is_limit_reached() -> OSError | None:
 
 
 def _limit() -> str:
-    try:
-        import resource
-    except ImportError:  # Windows has another limit, which no call returns
+    if resource is None:
         return "no more"
     return f"{resource.getrlimit(resource.RLIMIT_NOFILE)[0]:,}"

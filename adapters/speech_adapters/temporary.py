@@ -86,7 +86,11 @@ def remove_folder(folder: Path) -> None:
 
 def remove_abandoned() -> None:
     """Remove the folders of this user whose process died.  Blocks."""
-    for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+    folders: list[Path] = []
+    # The next process does it; one at its limit of open files has an error to report already.
+    with suppress(OSError):
+        folders = list(Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"))
+    for folder in folders:
         # Not even tried: a process with hundreds of meetings calls this for each of them.
         lock = None if folder in _owned else _lock_abandoned(folder)
         if lock is not None:

@@ -46,7 +46,7 @@ _ACTIONS = {
 def test_an_error_at_the_limit_names_it(action: str, tmp_path: Path) -> None:
     (tmp_path / "speech-compat.toml").write_text("")
     program = f"""
-import os, resource, sys, tempfile
+import os, sys, tempfile
 from pathlib import Path
 from speech_adapters.config import load_settings
 from speech_adapters.errors import SpeechError
@@ -54,10 +54,9 @@ from speech_adapters.recording.spool import SpoolWriter
 from speech_adapters.recording.workers import spawn
 from speech_adapters.store.locks import FileLock
 from speech_adapters.store.sqlite import SqliteStore, database
-from speech_adapters.temporary import create_folder
+from speech_adapters.temporary import create_folder, remove_abandoned
 folder = Path({str(tmp_path)!r})
 tempfile.gettempdir()
-resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
 class Sub(database.Database):
     def __init__(self): self.path, self.read_only = folder / 'a.sqlite3', False
 held = []
@@ -74,11 +73,16 @@ try:
         {_ACTIONS[action]}
 except SpeechError as error:
     message = str(error)
+remove_abandoned()
 os.close(held.pop())
 print(message)
 """
     done = subprocess.run(
-        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False
+        ["/bin/sh", "-c", 'ulimit -n 64; exec "$0" -c "$1"', sys.executable, program],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert "may have 64 files open" in done.stdout, done.stderr
     assert "ulimit -n" in done.stdout
