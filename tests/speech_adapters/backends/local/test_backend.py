@@ -169,7 +169,7 @@ def test_a_meeting_waits_in_the_store_while_all_workers_are_busy(
     spawned: list[object] = []
     monkeypatch.setattr(
         "speech_adapters.backends.local.backend.spawn_detached",
-        lambda *arguments: spawned.append(arguments),
+        lambda *arguments: spawned.append(arguments[:3]),
     )
 
     async def work(meetings: MeetingService) -> None:
