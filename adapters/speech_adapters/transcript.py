@@ -10,15 +10,20 @@ where a label is shown, by the one table in :class:`LabelStyle`.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterable, Iterator
 from enum import Enum
-from typing import Any, Final
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import attrs
 
 __all__ = [
     "TICKS_PER_SECOND",
+    "AnyTranscript",
     "LabelStyle",
     "Provenance",
+    "Reread",
+    "StreamedTranscript",
     "Transcript",
     "Utterance",
     "Word",
@@ -29,6 +34,12 @@ __all__ = [
 
 TICKS_PER_SECOND: Final = 10_000_000
 """Ticks of 100 ns."""
+if TYPE_CHECKING:
+    from attrs import frozen as _frozen
+else:
+    # A transcript has millions of words, and attrs creates frozen objects three times slower than
+    # others.  So nothing but the type checker forbids to change one.
+    _frozen = partial(attrs.define, unsafe_hash=True)
 
 _SURROGATES: Final = re.compile("[\ud800-\udfff]")
 
@@ -79,7 +90,7 @@ class LabelStyle(Enum):
         return number if number >= 0 else None
 
 
-@attrs.frozen
+@_frozen
 class Word:
     """One word of an utterance.
 
@@ -96,7 +107,7 @@ class Word:
     confidence: float | None = None
 
 
-@attrs.frozen
+@_frozen
 class Utterance:
     """Continuous speech of one speaker.
 
@@ -189,6 +200,10 @@ class Transcript:
         )
         return attrs.evolve(self, utterances=utterances)
 
+    def load(self) -> Transcript:
+        """Return the transcript itself, which is in memory."""
+        return self
+
     def to_dict(self) -> dict[str, Any]:
         """Return the transcript as JSON-ready data, which :meth:`from_dict` reads."""
         return attrs.asdict(self)
@@ -206,6 +221,69 @@ class Transcript:
             duration=data["duration"],
             provenance=_provenance(data["provenance"]),
         )
+
+
+class AnyTranscript(Protocol):
+    """A transcript in memory, or one of any length that is read from the disk."""
+
+    @property
+    def meeting_id(self) -> str:
+        """The meeting's id."""
+
+    @property
+    def utterances(self) -> Iterable[Utterance]:
+        """All utterances, by offset; they can be read several times."""
+
+    @property
+    def duration(self) -> int:
+        """Length of the audio in ticks."""
+
+    @property
+    def provenance(self) -> Provenance:
+        """The origin."""
+
+    def numbered(self) -> AnyTranscript:
+        """Return the transcript with speakers numbered from 0 by first appearance."""
+
+    def load(self) -> Transcript:
+        """Return the transcript in memory."""
+
+
+@attrs.frozen
+class StreamedTranscript:
+    """A transcript whose utterances are read from the disk, again in each iteration.
+
+    Its speakers are numbered from 0 by first appearance.
+
+    Attributes:
+        meeting_id: the meeting's id.
+        utterances: all utterances, by offset.
+        duration: length of the audio in ticks.
+        provenance: the origin.
+    """
+
+    meeting_id: str
+    utterances: Iterable[Utterance]
+    duration: int
+    provenance: Provenance
+
+    def numbered(self) -> StreamedTranscript:
+        """Return the transcript itself, whose speakers are numbered."""
+        return self
+
+    def load(self) -> Transcript:
+        """Return the transcript in memory."""
+        return Transcript(self.meeting_id, tuple(self.utterances), self.duration, self.provenance)
+
+
+@attrs.frozen
+class Reread(Iterable[Utterance]):
+    """Utterances that are read again in each iteration, by calling ``read``."""
+
+    read: Callable[[], Iterator[Utterance]]
+
+    def __iter__(self) -> Iterator[Utterance]:
+        return self.read()
 
 
 def _utterance(data: dict[str, Any]) -> Utterance:

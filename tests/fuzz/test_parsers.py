@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,9 +19,16 @@ from hypothesis import strategies as st
 from double.voices import RETIRED, signature_text
 from fuzz.cases import DEEP, ODD, damaged, fuzz, wav
 from speech_adapters.audio import SourceFormat, StreamDecoder, WavFile
+from speech_adapters.azure import result_windows, results
 from speech_adapters.azure.http import RetryPolicy, ServiceClient, retry_after
 from speech_adapters.azure.http_errors import LONGEST_PAUSE
-from speech_adapters.azure.results import read_result, read_source, result_transcript
+from speech_adapters.azure.result_windows import UnusualFormError
+from speech_adapters.azure.results import (
+    open_result,
+    read_result,
+    read_source,
+    result_transcript,
+)
 from speech_adapters.backends.batch.api import Api, Job, ResultFile
 from speech_adapters.backends.batch.client import BatchClient
 from speech_adapters.backends.local.protocol import decode
@@ -108,6 +115,87 @@ def test_a_result(data: bytes) -> None:
     except SpeechError:
         return
     use_transcript(transcript)
+
+
+# Values as the services write them, with a few others among them.
+SMALL = st.integers(0, 10**6)
+PLAIN_WORDS = st.lists(
+    st.builds(
+        lambda leaves, odd: {**leaves, **odd},
+        st.fixed_dictionaries(
+            {},
+            optional={
+                **dict.fromkeys(("word", "text", "displayText"), st.text(max_size=5)),
+                **dict.fromkeys(("offsetInTicks", "durationInTicks"), SMALL.map(float)),
+                **dict.fromkeys(("offsetMilliseconds", "durationMilliseconds"), SMALL),
+                "confidence": st.floats(0, 1),
+            },
+        ),
+        st.one_of(st.just({}), LEAVES),
+    ),
+    max_size=3,
+)
+PLAIN_PHRASES = st.lists(
+    st.fixed_dictionaries(
+        {
+            "offsetInTicks": SMALL.map(float),
+            "durationInTicks": SMALL.map(float),
+            "offsetMilliseconds": SMALL,
+            "durationMilliseconds": SMALL,
+        },
+        optional={
+            "text": st.text(max_size=5),
+            "words": PLAIN_WORDS,
+            "channel": st.sampled_from([0, 1, None]),
+            "speaker": st.one_of(st.integers(0, 3), st.just(1.0)),
+            "nBest": st.lists(
+                st.fixed_dictionaries(
+                    {"display": st.text(max_size=5)},
+                    optional={"words": PLAIN_WORDS, "displayWords": PLAIN_WORDS},
+                ),
+                max_size=2,
+            ),
+            "recognitionStatus": st.sampled_from(["Success", "NoMatch", ""]),
+        },
+    ).flatmap(
+        lambda found: st.sets(st.sampled_from(sorted(found)), max_size=4).map(
+            lambda left_out: {key: found[key] for key in found if key not in left_out}
+        )
+    ),
+    max_size=6,
+)
+
+
+@fuzz
+@given(
+    st.one_of(PLAIN_PHRASES, st.lists(PHRASES, max_size=4)),
+    st.sampled_from([None, 1]),
+    st.integers(1, 300),
+)
+def test_phrases_are_the_same_in_windows_one_by_one_and_streamed(
+    tmp_path_factory: pytest.TempPathFactory, phrases: list[Any], indent: int | None, window: int
+) -> None:
+    data = json.dumps({"x": 1, "phrases": phrases, "duration": 5}, indent=indent).encode()
+    path = tmp_path_factory.getbasetemp() / "fuzzed-phrases.json"
+    path.write_bytes(data)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(result_windows, "_WINDOW_BYTES", window)
+        patch.setattr(results, "_SMALL_BYTES", 0)
+        quick = _transcript_of(lambda: result_transcript(data, "m", ORIGIN))
+        streamed = _transcript_of(lambda: open_result(path, "m", ORIGIN).load())
+
+        def unusual(_: bytes) -> None:
+            raise UnusualFormError
+
+        patch.setattr(results, "_parse_in_windows", unusual)
+        assert quick == streamed == _transcript_of(lambda: result_transcript(data, "m", ORIGIN))
+
+
+def _transcript_of(read: Callable[[], Transcript]) -> Transcript | str:
+    try:
+        return read()
+    except SpeechError as error:
+        return type(error).__name__
 
 
 @fuzz

@@ -1,92 +1,72 @@
 """Result files of the batch and fast services, parsed into utterances.
 
-A batch result has ``recognizedPhrases`` with ``nBest`` alternatives and times as ticks,
-milliseconds or ISO 8601; a fast result has ``phrases`` with text and milliseconds.  The
-parser accepts every form that the services write
-(docs/protocol/batch-and-fast-rest.md, 2.7): each time form is optional, ticks may be
-fractions, durations negative, alternatives unsorted, statuses of any name, phrases grouped
-by channel, speakers counted from 0 or 1.  A phrase that was not recognized is left out.
+A batch result has the array ``recognizedPhrases``, a fast result ``phrases``;
+:mod:`.result_phrases` reads the phrases.  They may be grouped by channel, and are put in the
+order of time.
 
-A file of 100 MB never becomes objects as a whole: its phrases are located first, then
-parsed one by one.
+A file above 4 MB never becomes objects as a whole unless a transcript in memory is asked for:
+:mod:`.result_windows` reads its phrases in parts.  A document of an unusual form, or a damaged
+one, is decoded as a whole in any case, and so is one whose phrases are in no order at all.
+
+::
+
+    file ──windows──▶ phrases ──▶ Transcript             in memory, one pass
+      └──▶ index: runs in the order of time, channels
+                └──windows, merged──▶ StreamedTranscript  constant memory, a pass for each use
 """
 
 from __future__ import annotations
 
 import hashlib
+import heapq
 import mmap
-import re
-import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import attrs
 import msgspec
 
+from speech_adapters.azure.result_phrases import (
+    ParsedPhrase,
+    PhraseDecoder,
+    decode_phrase,
+    ticks_of,
+)
+from speech_adapters.azure.result_windows import PhraseArray, UnusualFormError, release_pages
 from speech_adapters.errors import BackendError
-from speech_adapters.transcript import TICKS_PER_SECOND, Provenance, Transcript, Utterance, Word
+from speech_adapters.transcript import (
+    AnyTranscript,
+    Provenance,
+    Reread,
+    StreamedTranscript,
+    Transcript,
+    Utterance,
+)
 
-__all__ = ["CHANNEL_IS_SPEAKER", "read_result", "read_source", "result_transcript", "utterance_id"]
+__all__ = [
+    "CHANNEL_IS_SPEAKER",
+    "open_result",
+    "read_result",
+    "read_source",
+    "result_transcript",
+    "utterance_id",
+]
 
 # A note for the provenance.
 CHANNEL_IS_SPEAKER: Final = "Each audio channel is taken for a speaker."
 _NO_PHRASES: Final = (
     'is no result of batch or fast transcription: it has neither "recognizedPhrases" nor "phrases".'
 )
-_TICKS_PER_MILLISECOND: Final = 10_000
 # Number of phrases after which the pages of a mapped file are released.
 _PHRASES_PER_RELEASE: Final = 2_000
-_NUMBER: Final = r"[0-9]+(?:\.[0-9]*)?|\.[0-9]+"
-_ISO: Final = re.compile(
-    rf"(?P<minus>-)?P(?:(?P<days>{_NUMBER})D)?T?(?:(?P<hours>{_NUMBER})H)?"
-    rf"(?:(?P<minutes>{_NUMBER})M)?(?:(?P<seconds>{_NUMBER})S)?"
-)
-# Three years: a time beyond it is a defect, and counts as missing.
-_LONGEST_TICKS: Final = 10**15
-# A larger number of a channel or speaker is a defect, and counts as missing.
-_LARGEST_NUMBER: Final = 2**31
+# A smaller file is read into memory, which is faster.
+_SMALL_BYTES: Final = 4 * 1024 * 1024
+# Each run in the order of time, such as that of a channel, is read with a window of its own.
+_MOST_RUNS: Final = 32
 _BOM: Final = b"\xef\xbb\xbf"
-# Statuses of a phrase with a text to read; many others exist, and their texts are guesses.
-_RECOGNIZED: Final = (None, "", "Success")
-_SECONDS: Final = {"days": 86_400, "hours": 3_600, "minutes": 60, "seconds": 1}
-
-
-class _TimeFields(msgspec.Struct, rename="camel"):
-    offset: str | float | None = None
-    duration: str | float | None = None
-    offset_in_ticks: float | None = None
-    duration_in_ticks: float | None = None
-    offset_milliseconds: float | None = None
-    duration_milliseconds: float | None = None
-
-
-# Any field may be null: other services of the same family write it for an absent value.
-class _Word(_TimeFields, rename="camel"):
-    word: str | None = None  # in "words" of a batch result
-    display_text: str | None = None  # in "displayWords" of a batch result
-    text: str | None = None  # in a fast result
-    confidence: float | None = None
-
-
-class _Alternative(msgspec.Struct, rename="camel"):
-    display: str | None = None
-    itn: str | None = None
-    lexical: str | None = None
-    words: list[_Word] | None = None
-    display_words: list[_Word] | None = None
-
-
-class _Phrase(_TimeFields, rename="camel"):
-    recognition_status: str | None = None  # only in a batch result
-    # Numbers may be written as 1.0.
-    channel: float | None = None
-    speaker: float | None = None
-    locale: str | None = None
-    text: str | None = None
-    words: list[_Word] | None = None
-    n_best: list[_Alternative] | None = None
 
 
 class _Document(msgspec.Struct, rename="camel"):
@@ -106,20 +86,6 @@ class _SourceOnly(msgspec.Struct):
 _UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _decode_source: Final = msgspec.json.Decoder(_SourceOnly).decode
 _decode_document: Final = msgspec.json.Decoder(_Document).decode
-_decode_phrase: Final = msgspec.json.Decoder(_Phrase).decode
-
-
-@attrs.frozen
-class _ParsedPhrase:
-    """A phrase before speakers are numbered; times in ticks."""
-
-    offset: int
-    duration: int
-    text: str
-    channel: int | None
-    speaker: int | None
-    language: str | None
-    words: tuple[Word, ...]
 
 
 def read_result(path: Path, meeting_id: str, provenance: Provenance, name: str = "") -> Transcript:
@@ -207,112 +173,57 @@ def result_transcript(
     raise BackendError(f"{name} {problem}")
 
 
-def _parse(data: bytes | mmap.mmap) -> tuple[list[_ParsedPhrase], int | None] | None:
+def _parse(data: bytes | mmap.mmap) -> tuple[list[ParsedPhrase], int | None] | None:
     """Return phrases by time and the audio's length in ticks; ``None`` without phrases."""
-    document = _decode_document(_without_bom(data))
-    phrases = document.recognized_phrases
-    phrases = document.phrases if phrases is None else phrases
-    if phrases is None:
-        return None
-    parsed = sorted(
-        _parse_phrases(phrases, data), key=lambda phrase: (phrase.offset, phrase.channel or 0)
-    )
-    return parsed, _duration(document)
+    try:
+        phrases, duration = _parse_in_windows(data)
+    except (UnusualFormError, *_UNREADABLE):
+        # Damaged, or in a form that no service writes: slower, and it names the defect.
+        document = _decode_document(_without_bom(data))
+        raw = document.recognized_phrases
+        raw = document.phrases if raw is None else raw
+        if raw is None:
+            return None
+        phrases, duration = list(_parse_phrases(raw, data)), _duration(document)
+    phrases.sort(key=_by_time)
+    return phrases, duration
+
+
+def _parse_in_windows(data: bytes | mmap.mmap) -> tuple[list[ParsedPhrase], int | None]:
+    array, phrases = PhraseArray(data), list[ParsedPhrase]()
+    for window in array.windows(PhraseDecoder().decode):
+        phrases += window.phrases
+    return phrases, _duration_beside(array)
+
+
+def _duration_beside(array: PhraseArray) -> int | None:
+    """Return the duration that stands beside the phrases, all of which were read."""
+    document = _decode_document(array.rest())
+    if document.recognized_phrases or document.phrases:  # a name with escapes
+        raise UnusualFormError
+    return _duration(document)
+
+
+def _by_time(phrase: ParsedPhrase) -> tuple[int, int]:
+    return phrase.offset, phrase.channel or 0
 
 
 def _without_bom(data: bytes | mmap.mmap) -> memoryview:
     return memoryview(data)[len(_BOM) if data[: len(_BOM)] == _BOM else 0 :]
 
 
-def _parse_phrases(phrases: list[msgspec.Raw], data: bytes | mmap.mmap) -> Iterator[_ParsedPhrase]:
+def _parse_phrases(phrases: list[msgspec.Raw], data: bytes | mmap.mmap) -> Iterator[ParsedPhrase]:
     for number, raw in enumerate(phrases):
         if number % _PHRASES_PER_RELEASE == 0:
-            _release_pages(data)
-        phrase = _decode_phrase(raw)
-        text, words = _text_and_words(phrase)
-        if text and phrase.recognition_status in _RECOGNIZED:
-            yield _ParsedPhrase(
-                *_times(phrase),
-                text,
-                _integer(phrase.channel),
-                _integer(phrase.speaker),
-                phrase.locale,
-                words,
-            )
-
-
-def _release_pages(data: bytes | mmap.mmap) -> None:
-    """Return the file's pages to the system; it reads them again if they are needed."""
-    if isinstance(data, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
-        data.madvise(mmap.MADV_DONTNEED)
-
-
-def _text_and_words(phrase: _Phrase) -> tuple[str, tuple[Word, ...]]:
-    """Return text and words of the first alternative, which is the service's choice."""
-    if not phrase.n_best:
-        return phrase.text or "", _words(phrase.words)
-    best = phrase.n_best[0]
-    text = best.display or best.itn or best.lexical or ""
-    return text, _words(best.display_words or best.words)
-
-
-def _words(words: list[_Word] | None) -> tuple[Word, ...]:
-    return tuple(
-        # Speech repeats its words: one string for all occurrences saves memory.
-        Word(
-            sys.intern(word.display_text or word.text or word.word or ""),
-            *_times(word),
-            word.confidence,
-        )
-        for word in words or ()
-    )
-
-
-def _times(fields: _TimeFields) -> tuple[int, int]:
-    # The usual form, of which a large result has millions.
-    if fields.offset_in_ticks is not None and fields.duration_in_ticks is not None:
-        return _whole(fields.offset_in_ticks) or 0, _whole(fields.duration_in_ticks) or 0
-    offset = _ticks(fields.offset_in_ticks, fields.offset_milliseconds, fields.offset)
-    duration = _ticks(fields.duration_in_ticks, fields.duration_milliseconds, fields.duration)
-    return offset or 0, duration or 0
-
-
-def _ticks(
-    ticks: float | None, milliseconds: float | None, other: str | float | None
-) -> int | None:
-    """Return a time in ticks, from the most exact form; a bare number is milliseconds.
-
-    Early previews of the service wrote bare numbers.
-    """
-    if ticks is not None:
-        return _whole(ticks)
-    if milliseconds is None and isinstance(other, int | float):
-        milliseconds = other
-    if milliseconds is not None:
-        return _whole(milliseconds * _TICKS_PER_MILLISECOND)
-    return _iso(other) if isinstance(other, str) else None
-
-
-def _iso(text: str) -> int | None:
-    match = _ISO.fullmatch(text)
-    if match is None:
-        return None
-    total = sum(float(match[unit] or 0) * size for unit, size in _SECONDS.items())
-    return 0 if match["minus"] else _whole(total * TICKS_PER_SECOND)
-
-
-def _whole(ticks: float) -> int | None:
-    """Return whole ticks, negative ones as 0; ``None`` for an impossible number."""
-    return max(round(ticks), 0) if ticks <= _LONGEST_TICKS else None
-
-
-def _integer(number: float | None) -> int | None:
-    return None if number is None or abs(number) > _LARGEST_NUMBER else int(number)
+            release_pages(data)
+        phrase = decode_phrase(raw)
+        if phrase is not None:
+            yield phrase
 
 
 def _duration(document: _Document) -> int | None:
     ticks = document.duration_in_ticks
-    return _ticks(
+    return ticks_of(
         document.duration_ticks if ticks is None else ticks,
         document.duration_milliseconds,
         document.duration,
@@ -320,39 +231,161 @@ def _duration(document: _Document) -> int | None:
 
 
 def _transcript(
-    phrases: list[_ParsedPhrase], duration: int | None, meeting_id: str, provenance: Provenance
+    phrases: list[ParsedPhrase], duration: int | None, meeting_id: str, provenance: Provenance
 ) -> Transcript:
-    several = len({phrase.channel for phrase in phrases}) > 1
-    by_channel = several and all(phrase.speaker is None for phrase in phrases)
-    if by_channel:
-        emulated = (*provenance.emulated, CHANNEL_IS_SPEAKER)
-        provenance = attrs.evolve(provenance, emulated=emulated)
-    numbers: dict[Any, int] = {}
-    utterances = []
-    for index, phrase in enumerate(phrases):
-        key = _speaker_key(phrase, several, by_channel)
-        utterances.append(
-            Utterance(
-                id=utterance_id(meeting_id, index),
-                text=phrase.text,
-                offset=phrase.offset,
-                duration=phrase.duration,
-                speaker=None if key is None else numbers.setdefault(key, len(numbers)),
-                channel=phrase.channel if several else None,
-                language=phrase.language,
-                words=phrase.words,
-            )
-        )
-    end = max((utterance.end for utterance in utterances), default=0)
+    speakers = _Speakers()
+    for phrase in phrases:
+        speakers.add(phrase)
+    utterances = tuple(speakers.utterances(phrases, meeting_id))
     return Transcript(
-        meeting_id, tuple(utterances), end if duration is None else duration, provenance
+        meeting_id,
+        utterances,
+        speakers.end if duration is None else duration,
+        speakers.note(provenance),
     )
 
 
-def _speaker_key(phrase: _ParsedPhrase, several: bool, by_channel: bool) -> Any:
+@attrs.define
+class _Speakers:
+    """What has to be known of all phrases before the first one becomes an utterance.
+
+    If there are several channels and no speakers, each channel is a speaker.
+
+    Attributes:
+        channels: those of all phrases.
+        any: whether a phrase has a speaker.
+        end: the latest end of a phrase, in ticks.
+    """
+
+    channels: set[int | None] = attrs.Factory(set)
+    any: bool = False
+    end: int = 0
+
+    def add(self, phrase: ParsedPhrase) -> None:
+        """Take a phrase into account."""
+        self.channels.add(phrase.channel)
+        self.any = self.any or phrase.speaker is not None
+        self.end = max(self.end, phrase.offset + phrase.duration)
+
+    def note(self, provenance: Provenance) -> Provenance:
+        """Return the provenance, with a note if each channel is a speaker."""
+        if len(self.channels) <= 1 or self.any:
+            return provenance
+        return attrs.evolve(provenance, emulated=(*provenance.emulated, CHANNEL_IS_SPEAKER))
+
+    def utterances(self, phrases: Iterable[ParsedPhrase], meeting_id: str) -> Iterator[Utterance]:
+        """Yield the utterances of phrases by time; speakers are numbered by first appearance."""
+        several = len(self.channels) > 1
+        by_channel = several and not self.any
+        numbers: dict[Any, int] = {}
+        for index, phrase in enumerate(phrases):
+            key = _speaker_key(phrase, several, by_channel)
+            yield Utterance(
+                utterance_id(meeting_id, index),
+                phrase.text,
+                phrase.offset,
+                phrase.duration,
+                None if key is None else numbers.setdefault(key, len(numbers)),
+                phrase.channel if several else None,
+                phrase.language,
+                phrase.words,
+            )
+
+
+def _speaker_key(phrase: ParsedPhrase, several: bool, by_channel: bool) -> Any:
     """Return what identifies a speaker: the service numbers the speakers of each channel anew."""
     if by_channel:
         return phrase.channel
     if phrase.speaker is None:
         return None
     return (phrase.channel, phrase.speaker) if several else phrase.speaker
+
+
+# --- results of any length -----------------------------------------------------------------
+
+
+def open_result(
+    path: Path, meeting_id: str, provenance: Provenance, name: str = ""
+) -> AnyTranscript:
+    """Return the transcript in a result file, in memory only if it is small.
+
+    The file must stay as it is while the transcript is used.  All of it is checked first.
+
+    Args: those of :func:`read_result`.
+
+    Raises:
+        BackendError: the file cannot be read or is no result.
+    """
+    with suppress(UnusualFormError, *_UNREADABLE), _mapped_file(path, name or str(path)) as data:
+        if len(data) > _SMALL_BYTES:
+            index = _Index.of(data)
+            read = partial(_read_utterances, path, name or str(path), index, meeting_id)
+            return StreamedTranscript(
+                meeting_id, Reread(read), index.duration, index.speakers.note(provenance)
+            )
+    return read_result(path, meeting_id, provenance, name)
+
+
+@attrs.frozen
+class _Index:
+    """What one pass over a file has found.
+
+    Attributes:
+        windows: positions of all windows in the file.
+        runs: the phrases in runs by time: window and number within it of the first phrase.
+        speakers: channels and speakers.
+        duration: length of the audio in ticks.
+    """
+
+    windows: Sequence[tuple[int, int]]
+    runs: Sequence[tuple[int, int]]
+    speakers: _Speakers
+    duration: int
+
+    @classmethod
+    def of(cls, data: mmap.mmap) -> _Index:
+        """Index a file.
+
+        Raises:
+            UnusualFormError: the phrases are in no order.
+            UnusualFormError, ValueError: see :class:`PhraseArray`.
+        """
+        array, speakers = PhraseArray(data), _Speakers()
+        windows: list[tuple[int, int]] = []
+        runs: list[tuple[int, int]] = []
+        before = (-1, 0)
+        for window in array.windows(partial(PhraseDecoder().decode, words=False)):
+            for number, phrase in enumerate(window.phrases):
+                speakers.add(phrase)
+                if (key := _by_time(phrase)) < before or not runs:
+                    runs.append((len(windows), number))
+                    if len(runs) > _MOST_RUNS:
+                        raise UnusualFormError
+                before = key
+            windows.append((window.start, window.end))
+        duration = _duration_beside(array)
+        return cls(windows, runs, speakers, speakers.end if duration is None else duration)
+
+    def phrases(self, data: mmap.mmap) -> Iterator[ParsedPhrase]:
+        """Yield all phrases by time; equal ones in the order of the file, as a sort would."""
+        ends = [*self.runs[1:], (len(self.windows), 0)]
+        runs = [self._run(data, *run) for run in zip(self.runs, ends, strict=True)]
+        return runs[0] if len(runs) == 1 else heapq.merge(*runs, key=_by_time)
+
+    def _run(
+        self, data: mmap.mmap, begin: tuple[int, int], end: tuple[int, int]
+    ) -> Iterator[ParsedPhrase]:
+        decoder = PhraseDecoder()
+        last = end[0] + (end[1] > 0)
+        for number in range(begin[0], last):
+            start, stop = self.windows[number]
+            phrases = decoder.decode(b"[" + data[start:stop] + b"]")
+            release_pages(data)
+            first = begin[1] if number == begin[0] else 0
+            yield from phrases[first : end[1] if number == end[0] else None]
+
+
+def _read_utterances(path: Path, name: str, index: _Index, meeting_id: str) -> Iterator[Utterance]:
+    if index.runs:
+        with _mapped_file(path, name) as data:
+            yield from index.speakers.utterances(index.phrases(data), meeting_id)
