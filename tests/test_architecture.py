@@ -79,6 +79,7 @@ HOMES = {
     "filelock": {f"{_ADAPTERS}/store", f"{_ADAPTERS}/store/sqlite"},
     "msgspec": {
         f"{_ADAPTERS}/azure",
+        f"{_ADAPTERS}/export",
         f"{_ADAPTERS}/reading",
         f"{_ADAPTERS}/speech_sdk",
         f"{_ADAPTERS}/store",

@@ -36,7 +36,7 @@ from speech_adapters.store import AsyncStore, MeetingSummary, Recording, Store
 from speech_adapters.store.files import StoredAudio, find_audio
 from speech_adapters.sweeping import Sweeper
 from speech_adapters.temporary import remove_abandoned
-from speech_adapters.transcript import Transcript
+from speech_adapters.transcript import AnyTranscript, Transcript
 
 __all__ = ["MeetingService"]
 
@@ -240,6 +240,20 @@ class MeetingService(AsyncCloseable):
         if not recordings:
             return await (await self._backend_for_unknown(meeting_id)).transcript(meeting_id)
         return await self.store.run(Store.transcript, recordings[0].id)
+
+    async def stream(self, meeting_id: str) -> AnyTranscript:
+        """Return the transcript of the newest recording of a meeting, for one of any length.
+
+        If it is in the store, iterating over its utterances reads them chunk by chunk, which
+        blocks, and is possible until the service is closed.  It raises StoreError if they are
+        damaged, and MeetingNotFoundError if the meeting was deleted meanwhile.
+
+        Raises: as :meth:`transcript`.
+        """
+        recordings = await self._recordings(meeting_id)
+        if not recordings:
+            return await (await self._backend_for_unknown(meeting_id)).transcript(meeting_id)
+        return await self.store.run(Store.stream, recordings[0].id)
 
     async def audio(self, meeting_id: str) -> StoredAudio:
         """Return the audio of the newest recording of a meeting.

@@ -6,8 +6,16 @@ import re
 import pytest
 
 from speech_adapters.errors import ConfigurationError
-from speech_adapters.export import FORMATS, SUFFIXES, format_offset, one_line, render
-from speech_adapters.transcript import LabelStyle, Provenance, Transcript, Utterance, Word
+from speech_adapters.export import FORMATS, SUFFIXES, format_offset, one_line, render, write
+from speech_adapters.transcript import (
+    LabelStyle,
+    Provenance,
+    Reread,
+    StreamedTranscript,
+    Transcript,
+    Utterance,
+    Word,
+)
 
 ORIGIN = Provenance("local", "engine 1", ("estimated",), ("cut",))
 TALK = Transcript(
@@ -146,3 +154,37 @@ def test_json_has_the_participant_beside_the_number() -> None:
         (u["speaker"], u["speaker_number"], u["participant"]) for u in document["utterances"]
     ]
     assert speakers == [("Katie <k@x>\nO'Neil", 1, "Katie <k@x>\nO'Neil"), ("Guest-1", 0, None)]
+
+
+@pytest.mark.parametrize("transcript", [TALK, EMPTY])
+def test_json_is_indented_as_a_whole(transcript: Transcript) -> None:
+    """The utterances are encoded one by one, and stand in the document as if they were not."""
+    text = render(transcript, "json")
+    assert text == json.dumps(json.loads(text), ensure_ascii=False, indent=2) + "\n"
+
+
+@pytest.mark.parametrize("format_name", FORMATS)
+def test_a_streamed_transcript_has_the_same_documents(format_name: str) -> None:
+    streamed = StreamedTranscript(
+        TALK.meeting_id, Reread(lambda: iter(TALK.utterances)), TALK.duration, ORIGIN
+    )
+    parts = list(write(streamed, format_name))
+    assert "".join(parts) == render(TALK, format_name)
+
+
+@pytest.mark.parametrize("format_name", ["vtt", "srt", "html"])
+def test_utterances_that_are_not_by_time_are_sorted(format_name: str) -> None:
+    spoken = [Utterance(f"{at:032x}", f"At {at}.", at * 10**7, 10**7, 0) for at in range(9)]
+    sorted_, mixed = (
+        Transcript("m", tuple(found), 9 * 10**7, ORIGIN)
+        for found in (spoken, [*spoken[5:], *spoken[:5]])
+    )
+    assert render(mixed, format_name) == render(sorted_, format_name)
+
+
+def test_a_long_transcript_is_written_in_parts() -> None:
+    long = Transcript("m", TALK.utterances[:1] * 2000, 1, ORIGIN)
+    for format_name in FORMATS:
+        parts = list(write(long, format_name))
+        assert len(parts) > 5
+        assert "".join(parts) == render(long, format_name)

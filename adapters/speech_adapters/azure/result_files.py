@@ -20,7 +20,7 @@ import msgspec
 from speech_adapters import isolated, threads
 from speech_adapters.store import AsyncStore, Store
 from speech_adapters.temporary import create_folder, remove_folder
-from speech_adapters.transcript import Provenance, Transcript
+from speech_adapters.transcript import AnyTranscript, Provenance
 
 __all__ = ["Reader", "ResultFiles", "complete_in_child", "store_transcript", "temporary_folder"]
 
@@ -48,7 +48,7 @@ class ResultFiles:
         return sum(Path(path).stat().st_size for path in self.names)
 
 
-Reader = Callable[[ResultFiles], Transcript]
+Reader = Callable[[ResultFiles], AnyTranscript]
 
 
 @attrs.frozen

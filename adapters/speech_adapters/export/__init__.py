@@ -15,6 +15,9 @@
 ``html``
     One page without any other file: timeline, searchable text, player; see :mod:`.page`.
 
+Each writer yields its document in parts and holds none of the utterances, so a transcript of any
+length is exported at constant memory.  Some read the utterances several times.
+
 The texts of all formats but JSON are lines, so line breaks and control characters
 inside a text become spaces.
 """
@@ -22,12 +25,15 @@ inside a text become spaces.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from pathlib import PurePath
 from typing import Final
 
+import msgspec
+
 from speech_adapters.errors import ConfigurationError
-from speech_adapters.export.document import JSON_VERSION, document_of
+from speech_adapters.export.document import JSON_VERSION, document_of, utterance_of
 from speech_adapters.export.lines import (
     CONTROLS,
     format_offset,
@@ -36,11 +42,11 @@ from speech_adapters.export.lines import (
     texts,
     with_speaker,
 )
-from speech_adapters.export.page import render_page
-from speech_adapters.export.subtitles import render_srt, render_vtt
+from speech_adapters.export.page import render_page, write_page
+from speech_adapters.export.subtitles import write_srt, write_vtt
 from speech_adapters.transcript import (
+    AnyTranscript,
     LabelStyle,
-    Transcript,
     replace_surrogates,
     seconds,
 )
@@ -54,13 +60,18 @@ __all__ = [
     "one_line",
     "render",
     "render_page",
+    "write",
+    "write_page",
 ]
 
 _UNNAMED: Final = "Unknown"
+# In no text of the document, where quotation marks are escaped.
+_NO_UTTERANCES: Final = '"utterances": []'
+_PARTS: Final = 256
 
 
 def render(
-    transcript: Transcript, format_name: str, style: LabelStyle = LabelStyle.DIARIZATION
+    transcript: AnyTranscript, format_name: str, style: LabelStyle = LabelStyle.DIARIZATION
 ) -> str:
     """Return a transcript as a document, which ends with a line break or is empty.
 
@@ -72,12 +83,30 @@ def render(
     Raises:
         ConfigurationError: the format is unknown.
     """
+    return "".join(write(transcript, format_name, style))
+
+
+def write(
+    transcript: AnyTranscript, format_name: str, style: LabelStyle = LabelStyle.DIARIZATION
+) -> Iterator[str]:
+    """Return the document of :func:`render` in parts, at constant memory.
+
+    Raises:
+        ConfigurationError: the format is unknown.
+    """
     writer = _WRITERS.get(format_name)
     if writer is None:
         raise ConfigurationError(
             f"The format {format_name!r} is unknown. Choose one of {', '.join(FORMATS)}."
         )
-    return writer(transcript, style)
+    return _joined(writer(transcript, style))
+
+
+def _joined(parts: Iterable[str]) -> Iterator[str]:
+    """Yield the parts some hundred at a time: each one of them may be a system call."""
+    following = iter(parts)
+    while some := "".join(islice(following, _PARTS)):
+        yield some
 
 
 def format_of(output: PurePath | str | None) -> str | None:
@@ -85,28 +114,41 @@ def format_of(output: PurePath | str | None) -> str | None:
     return None if output is None else _BY_SUFFIX.get(PurePath(output).suffix.lower()[1:])
 
 
-def _text(transcript: Transcript, style: LabelStyle) -> str:
-    return "".join(
-        f"[{format_offset(utterance.offset)}] {with_speaker(label, text)}\n"
-        for utterance, label, text in texts(transcript, style)
-    )
+def _text(transcript: AnyTranscript, style: LabelStyle) -> Iterator[str]:
+    for utterance, label, text in texts(transcript, style):
+        yield f"[{format_offset(utterance.offset)}] {with_speaker(label, text)}\n"
 
 
-def _json(transcript: Transcript, style: LabelStyle) -> str:
-    document = document_of(transcript, style)
-    return replace_surrogates(json.dumps(document, ensure_ascii=False, indent=2)) + "\n"
+def _json(transcript: AnyTranscript, style: LabelStyle) -> Iterator[str]:
+    document = document_of(transcript, style, ())
+    before, empty, after = _indented(document).partition(_NO_UTTERANCES)
+    found = False
+    for utterance in transcript.utterances:
+        text = _indented(utterance_of(utterance, style)).replace("\n", "\n    ")
+        yield f",\n    {text}" if found else f"{before}{_NO_UTTERANCES[:-1]}\n    {text}"
+        found = True
+    yield (f"\n  ]{after}" if found else f"{before}{empty}{after}") + "\n"
 
 
-def _rttm(transcript: Transcript, style: LabelStyle) -> str:
+def _indented(value: object) -> str:
+    """Return a value as JSON with an indent of 2."""
+    try:
+        return msgspec.json.format(msgspec.json.encode(value)).decode()
+    except UnicodeEncodeError:  # half a character
+        text = json.dumps(msgspec.to_builtins(value), ensure_ascii=False, indent=2)
+        return replace_surrogates(text)
+
+
+def _rttm(transcript: AnyTranscript, style: LabelStyle) -> Iterator[str]:
     file = _field(transcript.meeting_id)
-    return "".join(
-        f"SPEAKER {file} {(utterance.channel or 0) + 1} {seconds(start):.3f}"
-        f" {seconds(end - start):.3f} <NA> <NA>"
-        f" {_field(style.label_of(utterance)) or _UNNAMED} <NA> <NA>\n"
-        for utterance in transcript.utterances
-        for start, end in spans(utterance)
-        if round(seconds(end - start) * 1000) > 0  # the format has no empty turn
-    )
+    for utterance in transcript.utterances:
+        for start, end in spans(utterance):
+            if round(seconds(end - start) * 1000) > 0:  # the format has no empty turn
+                yield (
+                    f"SPEAKER {file} {(utterance.channel or 0) + 1} {seconds(start):.3f}"
+                    f" {seconds(end - start):.3f} <NA> <NA>"
+                    f" {_field(style.label_of(utterance)) or _UNNAMED} <NA> <NA>\n"
+                )
 
 
 def _field(text: str) -> str:
@@ -114,13 +156,13 @@ def _field(text: str) -> str:
     return replace_surrogates(CONTROLS.sub("_", text), "_")
 
 
-_WRITERS: Final[dict[str, Callable[[Transcript, LabelStyle], str]]] = {
+_WRITERS: Final[dict[str, Callable[[AnyTranscript, LabelStyle], Iterator[str]]]] = {
     "text": _text,
     "json": _json,
-    "vtt": render_vtt,
-    "srt": render_srt,
+    "vtt": write_vtt,
+    "srt": write_srt,
     "rttm": _rttm,
-    "html": lambda transcript, style: render_page(transcript, style=style),
+    "html": lambda transcript, style: write_page(transcript, style=style),
 }
 FORMATS: Final = tuple(_WRITERS)
 SUFFIXES: Final = {name: "txt" if name == "text" else name for name in FORMATS}

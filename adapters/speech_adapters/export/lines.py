@@ -7,15 +7,18 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import Final
 
+import attrs
+
 from speech_adapters.transcript import (
     TICKS_PER_SECOND,
+    AnyTranscript,
     LabelStyle,
     Transcript,
     Utterance,
     replace_surrogates,
 )
 
-__all__ = ["CONTROLS", "format_offset", "one_line", "spans", "texts", "with_speaker"]
+__all__ = ["CONTROLS", "by_offset", "format_offset", "one_line", "spans", "texts", "with_speaker"]
 
 CONTROLS: Final = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")
 # A pause between words that ends a turn.  The timings of words are not more exact than that.
@@ -47,12 +50,20 @@ def spans(utterance: Utterance) -> Iterator[tuple[int, int]]:
     yield start, utterance.end
 
 
-def texts(transcript: Transcript, style: LabelStyle) -> Iterator[tuple[Utterance, str, str]]:
+def texts(transcript: AnyTranscript, style: LabelStyle) -> Iterator[tuple[Utterance, str, str]]:
     """Yield the utterances that have text, each with its label and its text on one line."""
     for utterance in transcript.utterances:
         text = one_line(utterance.text)
         if text:
             yield utterance, one_line(style.label_of(utterance)), text
+
+
+def by_offset(transcript: AnyTranscript) -> AnyTranscript:
+    """Return the transcript with its utterances by offset, as all that are stored have them."""
+    if isinstance(transcript, Transcript):
+        ordered = sorted(transcript.utterances, key=lambda utterance: utterance.offset)
+        return attrs.evolve(transcript, utterances=tuple(ordered))
+    return transcript
 
 
 def with_speaker(label: str, text: str) -> str:

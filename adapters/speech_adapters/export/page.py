@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 from importlib.resources import files
 from pathlib import Path
@@ -23,10 +23,10 @@ import attrs
 
 from speech_adapters.audio.containers import HEAD_BYTES, MEDIA_TYPES, recognize_kind
 from speech_adapters.errors import AudioError
-from speech_adapters.export.lines import one_line, texts
-from speech_adapters.transcript import LabelStyle, Transcript, Utterance, seconds
+from speech_adapters.export.lines import by_offset, one_line, texts
+from speech_adapters.transcript import AnyTranscript, LabelStyle, Utterance, seconds
 
-__all__ = ["MOST_AUDIO_BYTES", "render_page"]
+__all__ = ["MOST_AUDIO_BYTES", "render_page", "write_page"]
 
 # Browsers read texts of half a gigabyte at most, and base64 adds a third.
 MOST_AUDIO_BYTES: Final = 256 * 2**20
@@ -36,6 +36,8 @@ _VOICES: Final = 8
 _WIDTH: Final = 1000
 _NARROWEST: Final = 1.5
 _MARKS: Final = 4
+# Where the text is in the page; no text contains it, since all are escaped.
+_HERE: Final = "<transcript>"
 
 
 @attrs.frozen
@@ -49,8 +51,32 @@ class _Line:
     language: str | None
 
 
+@attrs.define
+class _Lane:
+    """The parts of the timeline in which a speaker speaks.
+
+    Attributes:
+        gap: seconds that are too narrow to be seen, so that a day has few parts.
+        parts: start and end in seconds.
+        spoken: seconds of speech.
+    """
+
+    gap: float
+    parts: list[tuple[float, float]] = attrs.Factory(list)
+    spoken: float = 0.0
+
+    def add(self, line: _Line) -> None:
+        """Add an utterance, which begins no earlier than those before."""
+        self.spoken += line.end - line.start
+        if self.parts and line.start - self.parts[-1][1] < self.gap:
+            start, end = self.parts[-1]
+            self.parts[-1] = (start, max(end, line.end))
+        else:
+            self.parts.append((line.start, line.end))
+
+
 def render_page(
-    transcript: Transcript,
+    transcript: AnyTranscript,
     audio: Path | None = None,
     *,
     style: LabelStyle = LabelStyle.DIARIZATION,
@@ -65,31 +91,60 @@ def render_page(
     Raises:
         AudioError: the recording is too large for a page, or cannot be read.
     """
-    labels, lines = _lines(transcript, style)
-    duration = max(seconds(transcript.duration), *(line.end for line in lines), 1.0)
+    return "".join(write_page(transcript, audio, style=style))
+
+
+def write_page(
+    transcript: AnyTranscript,
+    audio: Path | None = None,
+    *,
+    style: LabelStyle = LabelStyle.DIARIZATION,
+) -> Iterator[str]:
+    """Yield the page in parts, at constant memory but for the recording.
+
+    Raises:
+        AudioError: see :func:`render_page`.
+    """
+    # The timeline is before the text, and its scale depends on the last utterance.
+    transcript = by_offset(transcript)
+    positions: dict[str, int] = {}
+    end = 0.0
+    for line in _lines(transcript, style, positions):
+        end = max(end, line.end)
+    duration = max(seconds(transcript.duration), end, 1.0)
+    lanes = [_Lane(_NARROWEST * duration / _WIDTH) for _ in positions]
+    for line in _lines(transcript, style, positions):
+        lanes[line.speaker].add(line)
+    labels = list(positions)
     folder = files("speech_adapters.export")
     css, script = (folder.joinpath(f"page.{kind}").read_text("utf-8") for kind in ("css", "js"))
-    return Template(folder.joinpath("page.html").read_text("utf-8")).substitute(
-        policy=_policy(css, script),
-        title=escape(one_line(transcript.meeting_id)),
-        style=css,
-        about=_about(transcript, len(labels)),
-        timeline=_timeline(labels, lines, duration),
-        transcript=_transcript(labels, lines),
-        provenance=_provenance(transcript),
-        audio="" if audio is None else _recording(audio),
-        script=script,
+    before, _, after = (
+        Template(folder.joinpath("page.html").read_text("utf-8"))
+        .substitute(
+            policy=_policy(css, script),
+            title=escape(one_line(transcript.meeting_id)),
+            style=css,
+            about=_about(transcript, len(labels)),
+            timeline=_timeline(labels, lanes, duration),
+            transcript=_HERE,
+            provenance=_provenance(transcript),
+            audio="" if audio is None else _recording(audio),
+            script=script,
+        )
+        .partition(_HERE)
     )
+    yield before
+    yield from _transcript(labels, _lines(transcript, style, positions))
+    yield after
 
 
-def _lines(transcript: Transcript, style: LabelStyle) -> tuple[list[str], list[_Line]]:
-    """Return the labels of the speakers, in the order of appearance, and the utterances."""
-    positions: dict[str, int] = {}
-    found: list[_Line] = []
+def _lines(
+    transcript: AnyTranscript, style: LabelStyle, positions: dict[str, int]
+) -> Iterator[_Line]:
+    """Yield the utterances, with the positions of their speakers in the order of appearance."""
     for utterance, label, text in texts(transcript, style):
         position = positions.setdefault(label or "Unknown", len(positions))
-        found.append(_line(utterance, position, text))
-    return list(positions), sorted(found, key=lambda line: line.start)
+        yield _line(utterance, position, text)
 
 
 def _line(utterance: Utterance, speaker: int, text: str) -> _Line:
@@ -108,17 +163,16 @@ def _policy(css: str, script: str) -> str:
     )
 
 
-def _about(transcript: Transcript, speakers: int) -> str:
+def _about(transcript: AnyTranscript, speakers: int) -> str:
     count = f"{speakers} speaker{'' if speakers == 1 else 's'}"
     return f"<li>{_clock(seconds(transcript.duration))}</li><li>{count}</li>"
 
 
-def _timeline(labels: Sequence[str], lines: Sequence[_Line], duration: float) -> str:
-    if not lines:
+def _timeline(labels: Sequence[str], lanes: Sequence[_Lane], duration: float) -> str:
+    if not lanes:
         return ""
-    lanes = "\n".join(
-        _lane(speaker, label, [line for line in lines if line.speaker == speaker], duration)
-        for speaker, label in enumerate(labels)
+    drawn = "\n".join(
+        _lane(speaker, label, lanes[speaker], duration) for speaker, label in enumerate(labels)
     )
     marks = "".join(
         f"<span>{_clock(duration * index / _MARKS)}</span>" for index in range(_MARKS + 1)
@@ -127,52 +181,41 @@ def _timeline(labels: Sequence[str], lines: Sequence[_Line], duration: float) ->
         f'<section class="timeline card" aria-labelledby="timeline" data-duration="{duration:.3f}">'
         '<h2 id="timeline">Speakers</h2>'
         '<p class="unseen">Arrow keys move between utterances, Enter goes there.</p>\n'
-        f'{lanes}\n<div class="axis" aria-hidden="true">{marks}</div></section>'
+        f'{drawn}\n<div class="axis" aria-hidden="true">{marks}</div></section>'
     )
 
 
-def _lane(speaker: int, label: str, lines: Sequence[_Line], duration: float) -> str:
+def _lane(speaker: int, label: str, lane: _Lane, duration: float) -> str:
     scale = _WIDTH / duration
-    spoken = sum(line.end - line.start for line in lines)
     parts = "".join(
         f'<rect x="{start * scale:.2f}" y="0" height="10"'
         f' width="{max((end - start) * scale, _NARROWEST):.2f}" role="button"'
         # The tabulator reaches one part of the whole timeline.
         f' tabindex="{-1 if speaker or index else 0}" data-start="{start:.3f}"'
         f' aria-label="{escape(label)} at {_clock(start)}, {_in_words(end - start)}"/>'
-        for index, (start, end) in enumerate(_merged(lines, _NARROWEST / scale))
+        for index, (start, end) in enumerate(lane.parts)
     )
     return (
         f'<div class="lane voice-{speaker % _VOICES}">'
         f'<span class="speaker" dir="auto">{escape(label)}</span>'
-        f'<span class="spoken" title="{_in_words(spoken)}">{_clock(spoken)}</span>'
+        f'<span class="spoken" title="{_in_words(lane.spoken)}">{_clock(lane.spoken)}</span>'
         f'<svg viewBox="0 0 {_WIDTH} 10" preserveAspectRatio="none" role="group"'
         f' aria-label="{escape(label)}">{parts}'
         '<rect class="head" y="0" width="2" height="10" display="none"/></svg></div>'
     )
 
 
-def _merged(lines: Sequence[_Line], gap: float) -> list[tuple[float, float]]:
-    """Join utterances with a gap that is too narrow to be seen: a day has thousands."""
-    parts: list[tuple[float, float]] = []
+def _transcript(labels: Sequence[str], lines: Iterable[_Line]) -> Iterator[str]:
+    if not labels:
+        yield '<p class="card hint">No speech was recognized.</p>'
+        return
+    yield '<ol class="transcript">\n'
+    before: int | None = None
     for line in lines:
-        if parts and line.start - parts[-1][1] < gap:
-            start, end = parts[-1]
-            parts[-1] = (start, max(end, line.end))
-        else:
-            parts.append((line.start, line.end))
-    return parts
-
-
-def _transcript(labels: Sequence[str], lines: Sequence[_Line]) -> str:
-    if not lines:
-        return '<p class="card hint">No speech was recognized.</p>'
-    speakers = [None, *(line.speaker for line in lines)]
-    items = "\n".join(
-        _item(line, labels[line.speaker], same=line.speaker == before)
-        for line, before in zip(lines, speakers, strict=False)
-    )
-    return f'<ol class="transcript">\n{items}\n</ol>'
+        item = _item(line, labels[line.speaker], same=line.speaker == before)
+        yield item if before is None else f"\n{item}"
+        before = line.speaker
+    yield "\n</ol>"
 
 
 def _item(line: _Line, label: str, *, same: bool) -> str:
@@ -187,7 +230,7 @@ def _item(line: _Line, label: str, *, same: bool) -> str:
     )
 
 
-def _provenance(transcript: Transcript) -> str:
+def _provenance(transcript: AnyTranscript) -> str:
     origin = transcript.provenance
     name = one_line(f"{origin.backend} {origin.version}")
     remarks = "".join(

@@ -8,16 +8,22 @@ speakers speak at the same time, the first subtitle ends when the second one beg
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Iterator
-from itertools import pairwise
 from typing import Final, TypeAlias
 
 import attrs
 
-from speech_adapters.export.lines import format_offset, one_line, texts, with_speaker
-from speech_adapters.transcript import TICKS_PER_SECOND, LabelStyle, Transcript, Utterance, seconds
+from speech_adapters.export.lines import by_offset, format_offset, one_line, texts, with_speaker
+from speech_adapters.transcript import (
+    TICKS_PER_SECOND,
+    AnyTranscript,
+    LabelStyle,
+    Utterance,
+    seconds,
+)
 
-__all__ = ["LINES", "LINE_CHARACTERS", "render_srt", "render_vtt"]
+__all__ = ["LINES", "LINE_CHARACTERS", "write_srt", "write_vtt"]
 
 LINES: Final = 2
 LINE_CHARACTERS: Final = 42
@@ -48,23 +54,21 @@ class _Cue:
     lines: list[str]
 
 
-def render_vtt(transcript: Transcript, style: LabelStyle) -> str:
-    """Return WebVTT, each speaker in a voice tag, which players do not show as text."""
+def write_vtt(transcript: AnyTranscript, style: LabelStyle) -> Iterator[str]:
+    """Yield WebVTT, each speaker in a voice tag, which players do not show as text."""
     origin = transcript.provenance
     note = _escaped(one_line(f"Transcribed by {origin.backend} {origin.version}"))
-    cues = "".join(
-        f"\n{_time_range(cue, '.')}\n{_voice_tag(cue.label)}{_escaped(chr(10).join(cue.lines))}\n"
-        for cue in _cues(transcript, style, label_is_text=False)
-    )
-    return f"WEBVTT\n\nNOTE {note}\n{cues}"
+    yield f"WEBVTT\n\nNOTE {note}\n"
+    for cue in _cues(transcript, style, label_is_text=False):
+        text = _escaped(chr(10).join(cue.lines))
+        yield f"\n{_time_range(cue, '.')}\n{_voice_tag(cue.label)}{text}\n"
 
 
-def render_srt(transcript: Transcript, style: LabelStyle) -> str:
-    """Return SubRip; the speaker begins each subtitle."""
-    return "\n".join(
-        f"{number}\n{_time_range(cue, ',')}\n{chr(10).join(cue.lines)}\n"
-        for number, cue in enumerate(_cues(transcript, style, label_is_text=True), start=1)
-    )
+def write_srt(transcript: AnyTranscript, style: LabelStyle) -> Iterator[str]:
+    """Yield SubRip; the speaker begins each subtitle."""
+    for number, cue in enumerate(_cues(transcript, style, label_is_text=True), start=1):
+        before = "" if number == 1 else "\n"
+        yield f"{before}{number}\n{_time_range(cue, ',')}\n{chr(10).join(cue.lines)}\n"
 
 
 def _voice_tag(label: str) -> str:
@@ -76,13 +80,34 @@ def _escaped(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def _cues(transcript: Transcript, style: LabelStyle, *, label_is_text: bool) -> list[_Cue]:
-    cues: list[_Cue] = []
-    for utterance, label, text in texts(transcript, style):
-        cues += _split(utterance, label, text, label_is_text=label_is_text)
-    cues.sort(key=lambda cue: cue.start)
-    _separate(cues)
-    return cues
+def _cues(transcript: AnyTranscript, style: LabelStyle, *, label_is_text: bool) -> Iterator[_Cue]:
+    """Yield the subtitles by time, so that none overlap."""
+    before: _Cue | None = None
+    for cue in _by_time(transcript, style, label_is_text=label_is_text):
+        if before is not None:
+            _separate(before, cue)
+            yield before
+        before = cue
+    if before is not None:
+        yield before
+
+
+def _by_time(
+    transcript: AnyTranscript, style: LabelStyle, *, label_is_text: bool
+) -> Iterator[_Cue]:
+    """Yield the subtitles of all utterances, which may overlap, by their begin."""
+    waiting: list[tuple[int, int, _Cue]] = []
+    count = 0
+    for utterance, label, text in texts(by_offset(transcript), style):
+        # Those of the utterances to come begin later.
+        while waiting and waiting[0][0] < _milliseconds(utterance.offset):
+            yield heapq.heappop(waiting)[2]
+        for cue in _split(utterance, label, text, label_is_text=label_is_text):
+            # The number keeps equal ones in their order.
+            heapq.heappush(waiting, (cue.start, count, cue))
+            count += 1
+    while waiting:
+        yield heapq.heappop(waiting)[2]
 
 
 def _split(utterance: Utterance, label: str, text: str, *, label_is_text: bool) -> Iterator[_Cue]:
@@ -169,13 +194,12 @@ def _time_of(utterance: Utterance, words: list[str], number: float) -> int:
     return utterance.offset + int(utterance.duration * spoken / sum(map(len, words)))
 
 
-def _separate(cues: list[_Cue]) -> None:
-    """Change the times of subtitles, which are sorted, so that none overlap."""
-    for before, cue in pairwise(cues):
-        if cue.start < before.end:
-            shortest = min(before.start + _SHORTEST_MS, before.end)
-            before.end = cue.start = max(cue.start, shortest)
-            cue.end = max(cue.end, cue.start + 1)
+def _separate(before: _Cue, cue: _Cue) -> None:
+    """Change the times of two successive subtitles so that they do not overlap."""
+    if cue.start < before.end:
+        shortest = min(before.start + _SHORTEST_MS, before.end)
+        before.end = cue.start = max(cue.start, shortest)
+        cue.end = max(cue.end, cue.start + 1)
 
 
 def _time_range(cue: _Cue, separator: str) -> str:

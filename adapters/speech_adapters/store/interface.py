@@ -29,7 +29,7 @@ from speech_adapters.config import StoreOptions, store_options_from_environment
 from speech_adapters.contract import Attendee, JobState, MeetingRequest
 from speech_adapters.store.inspection import Inspection
 from speech_adapters.store.records import MeetingSummary, Recording
-from speech_adapters.transcript import Transcript
+from speech_adapters.transcript import AnyTranscript, StreamedTranscript, Transcript
 
 __all__ = ["Lock", "Store"]
 
@@ -235,6 +235,16 @@ class Store(Closeable):
         """
 
     @abstractmethod
+    def stream(self, recording_id: str) -> StreamedTranscript:
+        """Return the transcript of a completed recording, whose utterances are read in chunks.
+
+        They can be read while the store is open, and raise StoreError if they are damaged,
+        MeetingNotFoundError if the recording was deleted meanwhile.
+
+        Raises: as :meth:`transcript`.
+        """
+
+    @abstractmethod
     def close_audio(self, recording_id: str, size: int, notes: tuple[str, ...] = ()) -> None:
         """Record that the audio has ended: Uploading becomes Processing, once.
 
@@ -306,7 +316,7 @@ class Store(Closeable):
         """
 
     @abstractmethod
-    def complete(self, recording_id: str, transcript: Transcript) -> bool:
+    def complete(self, recording_id: str, transcript: AnyTranscript) -> bool:
         """Store the transcript and the state Completed, both or neither.
 
         Other threads and processes proceed while a long transcript is written.  Waits up to

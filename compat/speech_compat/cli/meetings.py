@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
+from speech_adapters import export, threads
 from speech_adapters.contract import MeetingStatus
 from speech_adapters.errors import MissingExtraError, SpeechError
-from speech_adapters.export import render
 from speech_adapters.meetings import MeetingService
 from speech_adapters.store import Store
-from speech_adapters.transcript import Provenance, Transcript
-from speech_compat._session.mapping.results import remote_document
+from speech_adapters.transcript import AnyTranscript, Provenance, StreamedTranscript
+from speech_compat._session.mapping.results import remote_document, remote_item
 from speech_compat.cli.output import format_status, report, write
 from speech_compat.cli.service import with_service
 
@@ -21,24 +22,28 @@ __all__ = ["convert", "delete", "resume", "show"]
 def show(meeting_id: str, format: str, output: Path | None) -> int:  # noqa: A002
     """Write a stored transcript, or the meeting's status while there is none."""
 
-    async def work(meetings: MeetingService) -> tuple[MeetingStatus, Transcript | None]:
+    async def work(meetings: MeetingService) -> int:
         try:
             status = await meetings.status(meeting_id)
         except MissingExtraError as error:
             # It can be shown where it stands, but not continued.
             found = await meetings.store.run(Store.newest, meeting_id)
             _report(meeting_id, f"it is not continued here. {error}")
-            return found.status(), None
-        return status, await meetings.transcript(meeting_id) if status.state.final else None
+            return _report_status(meeting_id, found.status())
+        if not status.state.final:
+            return _report_status(meeting_id, status)
+        transcript = await meetings.stream(meeting_id)
+        if status.reason:
+            _report(meeting_id, status.reason)
+        await threads.COMPUTE.run(write, export.write(transcript, format), output)
+        return 0
 
-    status, transcript = with_service(work)
-    if transcript is None:
-        _report(meeting_id, f"{format_status(status)}: ask again later.")
-        return 1
-    if status.reason:
-        _report(meeting_id, status.reason)
-    write(render(transcript, format), output)
-    return 0
+    return with_service(work)
+
+
+def _report_status(meeting_id: str, status: MeetingStatus) -> int:
+    _report(meeting_id, f"{format_status(status)}: ask again later.")
+    return 1
 
 
 def resume(meeting_id: str) -> int:
@@ -54,15 +59,31 @@ def _report(meeting_id: str, text: str) -> None:
 
 def convert(result: Path, format: str, output: Path | None) -> int:  # noqa: A002
     """Convert a result file of batch or fast transcription."""
-    from speech_adapters.azure.results import read_result
+    from speech_adapters.azure.results import open_result
 
     origin = Provenance("azure", "batch or fast transcription")
-    transcript = read_result(result, result.stem, origin)
+    transcript = open_result(result, result.stem, origin)
     if format == "legacy":
-        write(json.dumps(remote_document(transcript), ensure_ascii=False, indent=2) + "\n", output)
+        write(_legacy(transcript), output)
     else:
-        write(render(transcript, format), output)
+        write(export.write(transcript, format), output)
     return 0
+
+
+def _legacy(transcript: AnyTranscript) -> Iterator[str]:
+    """Yield the document of :func:`remote_document`, at constant memory."""
+    empty = StreamedTranscript(transcript.meeting_id, (), 0, transcript.provenance).load()
+    before, after = _indented(remote_document(empty)).rsplit("[]", 1)
+    found = False
+    for utterance in transcript.utterances:
+        text = _indented(remote_item(utterance)).replace("\n", "\n    ")
+        yield f"{',' if found else before + '['}\n    {text}"
+        found = True
+    yield (f"\n  ]{after}" if found else f"{before}[]{after}") + "\n"
+
+
+def _indented(document: object) -> str:
+    return json.dumps(document, ensure_ascii=False, indent=2)
 
 
 def delete(meeting_ids: list[str]) -> int:

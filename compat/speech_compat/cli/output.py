@@ -6,6 +6,7 @@ import os
 import secrets
 import stat
 import sys
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -28,22 +29,23 @@ def reason_of(error: SpeechError | OSError) -> str:
     return str(error)
 
 
-def write(text: str, output: Path | None, *, private: bool = False) -> None:
+def write(text: str | Iterable[str], output: Path | None, *, private: bool = False) -> None:
     """Write to standard output, or replace a file as a whole.
 
     A file that is replaced keeps its permissions, and a link is followed.  A FIFO or device is
     written to as it is.
 
     Args:
-        text: what to write.
+        text: what to write, or its parts, which may be read from a file as they are written.
         output: the file; ``None`` or ``-`` for standard output.
         private: whether only the owner may read the file.
 
     Raises:
         OSError: the file cannot be written; it is unchanged then.
     """
+    parts = [text] if isinstance(text, str) else text
     if output is None or output == Path("-"):
-        _write_to_standard_output(text)
+        _write_to_standard_output(parts)
         return
     try:
         status = output.stat()
@@ -52,19 +54,19 @@ def write(text: str, output: Path | None, *, private: bool = False) -> None:
     if status is None or stat.S_ISREG(status.st_mode):
         # /dev/stdout that is redirected to a file: replaced, the file would lose the rest.
         if status is not None and _is_standard_output(status):
-            _write_to_standard_output(text)
+            _write_to_standard_output(parts)
             return
         mode = None if status is None else stat.S_IMODE(status.st_mode)
-        _replace(text, output, 0o600 if private else mode)
+        _replace(parts, output, 0o600 if private else mode)
         return
     with output.open("w", encoding="utf-8", newline="\n") as file:
-        file.write(text)
+        file.writelines(parts)
 
 
-def _write_to_standard_output(text: str) -> None:
+def _write_to_standard_output(parts: Iterable[str]) -> None:
     # A terminal that lacks a character shows its code instead of failing.
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
-    sys.stdout.write(text)
+    sys.stdout.writelines(parts)
     sys.stdout.flush()
 
 
@@ -75,7 +77,7 @@ def _is_standard_output(status: os.stat_result) -> bool:
         return False
 
 
-def _replace(text: str, output: Path, mode: int | None) -> None:
+def _replace(parts: Iterable[str], output: Path, mode: int | None) -> None:
     """Write a new file and rename it; ``mode`` is by default what the umask leaves."""
     target = Path(os.path.realpath(output))
     # In the same folder, so that replacing is a rename within one file system.
@@ -88,7 +90,7 @@ def _replace(text: str, output: Path, mode: int | None) -> None:
         raise OSError(error.errno, error.strerror, str(output)) from None
     try:
         with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
+            file.writelines(parts)
         if mode is not None:
             temporary.chmod(mode)
         temporary.replace(target)

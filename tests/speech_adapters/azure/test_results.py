@@ -1,15 +1,24 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from speech_adapters.azure import results
-from speech_adapters.azure.results import read_result, read_source, result_transcript
+from speech_adapters import MeetingRequest, Mode
+from speech_adapters.azure import result_windows, results
+from speech_adapters.azure.results import (
+    open_result,
+    read_result,
+    read_source,
+    result_transcript,
+)
 from speech_adapters.errors import BackendError
-from speech_adapters.transcript import Provenance, Transcript
+from speech_adapters.export import FORMATS, write
+from speech_adapters.store.sqlite import SqliteStore
+from speech_adapters.transcript import Provenance, StreamedTranscript, Transcript
 
 ORIGIN = Provenance("batch", "2025-10-15")
 
@@ -245,16 +254,136 @@ def test_an_impossible_time_counts_as_missing(times: dict[str, Any]) -> None:
     assert transcript.duration == 0
 
 
+@pytest.mark.parametrize("step", ["_parse_in_windows", "_parse_phrases"])
 def test_a_mapped_file_is_closed_whatever_is_raised(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     """An error that refers to the content must not become a BufferError."""
     path = tmp_path / "result.json"
-    path.write_bytes(json.dumps(batch(phrase())).encode())
+    # The array twice, so that the document is decoded as a whole too.
+    path.write_bytes(json.dumps({"phrases": [], **batch(phrase())}).encode())
 
-    def fail(phrases: Any, data: Any) -> Any:
+    def fail(*_: Any) -> Any:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(results, "_parse_phrases", fail)
+    monkeypatch.setattr(results, step, fail)
     with pytest.raises(KeyboardInterrupt):
         read_result(path, "m", ORIGIN)
+
+
+# --- results of any length -----------------------------------------------------------------
+
+
+@pytest.fixture
+def always_streamed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(results, "_SMALL_BYTES", 0)
+    monkeypatch.setattr(result_windows, "_WINDOW_BYTES", 300)
+
+
+def grouped(channels: int, count: int, **more: Any) -> dict[str, Any]:
+    """Return a result whose phrases are grouped by channel."""
+    return batch(
+        *(
+            phrase(f"{channel} {at}", channel=channel, offsetInTicks=7.0 * at, **more)
+            for channel in range(channels)
+            for at in range(count)
+        )
+    )
+
+
+@pytest.mark.parametrize("channels", [1, 2, 5])
+@pytest.mark.parametrize("more", [{}, {"speaker": 3}])
+@pytest.mark.usefixtures("always_streamed")
+def test_a_streamed_transcript_is_the_one_in_memory(
+    tmp_path: Path, channels: int, more: dict[str, Any]
+) -> None:
+    path = tmp_path / "result.json"
+    path.write_text(json.dumps(grouped(channels, 30, **more)))
+    streamed = open_result(path, "m", ORIGIN)
+    assert isinstance(streamed, StreamedTranscript)
+    assert streamed.load() == streamed.load() == read_result(path, "m", ORIGIN)
+
+
+@pytest.mark.usefixtures("always_streamed")
+def test_phrases_in_no_order_are_read_into_memory(tmp_path: Path) -> None:
+    path = tmp_path / "result.json"
+    path.write_text(json.dumps(batch(*(phrase(offsetInTicks=99.0 - at) for at in range(40)))))
+    transcript = open_result(path, "m", ORIGIN)
+    assert isinstance(transcript, Transcript)
+    assert transcript == read_result(path, "m", ORIGIN)
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        ('{"phrases": [{"text": 3}]}', r"Expected `str \| null`, got `int` - at `\$.text`"),
+        ('{"phrases": [{"text": "cut', "Input data was truncated"),
+        ('{"phrases": [{"text": "a"},]}', "JSON is malformed"),
+        ('{"phrases": [], "x": [1,]}', "JSON is malformed"),
+        ("{}", 'neither "recognizedPhrases" nor "phrases"'),
+    ],
+)
+@pytest.mark.usefixtures("always_streamed")
+def test_the_defect_of_a_large_file_is_named_before_anything_is_used(
+    tmp_path: Path, content: str, complaint: str
+) -> None:
+    path = tmp_path / "result.json"
+    path.write_text(content)
+    with pytest.raises(BackendError, match=complaint):
+        open_result(path, "m", ORIGIN)
+
+
+@pytest.mark.usefixtures("always_streamed")
+def test_a_result_without_recognized_phrases_is_empty(tmp_path: Path) -> None:
+    path = tmp_path / "result.json"
+    path.write_text(json.dumps(batch(phrase(recognitionStatus="NoMatch"), durationInTicks=9)))
+    assert open_result(path, "m", ORIGIN).load() == Transcript("m", (), 9, ORIGIN)
+
+
+@pytest.mark.usefixtures("always_streamed")
+def test_a_file_that_is_gone_meanwhile_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "result.json"
+    path.write_text(json.dumps(batch(phrase())))
+    transcript = open_result(path, "m", ORIGIN)
+    path.unlink()
+    with pytest.raises(BackendError, match=r"result\.json cannot be read: No such file"):
+        transcript.load()
+
+
+@pytest.mark.usefixtures("always_streamed")
+def test_real_documents_are_the_same_when_streamed(shared_payloads: Path, tmp_path: Path) -> None:
+    for name, body in shared_documents(shared_payloads):
+        path = tmp_path / name
+        path.write_text(json.dumps(body, indent=2))
+        assert open_result(path, "m", ORIGIN).load() == read_result(path, "m", ORIGIN), name
+
+
+@pytest.mark.parametrize("format_name", FORMATS)
+def test_a_large_result_is_stored_and_exported_at_constant_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, format_name: str
+) -> None:
+    monkeypatch.setattr(result_windows, "_WINDOW_BYTES", 32_768)
+    words = [{"word": "hello", "offsetInTicks": 10.0, "durationInTicks": 2.0}] * 2
+    best = [{"display": "Hello.", "words": words}]
+    path, size = tmp_path / "result.json", 5_000_000
+    with path.open("w") as file:
+        file.write('{"recognizedPhrases": [')
+        at = 0
+        while file.tell() < size:
+            found = phrase(offsetInTicks=1e7 * at, durationInTicks=5e6, speaker=at % 3, nBest=best)
+            file.write(("," if at else "") + json.dumps(found))
+            at += 1
+        file.write("]}")
+    with SqliteStore.open(tmp_path / "state") as store:
+        key = store.create(MeetingRequest("m", mode=Mode.STORED), "batch").id
+        tracemalloc.start()
+        try:
+            assert store.complete(key, open_result(path, "m", ORIGIN))
+            length = sum(map(len, write(store.stream(key), format_name)))
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+        assert store.get(key).summary().speakers == 3
+        # The objects of all utterances alone have twice as many bytes as the file.
+        assert peak < size / 3
+        assert length > 20_000

@@ -15,7 +15,10 @@ from double.encoded import encode, tone
 from double.voices import RETIRED, signature_text
 from oracle.scenario import Scenario
 from oracle.scripted import Played, install
+from speech_adapters.azure.results import read_result
 from speech_adapters.registry import backend_names
+from speech_adapters.transcript import Provenance
+from speech_compat._session.mapping.results import remote_document
 from speech_compat.cli import main
 
 MEETING = 'it\'s "my" meeting/№ 🎉' + "x" * 300
@@ -396,6 +399,19 @@ def test_a_result_file_becomes_the_retired_services_answer(
         "durationInTicks": 20_000_000,
         "offsetInTicks": 10_000_000,
     }
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_the_retired_services_answer_is_indented_as_a_whole(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], count: int
+) -> None:
+    """The results are written one by one, and are those of the function for all of them."""
+    path = tmp_path / "meeting.json"
+    phrases = [{"offset": f"PT{at}S", "text": f"Ünï {at}", "speaker": at} for at in range(count)]
+    path.write_text(json.dumps({"phrases": phrases}))
+    assert main(["convert", str(path), "--format", "legacy"]) == 0
+    whole = remote_document(read_result(path, "meeting", Provenance("azure", "")))
+    assert capsys.readouterr().out == json.dumps(whole, ensure_ascii=False, indent=2) + "\n"
 
 
 def test_a_file_that_is_no_result_is_one_line(

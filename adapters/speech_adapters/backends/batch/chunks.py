@@ -8,9 +8,11 @@ job can merge its results without the state of the machine that recorded the mee
 
 from __future__ import annotations
 
+import heapq
 import re
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Final
 from urllib.parse import unquote
@@ -21,7 +23,15 @@ from speech_adapters.audio import PcmFormat, quietest_frame
 from speech_adapters.azure.results import CHANNEL_IS_SPEAKER, utterance_id
 from speech_adapters.backends.batch.api import without_query
 from speech_adapters.masking import masked_repr
-from speech_adapters.transcript import Provenance, Transcript, Utterance, seconds
+from speech_adapters.transcript import (
+    AnyTranscript,
+    Provenance,
+    Reread,
+    StreamedTranscript,
+    Transcript,
+    Utterance,
+    seconds,
+)
 
 __all__ = [
     "LARGEST_BYTES",
@@ -88,7 +98,7 @@ class ChunkTranscript:
     """
 
     source: str = attrs.field(repr=masked_repr)
-    transcript: Transcript
+    transcript: AnyTranscript
     name: str = ""
 
 
@@ -129,35 +139,48 @@ def blob_name(recording_id: str, chunk: Chunk, pcm: PcmFormat) -> str:
     return f"{recording_id}.{start}.{channel}.{chunk.suffix}"
 
 
-def merge(parts: Sequence[ChunkTranscript], meeting_id: str, provenance: Provenance) -> Transcript:
+def merge(
+    parts: Sequence[ChunkTranscript], meeting_id: str, provenance: Provenance
+) -> AnyTranscript:
     """Merge the transcripts of a job's files into one.
 
     Files that are no chunks of a recording follow one another in the order in which they
     were submitted, which the names of their results state, or else in the order of their
     own names.  The service distinguishes speakers within a file only.  Therefore speakers
-    of different files get different numbers, by first appearance.
+    of different files get different numbers, by first appearance.  The result is in memory if all
+    parts are.
     """
     if len(parts) == 1 and _place_of(parts[0].source) in (None, (0, None)):
         return parts[0].transcript
     placed = _place(parts)
     by_channel = _channels_are_speakers(placed)
-    shifted = sorted(
-        (item for part in placed for item in _shift(*part)),
-        key=lambda item: (item[1].offset, item[1].channel or 0),
+    duration = max(start + transcript.duration for start, _, transcript in placed)
+    emulated = (*provenance.emulated, *_emulated(placed, by_channel))
+    merged = StreamedTranscript(
+        meeting_id,
+        Reread(partial(_merge, placed, meeting_id, by_channel)),
+        duration,
+        attrs.evolve(provenance, emulated=emulated),
     )
+    in_memory = all(isinstance(transcript, Transcript) for _, _, transcript in placed)
+    return merged.load() if in_memory else merged
+
+
+def _merge(placed: Sequence[_Placed], meeting_id: str, by_channel: bool) -> Iterator[Utterance]:
+    """Yield the utterances of all parts by time."""
+    shifted = heapq.merge(*(_shift(*part) for part in placed), key=_by_time)
     numbers: dict[object, int] = {}
-    utterances = tuple(
-        attrs.evolve(
+    for index, (start, utterance) in enumerate(shifted):
+        yield attrs.evolve(
             utterance,
             # The ids of different files are equal, because each file counts from zero.
             id=utterance_id(meeting_id, index),
             speaker=_number(numbers, start, utterance, by_channel),
         )
-        for index, (start, utterance) in enumerate(shifted)
-    )
-    duration = max(start + transcript.duration for start, _, transcript in placed)
-    emulated = (*provenance.emulated, *_emulated(placed, by_channel))
-    return Transcript(meeting_id, utterances, duration, attrs.evolve(provenance, emulated=emulated))
+
+
+def _by_time(item: tuple[int, Utterance]) -> tuple[int, int]:
+    return item[1].offset, item[1].channel or 0
 
 
 def audio_name(source: str) -> str:
@@ -180,7 +203,7 @@ def describe_place(source: str) -> str:
 
 
 # Start in ticks, channel, and the transcript.
-_Placed = tuple[int, int | None, Transcript]
+_Placed = tuple[int, int | None, AnyTranscript]
 
 
 def _place(parts: Sequence[ChunkTranscript]) -> list[_Placed]:
@@ -213,7 +236,7 @@ def _place_of(source: str) -> tuple[int, int | None] | None:
 
 
 def _shift(
-    start: int, channel: int | None, transcript: Transcript
+    start: int, channel: int | None, transcript: AnyTranscript
 ) -> Iterator[tuple[int, Utterance]]:
     """Yield the utterances with offsets from the start of the recording."""
     for utterance in transcript.utterances:
@@ -224,7 +247,7 @@ def _shift(
 
 
 def _channels_are_speakers(placed: Sequence[_Placed]) -> bool:
-    diarized = any(transcript.speakers for _, _, transcript in placed)
+    diarized = any(u.speaker is not None for _, _, found in placed for u in found.utterances)
     return not diarized and len({channel for _, channel, _ in placed}) > 1
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -15,7 +15,7 @@ from speech_adapters.azure.result_files import (
     store_transcript,
     temporary_folder,
 )
-from speech_adapters.azure.results import CHANNEL_IS_SPEAKER, read_result, read_source
+from speech_adapters.azure.results import CHANNEL_IS_SPEAKER, open_result, read_source
 from speech_adapters.backends.batch.api import Job, Report, ResultFile
 from speech_adapters.backends.batch.chunks import (
     ChunkTranscript,
@@ -27,7 +27,14 @@ from speech_adapters.backends.batch.chunks import (
 from speech_adapters.backends.batch.client import BatchClient
 from speech_adapters.errors import BackendError
 from speech_adapters.store import AsyncStore, Recording
-from speech_adapters.transcript import Provenance, Transcript
+from speech_adapters.transcript import (
+    AnyTranscript,
+    Provenance,
+    Reread,
+    StreamedTranscript,
+    Transcript,
+    Utterance,
+)
 
 __all__ = [
     "JobFailedError",
@@ -129,7 +136,7 @@ async def fetch_transcript(
     outcomes = [await read_outcome(client, found) for found in (job, *earlier)]
     async with temporary_folder() as folder:
         files = await _download(client, outcomes, folder, meeting_id, provenance)
-        return await threads.COMPUTE.run(read_transcript, files)
+        return await threads.COMPUTE.run(lambda: read_transcript(files).load())
 
 
 async def store_job(
@@ -166,7 +173,7 @@ def store_isolated(argument: str) -> str:
     return complete_in_child(argument, read_transcript)
 
 
-def read_transcript(files: ResultFiles) -> Transcript:
+def read_transcript(files: ResultFiles) -> AnyTranscript:
     """Read and merge the results of a job.  Blocks.
 
     Raises:
@@ -176,26 +183,32 @@ def read_transcript(files: ResultFiles) -> Transcript:
     return transcript if files.speakers else _without_speakers(transcript)
 
 
-def _without_speakers(transcript: Transcript) -> Transcript:
+def _without_speakers(transcript: AnyTranscript) -> AnyTranscript:
     """Return the transcript of a meeting that requested no speakers; its channels are none."""
-    utterances = tuple(attrs.evolve(found, speaker=None) for found in transcript.utterances)
+
+    def read() -> Iterator[Utterance]:
+        return (attrs.evolve(found, speaker=None) for found in transcript.utterances)
+
     notes = tuple(n for n in transcript.provenance.emulated if n != CHANNEL_IS_SPEAKER)
     provenance = attrs.evolve(transcript.provenance, emulated=notes)
-    return attrs.evolve(transcript, utterances=utterances, provenance=provenance)
+    without = StreamedTranscript(
+        transcript.meeting_id, Reread(read), transcript.duration, provenance
+    )
+    return without.load() if isinstance(transcript, Transcript) else without
 
 
-def _read(files: ResultFiles) -> Transcript:
+def _read(files: ResultFiles) -> AnyTranscript:
     meeting_id, provenance = files.meeting_id, files.provenance
     # The usual case, without merging: the source then needs no second pass over the file.
     if len(files.names) == 1 and not files.partial:
-        return read_result(Path(next(iter(files.names))), meeting_id, provenance, _RESULT)
+        return open_result(Path(next(iter(files.names))), meeting_id, provenance, _RESULT)
     parts: dict[str, ChunkTranscript] = {}
     for path, name in files.names.items():
         source = read_source(Path(path))
         # The newest result of a chunk counts; addresses of a program may be equal.
         key = audio_name(source) if is_chunk(source) else path
         if key not in parts:
-            transcript = read_result(Path(path), meeting_id, provenance, _RESULT)
+            transcript = open_result(Path(path), meeting_id, provenance, _RESULT)
             parts[key] = ChunkTranscript(source, transcript, name)
     return merge(list(parts.values()), meeting_id, provenance)
 

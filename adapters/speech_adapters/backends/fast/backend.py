@@ -29,7 +29,7 @@ from speech_adapters.azure.result_files import (
     store_transcript,
     temporary_folder,
 )
-from speech_adapters.azure.results import read_result
+from speech_adapters.azure.results import open_result
 from speech_adapters.azure.speakers import MOST_SPEAKERS, speaker_limit
 from speech_adapters.azure.text_options import candidate_locales, profanity_mode
 from speech_adapters.backends.fast.audio import MonoWav, mono_size
@@ -53,7 +53,7 @@ from speech_adapters.recording.original import (
 )
 from speech_adapters.store import Recording, Store
 from speech_adapters.store.files import remove_completed
-from speech_adapters.transcript import Provenance, Transcript
+from speech_adapters.transcript import AnyTranscript, Provenance
 
 __all__ = ["FastBackend", "store_isolated"]
 
@@ -287,14 +287,14 @@ def _is_too_large(error: BackendError) -> bool:
     return bool(_TOO_LARGE & {str(error.status), error.code})
 
 
-def read_transcript(files: ResultFiles) -> Transcript:
+def read_transcript(files: ResultFiles) -> AnyTranscript:
     """Read the answer of the service.  Blocks.
 
     Raises:
         BackendError: it is no result.
     """
     (path,) = files.names
-    return read_result(Path(path), files.meeting_id, files.provenance, "The service's answer")
+    return open_result(Path(path), files.meeting_id, files.provenance, "The service's answer")
 
 
 def store_isolated(argument: str) -> str:

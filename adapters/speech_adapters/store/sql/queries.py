@@ -25,7 +25,7 @@ from speech_adapters.store.sql.rows import (
     salvage,
     unknown,
 )
-from speech_adapters.transcript import Transcript
+from speech_adapters.transcript import StreamedTranscript, Transcript
 
 __all__ = ["GROUP", "Queries"]
 
@@ -114,6 +114,12 @@ class Queries:
 
     def transcript(self, recording_id: str) -> Transcript:
         transcript = transcripts.read(self._database, recording_id)
+        if transcript is None:
+            raise _no_transcript(self.get(recording_id))
+        return transcript
+
+    def stream(self, recording_id: str) -> StreamedTranscript:
+        transcript = transcripts.stream(self._database, recording_id)
         if transcript is None:
             raise _no_transcript(self.get(recording_id))
         return transcript

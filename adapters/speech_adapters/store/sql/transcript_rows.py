@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from itertools import islice
 from typing import Final
 
-import attrs
 import msgspec
 
 from speech_adapters.store.sql.database import Transaction
-from speech_adapters.transcript import Transcript, Utterance, replace_surrogates
+from speech_adapters.transcript import AnyTranscript, Transcript, Utterance, replace_surrogates
 
 __all__ = [
     "CHUNK_UTTERANCES",
@@ -30,10 +30,11 @@ _HEADER: Final = msgspec.json.Decoder(Transcript)
 _CHUNK: Final = msgspec.json.Decoder(tuple[Utterance, ...])
 
 
-def encode_chunks(transcript: Transcript) -> Iterator[bytes]:
+def encode_chunks(transcript: AnyTranscript) -> Iterator[bytes]:
     """Yield the utterances as JSON, :data:`CHUNK_UTTERANCES` at a time, in order."""
-    for start in range(0, len(transcript.utterances), CHUNK_UTTERANCES):
-        yield _encode(transcript.utterances[start : start + CHUNK_UTTERANCES])
+    utterances = iter(transcript.utterances)
+    while chunk := tuple(islice(utterances, CHUNK_UTTERANCES)):
+        yield _encode(chunk)
 
 
 def decode_chunk(data: bytes) -> tuple[Utterance, ...]:
@@ -70,10 +71,12 @@ def insert_header(
     recording_id: str,
     document: str,
     chunks: int,
-    transcript: Transcript,
+    transcript: AnyTranscript,
 ) -> None:
     """Insert the header, which makes the ``chunks`` of ``document`` the transcript."""
-    header = _encode(attrs.evolve(transcript, utterances=()))
+    header = _encode(
+        Transcript(transcript.meeting_id, (), transcript.duration, transcript.provenance)
+    )
     connection.execute(
         "INSERT INTO transcripts (recording_id, document_id, chunks, header) VALUES (?, ?, ?, ?)",
         (recording_id, document, chunks, header),

@@ -11,13 +11,13 @@ completed nor deleted, and the transaction that makes it either removes all the 
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 from typing import Final
 
-import attrs
-
 from speech_adapters.contract import JobState
-from speech_adapters.errors import StoreError
+from speech_adapters.errors import MeetingNotFoundError, StoreError
 from speech_adapters.store.sql.database import Database, Transaction
 from speech_adapters.store.sql.rows import find, state_of, without_attendees
 from speech_adapters.store.sql.transcript_rows import (
@@ -27,15 +27,21 @@ from speech_adapters.store.sql.transcript_rows import (
     insert_chunk,
     insert_header,
 )
-from speech_adapters.transcript import Transcript, Utterance
+from speech_adapters.transcript import (
+    AnyTranscript,
+    Reread,
+    StreamedTranscript,
+    Transcript,
+    Utterance,
+)
 
-__all__ = ["read", "remove", "write"]
+__all__ = ["read", "remove", "stream", "write"]
 
 _KEPT: Final = (JobState.COMPLETED, JobState.DELETED)
 
 
 def write(
-    database: Database, recording_id: str, transcript: Transcript, now: str, wait: float
+    database: Database, recording_id: str, transcript: AnyTranscript, now: str, wait: float
 ) -> bool:
     """Store the transcript and the state Completed, both or neither.
 
@@ -54,7 +60,14 @@ def write(
     """
     document = uuid.uuid4().hex
     try:
-        chunks = _write_chunks(database, recording_id, document, transcript, wait)
+        speakers: set[int] = set()
+        counted = StreamedTranscript(
+            transcript.meeting_id,
+            Reread(lambda: _count_speakers(transcript, speakers)),
+            transcript.duration,
+            transcript.provenance,
+        )
+        chunks = _write_chunks(database, recording_id, document, counted, wait)
         if chunks is None:
             return False
         with database.transaction(wait) as connection:
@@ -72,7 +85,7 @@ def write(
             connection.execute(
                 "UPDATE recordings SET state = 'Completed', reason = '', progress = 1.0,"
                 " step = '', duration = ?, speakers = ?, updated = ?, request = ? WHERE id = ?",
-                (transcript.duration, len(transcript.speakers), now, request, recording_id),
+                (transcript.duration, len(speakers), now, request, recording_id),
             )
             return True
     except BaseException:
@@ -93,23 +106,51 @@ def read(database: Database, recording_id: str) -> Transcript | None:
     Raises:
         StoreError: it is damaged.
     """
+    try:
+        found = stream(database, recording_id)
+        return None if found is None else found.load()
+    except MeetingNotFoundError:
+        return None  # deleted between two chunks
+
+
+def stream(database: Database, recording_id: str) -> StreamedTranscript | None:
+    """Return the transcript of a recording, which is read chunk by chunk; ``None`` without one.
+
+    Its utterances raise StoreError if they are damaged, MeetingNotFoundError if they were
+    deleted meanwhile.
+
+    Raises:
+        StoreError: the header is damaged.
+    """
     header = _header(database, recording_id)
     if header is None:
         return None
     document, chunks, data = header
     try:
-        transcript = decode_header(data)
-        utterances: list[Utterance] = []
-        for number in range(chunks):
-            utterances += _read_chunk(database, recording_id, document, number)
-    except (ValueError, LookupError, TypeError):  # their texts may quote the transcript
-        if _header(database, recording_id) is None:
-            return None  # deleted between two chunks
-        raise StoreError(
-            f"The stored transcript of recording {recording_id} is damaged: transcribe"
-            " its audio again."
-        ) from None
-    return attrs.evolve(transcript, utterances=tuple(utterances))
+        found, numbers = decode_header(data), range(chunks)
+    except (ValueError, LookupError, TypeError):
+        raise _damaged(recording_id) from None
+    utterances = Reread(partial(_read_utterances, database, recording_id, document, numbers))
+    return StreamedTranscript(found.meeting_id, utterances, found.duration, found.provenance)
+
+
+def _read_utterances(
+    database: Database, recording_id: str, document: str, chunks: range
+) -> Iterator[Utterance]:
+    for number in chunks:
+        try:
+            chunk = _read_chunk(database, recording_id, document, number)
+        except (ValueError, LookupError, TypeError):  # their texts may quote the transcript
+            if _header(database, recording_id) is None:
+                raise MeetingNotFoundError("The meeting was deleted meanwhile.") from None
+            raise _damaged(recording_id) from None
+        yield from chunk
+
+
+def _damaged(recording_id: str) -> StoreError:
+    return StoreError(
+        f"The stored transcript of recording {recording_id} is damaged: transcribe its audio again."
+    )
 
 
 def remove(connection: Transaction, recording_id: str) -> None:
@@ -118,8 +159,15 @@ def remove(connection: Transaction, recording_id: str) -> None:
         connection.execute(f"DELETE FROM {table} WHERE recording_id = ?", (recording_id,))  # noqa: S608
 
 
+def _count_speakers(transcript: AnyTranscript, speakers: set[int]) -> Iterator[Utterance]:
+    for utterance in transcript.utterances:
+        if utterance.speaker is not None:
+            speakers.add(utterance.speaker)
+        yield utterance
+
+
 def _write_chunks(
-    database: Database, recording_id: str, document: str, transcript: Transcript, wait: float
+    database: Database, recording_id: str, document: str, transcript: AnyTranscript, wait: float
 ) -> int | None:
     """Insert the chunks and return their number; ``None`` when another writer won."""
     chunks = 0

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,14 @@ from speech_adapters.backends.batch.chunks import (
     is_chunk,
     merge,
 )
-from speech_adapters.transcript import Provenance, Transcript, Utterance, Word
+from speech_adapters.transcript import (
+    Provenance,
+    Reread,
+    StreamedTranscript,
+    Transcript,
+    Utterance,
+    Word,
+)
 
 ORIGIN = Provenance("batch", "test")
 ID = "f" * 32
@@ -146,3 +154,26 @@ def test_the_name_of_audio_is_read_from_any_text() -> None:
     assert audio_name(f"https://host/c/{ID}%2E0.all.wav?sig=a/b#c/d") == f"{ID}.0.all.wav"
     assert audio_name("https://[/a.wav") == "a.wav"
     assert not is_chunk(f"{ID}.{'9' * 5_000}.all.wav")
+
+
+def test_parts_that_are_read_from_the_disk_are_merged_without_being_read_into_memory() -> None:
+    parts = [
+        ChunkTranscript(f"{'a' * 32}.{at * 10**8}.{channel}.wav", transcript(*speakers))
+        for at, speakers in enumerate([(1, 0, 1), (0, None), (2, 2)])
+        for channel in (0, 1)
+    ]
+    streamed = [
+        ChunkTranscript(
+            part.source,
+            StreamedTranscript(
+                "m",
+                Reread(partial(iter, part.transcript.utterances)),
+                part.transcript.duration,
+                ORIGIN,
+            ),
+        )
+        for part in parts
+    ]
+    merged = merge(streamed, "m", ORIGIN)
+    assert isinstance(merged, StreamedTranscript)
+    assert merged.load() == merged.load() == merge(parts, "m", ORIGIN)

@@ -224,3 +224,36 @@ def test_a_transcript_deleted_while_it_is_read_is_not_called_damaged(
     monkeypatch.setattr(transcripts, "decode_header", decode)
     with pytest.raises(MeetingNotFoundError, match="was deleted"):
         store.transcript(key)
+
+
+def test_a_stream_reads_the_same_transcript_any_number_of_times(store: SqliteStore) -> None:
+    key = store.create(REQUEST, "local").id
+    store.complete(key, transcript(1200))
+    stream = store.stream(key)
+    assert stream.load() == stream.load() == transcript(1200)
+    with pytest.raises(MeetingNotFoundError):
+        store.stream("other")
+
+
+def test_a_stream_ends_when_its_meeting_is_deleted(store: SqliteStore) -> None:
+    key = store.create(REQUEST, "local").id
+    store.complete(key, transcript(1200))
+    utterances = iter(store.stream(key).utterances)
+    next(utterances)
+    store.delete(key)
+    with pytest.raises(MeetingNotFoundError, match="deleted meanwhile"):
+        list(utterances)
+
+
+def test_a_damaged_chunk_of_a_stream_is_an_error_without_its_text(
+    store: SqliteStore, folder: Path
+) -> None:
+    key = store.create(REQUEST, "local").id
+    store.complete(key, transcript(1200))
+    connection = sqlite3.connect(folder / "meetings.sqlite3")
+    connection.execute("UPDATE transcript_chunks SET utterances = ? WHERE number = 1", (SECRET,))
+    connection.commit()
+    connection.close()
+    with pytest.raises(StoreError, match="is damaged: transcribe") as caught:
+        store.stream(key).load()
+    assert SECRET not in str(caught.value)
