@@ -1,18 +1,30 @@
 """Audio in Blob Storage, where the service can read it.
 
-A chunk of a recording is uploaded as one mono WAV file in blocks.  Each block has the same
-id and content in every attempt, so blocks that were sent before a crash are not sent again.
+A chunk of a recording is uploaded as one mono WAV file in blocks, several at a time: a single
+connection is limited by the distance of the account.  Each block has the same id and content in
+every attempt, so blocks that were sent before a crash are not sent again, whichever they are.
+
+::
+
+    spool file ──▶ window of blocks in flight ──▶ pool of threads, one block each ──▶ blob
+                   (no more than there are threads, so memory is limited)
 """
 
 from __future__ import annotations
 
 import base64
+import os
+import threading
+from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Self, TypeVar
 
+import anyio
 from azure.core.exceptions import (
     AzureError,
     ClientAuthenticationError,
@@ -44,11 +56,9 @@ from speech_adapters.errors import (
 )
 from speech_adapters.masking import mask_library_logs, masked_cause
 
-__all__ = ["Storage", "file_blocks", "wav_blocks"]
+__all__ = ["BlockReader", "FileBlocks", "Storage", "WavBlocks"]
 
 T = TypeVar("T")
-# The id of a block and its content, or None if it is uploaded already.
-_Block = tuple[str, bytes | None]
 
 _BLOCK_BYTES: Final = 4 * 1024 * 1024
 _FORBIDDEN: Final = 403
@@ -61,7 +71,7 @@ class Storage:
     """One container of one storage account.
 
     Creating it blocks.  The other calls are coroutines whose blocking parts run in the
-    threads for transfers, one block at a time, so that many uploads share few threads.
+    threads for transfers.  Blocks have threads of their own, which all uploads share.
 
     Args:
         options: account, container and signatures.
@@ -89,29 +99,41 @@ class Storage:
                 f"backends.batch.{name} cannot be used: copy it again from the storage account."
             ) from None
         self._container = self._service.get_container_client(options.storage_container)
+        # Not those for transfers: blocks on a slow line must not keep a sign-in waiting.
+        self._pool = ThreadPoolExecutor(options.upload_connections, "speech-compat-upload")
 
     async def upload(
         self, name: str, audio: Path, chunk: Chunk, pcm: PcmFormat, downmix: str
     ) -> AsyncGenerator[float, None]:
         """Upload a chunk of a spool file, or a compressed file, as the blob ``name``.
 
-        Yields the uploaded share, 0 to 1, after every block.  The caller may stop in
-        between; then the blob does not exist yet, and a later call continues.
+        Yields the uploaded share, 0 to 1, after every block, in whatever order they end.  The
+        caller may stop in between; then the blob does not exist yet, and a later call continues.
 
         Raises:
             AudioError: the spool file cannot be read.
         """
         blob = self._container.get_blob_client(name)
         staged = await self._run(self._prepare, blob)
-        if chunk.suffix == "wav":
-            blocks, count = wav_blocks(audio, chunk, pcm, downmix, staged), len(_starts(chunk))
-        else:
-            blocks, count = file_blocks(audio, staged), await self._run(_count_blocks, audio)
-        sent: list[str] = []
-        while block_id := await self._run(_send_next, blob, blocks):
-            sent.append(block_id)
-            yield len(sent) / count
-        await self._run(blob.commit_block_list, [BlobBlock(block_id) for block_id in sent])
+        # Open until the end: a meeting that is deleted meanwhile has no file any more.
+        kind = WavBlocks if chunk.suffix == "wav" else FileBlocks
+        with await self._run(kind, audio, chunk, pcm, downmix) as reader:
+            ids = reader.ids()
+            missing = iter([number for number, found in enumerate(ids) if found not in staged])
+            running: set[Future[None]] = set()
+            done = len(staged.intersection(ids))
+            try:
+                while running := self._fill(running, missing, blob, reader):
+                    ended, running = await threads.TRANSFER.run(_wait_for_one, running)
+                    for block in ended:
+                        block.result()
+                        done += 1
+                        yield done / len(ids)
+            finally:
+                # What has begun cannot be interrupted, and reads the file.
+                with anyio.CancelScope(shield=True):
+                    await threads.TRANSFER.run(_end, running)
+        await self._run(blob.commit_block_list, [BlobBlock(block_id) for block_id in ids])
 
     async def address(self, name: str) -> str:
         """Return the address at which the service reads a blob."""
@@ -133,14 +155,28 @@ class Storage:
 
     async def aclose(self) -> None:
         """Close all connections.  Idempotent."""
-        await threads.TRANSFER.run(self._service.close)
+        await threads.TRANSFER.run(self._close)
+
+    def _close(self) -> None:
+        self._pool.shutdown()
+        self._service.close()
+
+    def _fill(
+        self, running: set[Future[None]], missing: Iterator[int], blob: Any, reader: BlockReader
+    ) -> set[Future[None]]:
+        """Start blocks until as many are in flight as there are threads."""
+        room = self._options.upload_connections - len(running)
+        return running | {
+            self._pool.submit(self._call, reader.stage, number, blob)
+            for number in islice(missing, room)
+        }
 
     async def _run(self, function: Callable[..., T], *args: Any) -> T:
-        def call() -> T:
-            with mask_library_logs(), _mapped_errors(self._options.storage_container):
-                return function(*args)
+        return await threads.TRANSFER.run(self._call, function, *args)
 
-        return await threads.TRANSFER.run(call)
+    def _call(self, function: Callable[..., T], *args: Any) -> T:
+        with mask_library_logs(), _mapped_errors(self._options.storage_container):
+            return function(*args)
 
     def _prepare(self, blob: Any) -> frozenset[str]:
         """Create the container if it is missing; return the ids of the staged blocks."""
@@ -187,38 +223,72 @@ class Storage:
         )
 
 
-def wav_blocks(
-    audio: Path, chunk: Chunk, pcm: PcmFormat, downmix: str, staged: frozenset[str] = frozenset()
-) -> Iterator[_Block]:
-    """Yield id and content of each block of a mono WAV file.
+class BlockReader(ABC):
+    """The blocks of a file that is uploaded.  Threads may share it; a context manager."""
 
-    The content is ``None`` for blocks that are already uploaded (``staged``).
-    """
-    policy = chunk.downmix(downmix)
-    with audio.open("rb") as file:
-        for number, first in enumerate(_starts(chunk)):
-            block_id = _block_id(number)
-            if block_id in staged:
-                yield block_id, None
-                continue
-            file.seek((chunk.start + first) * pcm.frame_bytes)
-            frames = min(_BLOCK_BYTES // 2, chunk.frames - first)
-            mono = mix_down(file.read(frames * pcm.frame_bytes), pcm.channels, policy)
-            header = b"" if number else wav_header(chunk.frames * 2, pcm.sample_rate)
-            yield block_id, header + mono
+    def __init__(self, audio: Path, chunk: Chunk, pcm: PcmFormat, downmix: str) -> None:
+        self._file = audio.open("rb")
+        self._chunk = chunk
+        self._pcm = pcm
+        self._policy = chunk.downmix(downmix)
+        self._seeking = threading.Lock()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    @abstractmethod
+    def count(self) -> int:
+        """Return the number of blocks, at least one."""
+
+    @abstractmethod
+    def read(self, number: int) -> bytes:
+        """Return the content of a block."""
+
+    def ids(self) -> list[str]:
+        """Return the id of each block."""
+        return [_block_id(number) for number in range(self.count())]
+
+    def stage(self, number: int, blob: Any) -> None:
+        """Upload a block."""
+        blob.stage_block(_block_id(number), self.read(number))
+
+    def _read(self, position: int, size: int) -> bytes:
+        with self._seeking:
+            self._file.seek(position)
+            return self._file.read(size)
 
 
-def file_blocks(path: Path, staged: frozenset[str] = frozenset()) -> Iterator[_Block]:
-    """Yield id and content of each block of a file, as :func:`wav_blocks`."""
-    with path.open("rb") as file:
-        for number in range(_count_blocks(path)):
-            block_id = _block_id(number)
-            file.seek(number * _BLOCK_BYTES)
-            yield block_id, None if block_id in staged else file.read(_BLOCK_BYTES)
+class WavBlocks(BlockReader):
+    """A chunk of a spool file as a mono WAV file; an empty one has one block with the header."""
+
+    def count(self) -> int:
+        """Return the number of blocks, at least one."""
+        return max(-(-self._chunk.frames // (_BLOCK_BYTES // 2)), 1)
+
+    def read(self, number: int) -> bytes:
+        """Return the content of a block."""
+        first = number * (_BLOCK_BYTES // 2)
+        frames = min(_BLOCK_BYTES // 2, self._chunk.frames - first)
+        size = self._pcm.frame_bytes
+        data = self._read((self._chunk.start + first) * size, frames * size)
+        mono = mix_down(data, self._pcm.channels, self._policy)
+        header = b"" if number else wav_header(self._chunk.frames * 2, self._pcm.sample_rate)
+        return header + mono
 
 
-def _count_blocks(path: Path) -> int:
-    return max(-(-path.stat().st_size // _BLOCK_BYTES), 1)
+class FileBlocks(BlockReader):
+    """A compressed file as it is."""
+
+    def count(self) -> int:
+        """Return the number of blocks, at least one."""
+        return max(-(-os.fstat(self._file.fileno()).st_size // _BLOCK_BYTES), 1)
+
+    def read(self, number: int) -> bytes:
+        """Return the content of a block."""
+        return self._read(number * _BLOCK_BYTES, _BLOCK_BYTES)
 
 
 def _block_id(number: int) -> str:
@@ -226,17 +296,17 @@ def _block_id(number: int) -> str:
     return base64.b64encode(f"{number:08}".encode()).decode()
 
 
-def _starts(chunk: Chunk) -> range:
-    """Return the first frame of each block; an empty chunk has one block with the header."""
-    return range(0, max(chunk.frames, 1), _BLOCK_BYTES // 2)
+def _wait_for_one(running: set[Future[None]]) -> tuple[set[Future[None]], set[Future[None]]]:
+    """Wait until a block has ended; return those that have, and the others."""
+    ended, others = wait(running, return_when=FIRST_COMPLETED)
+    return ended, others
 
 
-def _send_next(blob: Any, blocks: Iterator[_Block]) -> str:
-    """Upload the next block, if it is missing; return its id, or an empty text at the end."""
-    block_id, data = next(blocks, ("", None))
-    if data is not None:
-        blob.stage_block(block_id, data)
-    return block_id
+def _end(running: set[Future[None]]) -> None:
+    """Wait for the blocks that have begun, and begin no other."""
+    for block in running:
+        block.cancel()
+    wait(running)
 
 
 def _delete(container: Any, name: str) -> None:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import base64
 import io
+import threading
 import urllib.error
 import urllib.request
 import wave
@@ -9,6 +11,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import anyio
+import anyio.to_thread
 import pytest
 from azure.core.exceptions import (
     AzureError,
@@ -27,7 +30,7 @@ from speech_adapters.audio import PcmFormat
 from speech_adapters.backends.batch import storage as module
 from speech_adapters.backends.batch.chunks import Chunk
 from speech_adapters.backends.batch.options import BatchOptions
-from speech_adapters.backends.batch.storage import Storage, wav_blocks
+from speech_adapters.backends.batch.storage import BlockReader, Storage
 from speech_adapters.errors import (
     AudioError,
     AuthenticationError,
@@ -54,22 +57,13 @@ def sound(path: Path, size: int) -> Path:
 @pytest.mark.parametrize("size", [2, 998, 1000, 1002, 2000, 5001])
 def test_the_blocks_are_one_wav_of_whole_frames(tmp_path: Path, size: int) -> None:
     audio = sound(tmp_path / "a.pcm", size)
-    found = list(wav_blocks(audio, Chunk(0, size // 2), MONO, "auto"))
-    assert len({block_id for block_id, _ in found}) == len(found)
-    data = b"".join(data or b"" for _, data in found)
+    with BlockReader(audio, Chunk(0, size // 2), MONO, "auto") as reader:
+        ids = reader.ids()
+        data = b"".join(reader.read(number) for number in range(len(ids)))
+    assert len(set(ids)) == len(ids)
     with wave.open(io.BytesIO(data)) as file:
         assert file.getparams()[:4] == (1, 2, 16_000, size // 2)
         assert file.readframes(size) == audio.read_bytes()[: size // 2 * 2]
-
-
-@pytest.mark.usefixtures("blocks_of_1000")
-def test_uploaded_blocks_are_not_read_again(tmp_path: Path) -> None:
-    audio = sound(tmp_path / "a.pcm", 5000)
-    whole = dict(wav_blocks(audio, Chunk(0, 2500), MONO, "auto"))
-    there = frozenset(list(whole)[1:3])
-    again = dict(wav_blocks(audio, Chunk(0, 2500), MONO, "auto", there))
-    assert {name for name, data in again.items() if data is None} == there
-    assert all(data == whole[name] for name, data in again.items() if data is not None)
 
 
 def upload(store: Storage, name: str, audio: Path, frames: int) -> list[float]:
@@ -95,30 +89,123 @@ def test_an_upload_continues_where_it_was_cut_off(
     real = BlobClient.stage_block
 
     def stage(self: BlobClient, block_id: str, data: bytes) -> Any:
-        if len(sent) == 3:
+        if cut and len(sent) == 3:
             raise KeyboardInterrupt
         sent.append(block_id)
         return real(self, block_id, data)
 
-    store = made(storage)
-    with monkeypatch.context() as patch:
-        patch.setattr(BlobClient, "stage_block", stage)
-        with pytest.raises(KeyboardInterrupt):
-            upload(store, "cut.wav", audio, 2500)
-    more: list[str] = []
-
-    def go_on(self: BlobClient, block_id: str, data: bytes) -> Any:
-        more.append(block_id)
-        return real(self, block_id, data)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(BlobClient, "stage_block", go_on)
+    monkeypatch.setattr(BlobClient, "stage_block", stage)
+    cut, store = True, made(storage, upload_connections=1)
+    with pytest.raises(KeyboardInterrupt):
         upload(store, "cut.wav", audio, 2500)
-    assert len(more) == 2
-    assert not set(more) & set(sent)
+    cut = False
+    assert upload(store, "cut.wav", audio, 2500) == [0.8, 1.0]
+    assert len(sent) == len(set(sent)) == 5
     with urllib.request.urlopen(anyio.run(store.address, "cut.wav")) as found:
         data = found.read()
     assert data[44:] == audio.read_bytes()
+    anyio.run(store.aclose)
+
+
+@pytest.mark.usefixtures("blocks_of_1000")
+def test_any_blocks_may_be_missing_after_a_crash(
+    storage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Several are in flight, so a later one may have arrived and an earlier one not."""
+    audio = sound(tmp_path / "a.pcm", 5000)
+    store = made(storage)
+    real = BlobClient.stage_block
+    failing = {"1", "3"}
+    sent: list[str] = []
+
+    def stage(self: BlobClient, block_id: str, data: bytes) -> Any:
+        if base64.b64decode(block_id).decode()[-1] in failing:
+            raise AzureError("lost")
+        sent.append(block_id)
+        return real(self, block_id, data)
+
+    monkeypatch.setattr(BlobClient, "stage_block", stage)
+    for _ in range(3):  # as often as it is tried, what has arrived is not sent again
+        with pytest.raises(BackendError):
+            upload(store, "holes.wav", audio, 2500)
+    failing.clear()
+    upload(store, "holes.wav", audio, 2500)
+    assert len(sent) == len(set(sent)) == 5
+    with urllib.request.urlopen(anyio.run(store.address, "holes.wav")) as found:
+        assert found.read()[44:] == audio.read_bytes()
+    anyio.run(store.aclose)
+
+
+@pytest.mark.usefixtures("blocks_of_1000")
+def test_a_limited_number_of_blocks_is_in_flight_for_all_uploads_together(
+    storage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    audio = sound(tmp_path / "a.pcm", 6000)
+    store = made(storage, upload_connections=3)
+    real = BlobClient.stage_block
+    together = threading.Barrier(3)
+    guard, flying = threading.Lock(), list[str]()
+    most = 0
+
+    def stage(self: BlobClient, block_id: str, data: bytes) -> Any:
+        nonlocal most
+        with guard:
+            flying.append(block_id)
+            most = max(most, len(flying))
+        together.wait(60)  # fails if fewer than three are in flight
+        try:
+            return real(self, block_id, data)
+        finally:
+            with guard:
+                flying.remove(block_id)
+
+    async def one(name: str) -> None:
+        async for _ in store.upload(name, audio, Chunk(0, 3000), MONO, "auto"):
+            pass
+
+    async def both() -> None:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(one, "left.wav")
+            tasks.start_soon(one, "right.wav")
+
+    monkeypatch.setattr(BlobClient, "stage_block", stage)
+    anyio.run(both)
+    assert most == 3
+    anyio.run(store.aclose)
+
+
+@pytest.mark.usefixtures("blocks_of_1000")
+def test_a_canceled_upload_leaves_no_block_in_flight(
+    storage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    audio = sound(tmp_path / "a.pcm", 20_000)
+    store = made(storage, upload_connections=4)
+    real = BlobClient.stage_block
+    begun, ended = list[str](), list[str]()
+    started, may_end = threading.Event(), threading.Event()
+
+    def stage(self: BlobClient, block_id: str, data: bytes) -> Any:
+        begun.append(block_id)
+        started.set()
+        may_end.wait(60)
+        real(self, block_id, data)
+        ended.append(block_id)
+
+    async def one() -> None:
+        async for _ in store.upload("canceled.wav", audio, Chunk(0, 10_000), MONO, "auto"):
+            pass
+
+    async def work() -> None:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(one)
+            await anyio.to_thread.run_sync(started.wait, 60)
+            tasks.cancel_scope.cancel()
+            may_end.set()
+        assert sorted(ended) == sorted(begun)
+        assert len(begun) < 20
+
+    monkeypatch.setattr(BlobClient, "stage_block", stage)
+    anyio.run(work)
     anyio.run(store.aclose)
 
 
@@ -177,8 +264,9 @@ def test_an_empty_chunk_is_a_wav_without_samples(storage: str, tmp_path: Path) -
 def test_a_single_channel_is_sent_without_the_others(tmp_path: Path) -> None:
     audio = tmp_path / "a.pcm"
     audio.write_bytes(b"\x01\x00\x02\x00" * 50)
-    ((_, data),) = wav_blocks(audio, Chunk(10, 40, channel=1), PcmFormat(channels=2), "auto")
-    assert data is not None
+    with BlockReader(audio, Chunk(10, 40, channel=1), PcmFormat(channels=2), "auto") as reader:
+        assert len(reader.ids()) == 1
+        data = reader.read(0)
     assert data[44:] == b"\x02\x00" * 40
 
 
