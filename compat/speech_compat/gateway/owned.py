@@ -17,7 +17,7 @@ from speech_adapters.errors import MeetingNotFoundError, SpeechError
 from speech_adapters.meetings import MeetingService
 from speech_adapters.store import MeetingSummary
 from speech_adapters.store.files import StoredAudio
-from speech_adapters.transcript import Transcript
+from speech_adapters.transcript import StreamedTranscript, Transcript
 from speech_compat._session.mapping.requests import log_gaps
 from speech_compat.gateway.access import Caller
 from speech_compat.gateway.outward import outward, outward_text
@@ -70,6 +70,17 @@ class OwnedMeetings:
         with self._outward(meeting_id):
             found = await self.meetings.transcript(self.stored_id(meeting_id))
         return attrs.evolve(found, meeting_id=meeting_id)
+
+    async def stream(self, meeting_id: str) -> StreamedTranscript:
+        """Return the transcript of a meeting, with the client's id, for one of any length.
+
+        Iterating over its utterances blocks; see :meth:`MeetingService.stream`.
+
+        Raises: as :meth:`transcript`.
+        """
+        with self._outward(meeting_id):
+            found = await self.meetings.stream(self.stored_id(meeting_id))
+        return StreamedTranscript(meeting_id, found.utterances, found.duration, found.provenance)
 
     async def resume(self, meeting_id: str) -> MeetingStatus:
         """Retry a meeting that has failed, and return its status.

@@ -19,19 +19,19 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any, Final
 from urllib.parse import quote
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
 from speech_adapters import threads
 from speech_adapters.contract import JobState, MeetingStatus
 from speech_adapters.errors import MeetingNotFoundError
-from speech_adapters.export import FORMATS, SUFFIXES, render
+from speech_adapters.export import FORMATS, SUFFIXES, write
 from speech_adapters.store import MeetingSummary
 from speech_adapters.transcript import LabelStyle, Transcript
 from speech_compat.gateway.access import Caller
@@ -147,12 +147,12 @@ class _Api:
             raise RequestError(f"The format is unknown. Choose one of {', '.join(FORMATS)}.")
 
         async def answer() -> Response:
-            transcript = await self._owned(caller).transcript(meeting_id)
+            parts = write(await self._owned(caller).stream(meeting_id), name)
+            # Before the answer begins: a transcript that cannot be read must be an error.
+            first = await threads.COMPUTE.run(next, parts, "")
             headers = {**_HEADERS, **_disposition(meeting_id, SUFFIXES[name])}
-            return await threads.COMPUTE.run(
-                lambda: Response(
-                    render(transcript, name), headers=headers, media_type=_MEDIA_TYPES[name]
-                )
+            return StreamingResponse(
+                _sent(first, parts), headers=headers, media_type=_MEDIA_TYPES[name]
             )
 
         return _SharedResponse(self._gateway.transcripts, caller, answer)
@@ -178,7 +178,7 @@ class _Api:
 
 
 class _SharedResponse(Response):
-    """A response with a transcript, which may have 100 MB: few are in memory at a time.
+    """A response with a transcript, which may have 100 MB: few are made at a time.
 
     Args:
         shares: limits their number.
@@ -203,6 +203,14 @@ class _SharedResponse(Response):
         async with self._shares.use(self._caller):
             response = await self._answer()
             await response(scope, receive, send)
+
+
+async def _sent(first: str, parts: Iterator[str]) -> AsyncIterator[str]:
+    """Yield the parts of a document, which are read from the store in a thread."""
+    part = first
+    while part:
+        yield part
+        part = await threads.COMPUTE.run(next, parts, "")
 
 
 def _json(document: dict[str, Any]) -> Response:
