@@ -29,6 +29,7 @@ from typing import Any, Final
 import attrs
 import msgspec
 
+from speech_adapters.azure.collector import collector_paused
 from speech_adapters.azure.result_phrases import (
     ParsedPhrase,
     PhraseDecoder,
@@ -101,7 +102,7 @@ def read_result(path: Path, meeting_id: str, provenance: Provenance, name: str =
         BackendError: the file cannot be read or is no result.
     """
     name = name or str(path)
-    with _mapped_file(path, name) as data:
+    with _mapped_file(path, name) as data, collector_paused():
         return result_transcript(data, meeting_id, provenance, name)
 
 
@@ -234,8 +235,7 @@ def _transcript(
     phrases: list[ParsedPhrase], duration: int | None, meeting_id: str, provenance: Provenance
 ) -> Transcript:
     speakers = _Speakers()
-    for phrase in phrases:
-        speakers.add(phrase)
+    speakers.add(phrases)
     utterances = tuple(speakers.utterances(phrases, meeting_id))
     return Transcript(
         meeting_id,
@@ -261,11 +261,11 @@ class _Speakers:
     any: bool = False
     end: int = 0
 
-    def add(self, phrase: ParsedPhrase) -> None:
-        """Take a phrase into account."""
-        self.channels.add(phrase.channel)
-        self.any = self.any or phrase.speaker is not None
-        self.end = max(self.end, phrase.offset + phrase.duration)
+    def add(self, phrases: Sequence[ParsedPhrase]) -> None:
+        """Take phrases into account."""
+        self.channels |= {phrase.channel for phrase in phrases}
+        self.any = self.any or any(phrase.speaker is not None for phrase in phrases)
+        self.end = max([self.end, *[phrase.offset + phrase.duration for phrase in phrases]])
 
     def note(self, provenance: Provenance) -> Provenance:
         """Return the provenance, with a note if each channel is a speaker."""
@@ -355,8 +355,8 @@ class _Index:
         runs: list[tuple[int, int]] = []
         before = (-1, 0)
         for window in array.windows(partial(PhraseDecoder().decode, words=False)):
+            speakers.add(window.phrases)
             for number, phrase in enumerate(window.phrases):
-                speakers.add(phrase)
                 if (key := _by_time(phrase)) < before or not runs:
                     runs.append((len(windows), number))
                     if len(runs) > _MOST_RUNS:
