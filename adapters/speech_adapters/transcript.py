@@ -229,24 +229,30 @@ class AnyTranscript(Protocol):
     @property
     def meeting_id(self) -> str:
         """The meeting's id."""
+        ...
 
     @property
     def utterances(self) -> Iterable[Utterance]:
         """All utterances, by offset; they can be read several times."""
+        ...
 
     @property
     def duration(self) -> int:
         """Length of the audio in ticks."""
+        ...
 
     @property
     def provenance(self) -> Provenance:
         """The origin."""
+        ...
 
     def numbered(self) -> AnyTranscript:
         """Return the transcript with speakers numbered from 0 by first appearance."""
+        ...
 
     def load(self) -> Transcript:
         """Return the transcript in memory."""
+        ...
 
 
 @attrs.frozen
