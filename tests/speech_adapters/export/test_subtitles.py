@@ -122,3 +122,16 @@ def test_a_subtitle_stays_long_enough_to_be_read() -> None:
         (1, 1.7),
         (1.7, 3.1),
     ]
+
+
+@pytest.mark.parametrize("form", ["vtt", "srt"])
+def test_subtitles_of_an_interruption_are_in_the_order_of_time(form: str) -> None:
+    """A short utterance begins while a long one, of several subtitles, goes on."""
+    second = 10_000_000
+    long = Utterance("a" * 32, "word " * 60, 0, 60 * second, 0)
+    short = Utterance("b" * 32, "Excuse me.", 20 * second, second, 1)
+    transcript = Transcript("m", (long, short), 60 * second, Provenance("local", "1"))
+    lines = render(transcript, form).splitlines()
+    begins = [line.partition(" --> ")[0] for line in lines if " --> " in line]
+    assert begins == sorted(begins)
+    assert len(begins) > 5
