@@ -16,7 +16,7 @@ from speech_adapters.config import Settings, load_settings
 from speech_adapters.contract import JobState, MeetingRequest, MeetingStatus, Mode, Session
 from speech_adapters.errors import BackendError, ConfigurationError
 from speech_adapters.meetings import MeetingService
-from speech_adapters.recording.session import SpoolSession
+from speech_adapters.recording.session import StoredSession
 from speech_adapters.recording.workers import log_path
 from speech_adapters.store import Recording, Store
 
@@ -86,7 +86,7 @@ def test_a_wrong_setting_is_an_error_when_it_is_created(setting: dict[str, str])
 
 @pytest.mark.parametrize(
     ("mode", "kind"),
-    [(Mode.LIVE, LocalSession), (Mode.BOTH, LocalSession), (Mode.STORED, SpoolSession)],
+    [(Mode.LIVE, LocalSession), (Mode.BOTH, LocalSession), (Mode.STORED, StoredSession)],
 )
 def test_only_live_events_need_a_worker_during_the_meeting(mode: Mode, kind: type[object]) -> None:
     async def work(meetings: MeetingService) -> None:
