@@ -12,12 +12,12 @@ every attempt, so blocks that were sent before a crash are not sent again, which
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import os
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -99,8 +99,10 @@ class Storage:
                 f"backends.batch.{name} cannot be used: copy it again from the storage account."
             ) from None
         self._container = self._service.get_container_client(options.storage_container)
-        # Not those for transfers: blocks on a slow line must not keep a sign-in waiting.
-        self._pool = ThreadPoolExecutor(options.upload_connections, "speech-compat-upload")
+        # Not those for transfers: blocks on a slow line must not keep a sign-in waiting.  And no
+        # executor of `concurrent.futures`: it starts nothing more while a program ends, when
+        # its last meetings are uploaded.
+        self._blocks = threads.Threads("upload", options.upload_connections)
 
     async def upload(
         self, name: str, audio: Path, chunk: Chunk, pcm: PcmFormat, downmix: str
@@ -120,19 +122,23 @@ class Storage:
         with await self._run(kind, audio, chunk, pcm, downmix) as reader:
             ids = reader.ids()
             missing = iter([number for number, found in enumerate(ids) if found not in staged])
-            running: set[Future[None]] = set()
+            running: set[asyncio.Task[None]] = set()
             done = len(staged.intersection(ids))
             try:
                 while running := self._fill(running, missing, blob, reader):
-                    ended, running = await threads.TRANSFER.run(_wait_for_one, running)
+                    ended, running = await asyncio.wait(
+                        running, return_when=asyncio.FIRST_COMPLETED
+                    )
                     for block in ended:
                         block.result()
                         done += 1
                         yield done / len(ids)
             finally:
-                # What has begun cannot be interrupted, and reads the file.
+                # What has begun cannot be interrupted, and reads the file.  The errors follow from
+                # the first one, which is raised.
+                reader.stop()
                 with anyio.CancelScope(shield=True):
-                    await threads.TRANSFER.run(_end, running)
+                    await asyncio.gather(*running, return_exceptions=True)
         await self._run(blob.commit_block_list, [BlobBlock(block_id) for block_id in ids])
 
     async def address(self, name: str) -> str:
@@ -155,19 +161,19 @@ class Storage:
 
     async def aclose(self) -> None:
         """Close all connections.  Idempotent."""
-        await threads.TRANSFER.run(self._close)
-
-    def _close(self) -> None:
-        self._pool.shutdown()
-        self._service.close()
+        await threads.TRANSFER.run(self._service.close)
 
     def _fill(
-        self, running: set[Future[None]], missing: Iterator[int], blob: Any, reader: BlockReader
-    ) -> set[Future[None]]:
+        self,
+        running: set[asyncio.Task[None]],
+        missing: Iterator[int],
+        blob: Any,
+        reader: BlockReader,
+    ) -> set[asyncio.Task[None]]:
         """Start blocks until as many are in flight as there are threads."""
         room = self._options.upload_connections - len(running)
         return running | {
-            self._pool.submit(self._call, reader.stage, number, blob)
+            asyncio.create_task(self._blocks.run(self._call, reader.stage, number, blob))
             for number in islice(missing, room)
         }
 
@@ -232,6 +238,8 @@ class BlockReader(ABC):
         self._pcm = pcm
         self._policy = chunk.downmix(downmix)
         self._seeking = threading.Lock()
+        # Set once no further block is wanted.
+        self._stopped = False
 
     def __enter__(self) -> Self:
         return self
@@ -251,8 +259,14 @@ class BlockReader(ABC):
         """Return the id of each block."""
         return [_block_id(number) for number in range(self.count())]
 
+    def stop(self) -> None:
+        """Begin no block any more; those that have begun go on."""
+        self._stopped = True
+
     def stage(self, number: int, blob: Any) -> None:
-        """Upload a block."""
+        """Upload a block, unless the upload was stopped."""
+        if self._stopped:
+            return
         blob.stage_block(_block_id(number), self.read(number))
 
     def _read(self, position: int, size: int) -> bytes:
@@ -294,19 +308,6 @@ class FileBlocks(BlockReader):
 def _block_id(number: int) -> str:
     # All ids of a blob must have the same length.
     return base64.b64encode(f"{number:08}".encode()).decode()
-
-
-def _wait_for_one(running: set[Future[None]]) -> tuple[set[Future[None]], set[Future[None]]]:
-    """Wait until a block has ended; return those that have, and the others."""
-    ended, others = wait(running, return_when=FIRST_COMPLETED)
-    return ended, others
-
-
-def _end(running: set[Future[None]]) -> None:
-    """Wait for the blocks that have begun, and begin no other."""
-    for block in running:
-        block.cancel()
-    wait(running)
 
 
 def _delete(container: Any, name: str) -> None:
