@@ -99,10 +99,6 @@ class PushAudioInputStream(AudioInputStream):
         self._attached = False
         # The transcriber has stopped; nothing would ever read what is written now.
         self._discarding = False
-        # The reader waits, so write() must notify it; otherwise each write saves that.
-        self._reader_waits = False
-        # The stream of the real package that receives all audio, once one was made of this one.
-        self._real: Any = None
         # Pending bytes for which the reader waits; 0 while it does not, so that write() saves
         # to notify it.
         self._awaited = 0
@@ -112,6 +108,8 @@ class PushAudioInputStream(AudioInputStream):
         # Called once, under the guard, when there is audio or the end for a reader that found none.
         self._notify: Callable[[], None] | None = None
         self._notify_due = False
+        # The stream of the real package that receives all audio, once one was made of this one.
+        self._real: Any = None
         # Kept for programs that set them; nothing reads them.
         self._stream_properties: dict[str, str] = {}
 

@@ -6,13 +6,14 @@ types and docstrings of this module by ``make matrix``.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final, Literal, TypedDict
 
 from speech_adapters.transcript import (
     TICKS_PER_SECOND,
+    AnyTranscript,
     LabelStyle,
     Provenance,
-    Transcript,
     Utterance,
     Word,
 )
@@ -25,6 +26,7 @@ __all__ = [
     "UtteranceDocument",
     "WordDocument",
     "document_of",
+    "utterance_of",
 ]
 
 FORMAT: Final = "speech-compat transcript"
@@ -116,8 +118,10 @@ class TranscriptDocument(TypedDict):
     provenance: ProvenanceDocument
 
 
-def document_of(transcript: Transcript, style: LabelStyle) -> TranscriptDocument:
-    """Return a transcript as JSON-ready data."""
+def document_of(
+    transcript: AnyTranscript, style: LabelStyle, utterances: Iterable[Utterance]
+) -> TranscriptDocument:
+    """Return a transcript as JSON-ready data, with the ``utterances`` of it that are named."""
     return {
         "format": FORMAT,
         "version": JSON_VERSION,
@@ -125,18 +129,19 @@ def document_of(transcript: Transcript, style: LabelStyle) -> TranscriptDocument
         "ticks_per_second": TICKS_PER_SECOND,
         "duration": transcript.duration,
         "speakers": _labels(transcript, style),
-        "utterances": [_utterance(utterance, style) for utterance in transcript.utterances],
+        "utterances": [utterance_of(utterance, style) for utterance in utterances],
         "provenance": _provenance(transcript.provenance),
     }
 
 
-def _labels(transcript: Transcript, style: LabelStyle) -> list[str]:
+def _labels(transcript: AnyTranscript, style: LabelStyle) -> list[str]:
     """Return the label of each speaker, in the order of their numbers."""
     labels = {u.speaker: style.label_of(u) for u in transcript.utterances}
-    return [labels[speaker] for speaker in transcript.speakers]
+    return [labels[speaker] for speaker in sorted(s for s in labels if s is not None)]
 
 
-def _utterance(utterance: Utterance, style: LabelStyle) -> UtteranceDocument:
+def utterance_of(utterance: Utterance, style: LabelStyle) -> UtteranceDocument:
+    """Return an utterance as JSON-ready data."""
     return {
         "id": utterance.id,
         "speaker": style.label_of(utterance),

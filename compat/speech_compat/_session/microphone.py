@@ -52,6 +52,7 @@ class MicrophoneSource:
     """
 
     growing = True
+    patience = 0.0
     # The program ends the audio by stopping, so nothing more is to be waited for.
     complete = False
     original: Path | None = None

@@ -14,8 +14,6 @@ from speech_adapters.audio import (
     open_audio,
 )
 from speech_adapters.errors import AudioError, SpeechError
-from speech_adapters.audio import PcmFormat, SourceFormat, StreamDecoder, WavFile
-from speech_adapters.errors import AudioError
 from speech_compat._session.pump import PolledSource
 from speech_compat.audio import (
     AudioConfig,
@@ -27,8 +25,7 @@ from speech_compat.audio import (
 from speech_compat.enums import AudioStreamContainerFormat, AudioStreamWaveFormat
 from speech_compat.properties import PropertyId
 
-__all__ = ["CONTAINERS", "AudioSource", "check_file", "open_source"]
-__all__ = ["AudioSource", "check_file", "open_source", "polled"]
+__all__ = ["CONTAINERS", "AudioSource", "check_file", "open_source", "polled"]
 
 # Large, because each block costs a round trip to the event loop.
 _BLOCK_BYTES: Final = 1024 * 1024
@@ -136,7 +133,7 @@ def open_source(config: AudioConfig | None) -> AudioSource:
 
 def polled(source: AudioSource) -> PolledSource | None:
     """Return a source that can be read on the event loop, or ``None`` if a read may wait."""
-    return source if isinstance(source, _PushSource) else None
+    return source if isinstance(source, _PushSource) and source.can_poll else None
 
 
 def check_file(config: AudioConfig | None) -> None:
@@ -152,8 +149,8 @@ def check_file(config: AudioConfig | None) -> None:
 
 class _FileSource:
     growing = False
-    ending_error: SpeechError | None = None
     patience = 0.0
+    ending_error: SpeechError | None = None
 
     def __init__(self, filename: str) -> None:
         self._file = open_audio(Path(filename))
@@ -189,10 +186,9 @@ class _StreamSource:
     """Decodes a stream whose blocks have any size."""
 
     growing = True
+    patience = 0.0
     ending_error: SpeechError | None = None
     original: Path | None = None
-    patience = 0.0
-    notes: tuple[str, ...] = ()
 
     def __init__(self, stream_format: AudioStreamFormat) -> None:
         self._decoder = _decoder(stream_format, self._receive)
@@ -234,12 +230,19 @@ class _SampleStream:
                 return block
         return b""
 
+    def poll(self, receive: Callable[[], bytes | None]) -> bytes | None:
+        """Do what ``read`` does, or return ``None`` if ``receive`` has nothing yet."""
+        while not self._ended:
+            data = receive()
+            if data is None:
+                return None
+            if block := self._decode(data):
+                return block
+        return b""
+
     def _decode(self, data: bytes) -> bytes:
         self._ended = not data
         return self._decoder.decode(data) if data else self._decoder.finish()
-
-    def _receive(self) -> bytes:
-        raise NotImplementedError
 
 
 class _PushSource(_StreamSource):
@@ -259,14 +262,14 @@ class _PushSource(_StreamSource):
         enough = int(self.patience * self.pcm.bytes_per_second)
         return self._stream._read(_BLOCK_BYTES, self.patience, enough)
 
+    @property
+    def can_poll(self) -> bool:
+        """Whether no read has to wait; the decoder of compressed audio waits by itself."""
+        return isinstance(self._decoder, _SampleStream)
+
     def poll(self) -> bytes | None:
-        while not self._ended:
-            data = self._stream._poll(_POLL_BYTES)
-            if data is None:
-                return None
-            if block := self._decode(data):
-                return block
-        return b""
+        assert isinstance(self._decoder, _SampleStream)
+        return self._decoder.poll(lambda: self._stream._poll(_POLL_BYTES))
 
     def notify(self, ready: Callable[[], None] | None) -> None:
         self._stream._set_notify(ready)

@@ -134,4 +134,4 @@ def test_subtitles_of_an_interruption_are_in_the_order_of_time(form: str) -> Non
     lines = render(transcript, form).splitlines()
     begins = [line.partition(" --> ")[0] for line in lines if " --> " in line]
     assert begins == sorted(begins)
-    assert len(begins) > 5
+    assert len(begins) >= 5

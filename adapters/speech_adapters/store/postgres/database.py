@@ -139,7 +139,12 @@ class Database:
             self._commit(connection, number)
 
     def rows(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
-        """Run one reading statement and return all its rows."""
+        """Run one reading statement and return all its rows; again if the connection is lost."""
+        # Here too, because a transcript is read after the call of the store has returned.
+        return self.retry(lambda: self.rows_once(statement, *values))
+
+    def rows_once(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
+        """Do the same, but do not wait for a server that is away."""
         with self._errors(), self._connection() as connection:
             return connection.execute(_translated(statement).encode(), values).fetchall()
 

@@ -21,6 +21,8 @@ __all__ = ["PostgresStore"]
 _changed: ContextVar[str] = ContextVar("_changed", default="")
 # Their arguments name no recording that must be locked: a deletion waits for no lock.
 _WITHOUT_LOCK: Final = frozenset({"create", "delete", "lock_meeting", "lock_recording"})
+# A probe of the gateway asks this, so it must not wait for long.
+_READ_ONLY_SECONDS: Final = 2.0
 # Progress that comes too late is worth nothing.
 _WITHOUT_RETRY: Final = frozenset({"report"})
 
@@ -69,7 +71,10 @@ class PostgresStore(SqlStore):
     @property
     def read_only(self) -> bool:
         """Whether the server is a replica, or was set to be only read; asks the server."""
-        return self._database.rows("SHOW transaction_read_only") == [("on",)]
+        return self._database.retry(
+            lambda: self._database.rows_once("SHOW transaction_read_only") == [("on",)],
+            _READ_ONLY_SECONDS,
+        )
 
     def close(self) -> None:
         self._leases.close()

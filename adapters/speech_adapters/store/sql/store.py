@@ -12,7 +12,7 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import attrs
 
@@ -31,7 +31,7 @@ from speech_adapters.store.sql.rows import (
     state_of,
     without_attendees,
 )
-from speech_adapters.transcript import Transcript
+from speech_adapters.transcript import AnyTranscript
 
 __all__ = ["SqlStore", "create_folders"]
 
@@ -136,7 +136,7 @@ class SqlStore(Cleanups, Store):
                 (after, timestamp(), json.dumps(list(recording_ids))),
             )
 
-    def complete(self, recording_id: str, transcript: Transcript) -> bool:
+    def complete(self, recording_id: str, transcript: AnyTranscript) -> bool:
         numbered, wait = transcript.numbered(), _FINAL_WAIT_SECONDS
         signed = self._has_signatures(recording_id)
         stored = transcripts.write(self._database, recording_id, numbered, timestamp(), wait)
@@ -162,12 +162,18 @@ class SqlStore(Cleanups, Store):
             self.forget()  # the state before may hold signed addresses
 
     def replace_attendees(self, recording_id: str, attendees: tuple[Attendee, ...]) -> None:
+        self._change_request(recording_id, attendees=attendees)
+        self.forget()  # the signature of a participant who was removed
+
+    def replace_notes(self, recording_id: str, notes: tuple[str, ...]) -> None:
+        self._change_request(recording_id, notes=notes)
+
+    def _change_request(self, recording_id: str, **changes: Any) -> None:
         with self._database.transaction() as connection:
             recording = self._recording(find(connection, recording_id))
             if recording.state is JobState.UPLOADING:
-                request = attrs.evolve(recording.request, attendees=attendees)
+                request = attrs.evolve(recording.request, **changes)
                 _set(connection, recording_id, {"request": dump_request(request)})
-        self.forget()  # the signature of a participant who was removed
 
     def resume(self, recording_id: str, *, incomplete: bool = False) -> None:
         states = ("Failed", "Completed" if incomplete else "Failed")

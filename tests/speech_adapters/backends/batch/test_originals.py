@@ -13,9 +13,11 @@ from double.batch_parts import Parts
 from double.encoded import encode, tone
 from double.service import ServiceDouble
 from speech_adapters import JobState
+from speech_adapters.audio import PcmFormat
 from speech_adapters.backends.batch import storage as storage_module
 from speech_adapters.backends.batch import upload as upload_module
-from speech_adapters.backends.batch.storage import file_blocks
+from speech_adapters.backends.batch.chunks import Chunk
+from speech_adapters.backends.batch.storage import FileBlocks
 from speech_adapters.recording.original import SENT_AS_IT_IS, keep_original, original_path
 from speech_adapters.store import Store
 
@@ -145,7 +147,7 @@ def test_an_upload_continues_with_the_missing_blocks(
         await parts.step(recording)
         assert content(parts, f"{recording}.0.all.mp3") == mp3.read_bytes()
 
-    run(work)
+    run(work, upload_connections=1)  # in their order
     assert b"".join(sent) == mp3.read_bytes()[:10_000]
 
 
@@ -156,10 +158,8 @@ def test_the_blocks_of_a_file_are_its_bytes(
     monkeypatch.setattr(storage_module, "_BLOCK_BYTES", 5_000)
     path = tmp_path / "a"
     path.write_bytes(bytes(n % 251 for n in range(size)))
-    blocks = list(file_blocks(path))
-    assert b"".join(data or b"" for _, data in blocks) == path.read_bytes()
-    assert len({len(block_id) for block_id, _ in blocks}) == 1
-    there = frozenset({blocks[0][0]})
-    assert [data is None for _, data in file_blocks(path, there)] == [
-        number == 0 for number in range(len(blocks))
-    ]
+    with FileBlocks(path, Chunk(0, 0), PcmFormat(), "auto") as reader:
+        ids = reader.ids()
+        data = b"".join(reader.read(number) for number in range(len(ids)))
+    assert data == path.read_bytes()
+    assert len({len(block_id) for block_id in ids}) == 1

@@ -30,7 +30,7 @@ from speech_adapters.audio import PcmFormat
 from speech_adapters.backends.batch import storage as module
 from speech_adapters.backends.batch.chunks import Chunk
 from speech_adapters.backends.batch.options import BatchOptions
-from speech_adapters.backends.batch.storage import BlockReader, Storage
+from speech_adapters.backends.batch.storage import Storage, WavBlocks
 from speech_adapters.errors import (
     AudioError,
     AuthenticationError,
@@ -57,7 +57,7 @@ def sound(path: Path, size: int) -> Path:
 @pytest.mark.parametrize("size", [2, 998, 1000, 1002, 2000, 5001])
 def test_the_blocks_are_one_wav_of_whole_frames(tmp_path: Path, size: int) -> None:
     audio = sound(tmp_path / "a.pcm", size)
-    with BlockReader(audio, Chunk(0, size // 2), MONO, "auto") as reader:
+    with WavBlocks(audio, Chunk(0, size // 2), MONO, "auto") as reader:
         ids = reader.ids()
         data = b"".join(reader.read(number) for number in range(len(ids)))
     assert len(set(ids)) == len(ids)
@@ -264,7 +264,7 @@ def test_an_empty_chunk_is_a_wav_without_samples(storage: str, tmp_path: Path) -
 def test_a_single_channel_is_sent_without_the_others(tmp_path: Path) -> None:
     audio = tmp_path / "a.pcm"
     audio.write_bytes(b"\x01\x00\x02\x00" * 50)
-    with BlockReader(audio, Chunk(10, 40, channel=1), PcmFormat(channels=2), "auto") as reader:
+    with WavBlocks(audio, Chunk(10, 40, channel=1), PcmFormat(channels=2), "auto") as reader:
         assert len(reader.ids()) == 1
         data = reader.read(0)
     assert data[44:] == b"\x02\x00" * 40

@@ -226,7 +226,7 @@ def test_a_transcript_deleted_while_it_is_read_is_not_called_damaged(
         store.transcript(key)
 
 
-def test_a_stream_reads_the_same_transcript_any_number_of_times(store: SqliteStore) -> None:
+def test_a_stream_reads_the_same_transcript_any_number_of_times(store: SqlStore) -> None:
     key = store.create(REQUEST, "local").id
     store.complete(key, transcript(1200))
     stream = store.stream(key)
@@ -235,7 +235,7 @@ def test_a_stream_reads_the_same_transcript_any_number_of_times(store: SqliteSto
         store.stream("other")
 
 
-def test_a_stream_ends_when_its_meeting_is_deleted(store: SqliteStore) -> None:
+def test_a_stream_ends_when_its_meeting_is_deleted(store: SqlStore) -> None:
     key = store.create(REQUEST, "local").id
     store.complete(key, transcript(1200))
     utterances = iter(store.stream(key).utterances)
@@ -245,8 +245,9 @@ def test_a_stream_ends_when_its_meeting_is_deleted(store: SqliteStore) -> None:
         list(utterances)
 
 
+@pytest.mark.database("sqlite")
 def test_a_damaged_chunk_of_a_stream_is_an_error_without_its_text(
-    store: SqliteStore, folder: Path
+    store: SqlStore, folder: Path
 ) -> None:
     key = store.create(REQUEST, "local").id
     store.complete(key, transcript(1200))
