@@ -74,7 +74,7 @@ types: $(READY) ## check the types with mypy and pyright
 
 lock: $(READY) ## update both lock files: versions and hashes only
 	@$(BIN)/python -m pip install --quiet uv
-	@$(LOCK) --extra local --extra batch --extra gateway --extra compare --extra postgres --group dev \
+	@$(LOCK) --extra local --extra batch --extra gateway --extra compare --extra postgres --extra dask --group dev \
 		--output-file requirements.lock
 	@$(LOCK) --group docs --constraints requirements.lock --output-file requirements-docs.lock
 
