@@ -17,11 +17,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Final, TypeVar
 
-import platformdirs
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -36,6 +34,7 @@ from pydantic import (
 from speech_adapters.errors import ConfigurationError
 from speech_adapters.installed import entry_points
 from speech_adapters.masking import mask
+from speech_adapters.plain_settings import default_state_dir, shipped_backends
 from speech_adapters.setting_names import closest, environment_name
 from speech_adapters.settings_errors import (
     describe_problems,
@@ -72,10 +71,6 @@ def _expanded(path: Path) -> Path:
 
 # A path whose "~" is replaced by the home folder of the user.
 UserPath = Annotated[Path, AfterValidator(_expanded)]
-
-
-def _state_dir() -> Path:
-    return platformdirs.user_state_path("speech-compat", appauthor=False)
 
 
 class _Masked(BaseModel):
@@ -186,7 +181,7 @@ class Settings(_Masked):
 
     backend: str = "local"
     profile: str = ""
-    state_dir: UserPath = Field(default_factory=_state_dir)
+    state_dir: UserPath = Field(default_factory=default_state_dir)
     strict: bool = False
     downmix: str = "auto"
     corrections: bool = True
@@ -310,13 +305,7 @@ def _validated(values: Mapping[str, Any], origins: Mapping[str, str]) -> Setting
 
 def _is_backend(name: str) -> bool:
     # The scan of all installed packages costs more than the rest of a load.
-    return name in _shipped_backends() or name in _installed_backends()
-
-
-@cache
-def _shipped_backends() -> frozenset[str]:
-    folders = (Path(__file__).parent / "backends").iterdir()
-    return frozenset(folder.name for folder in folders if (folder / "__init__.py").exists())
+    return name in shipped_backends() or name in _installed_backends()
 
 
 def _installed_backends() -> frozenset[str]:
@@ -324,7 +313,7 @@ def _installed_backends() -> frozenset[str]:
 
 
 def _unknown_backend(name: str, origins: Mapping[str, str]) -> str:
-    known = _shipped_backends() | _installed_backends()
+    known = shipped_backends() | _installed_backends()
     hint = closest(name, known) or f"; there are {', '.join(sorted(known))}"
     table = f"backends.{name}"
     return f"{table}: there is no such backend{hint}{set_in(origin_of(table, origins))}"

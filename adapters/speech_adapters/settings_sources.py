@@ -14,7 +14,6 @@ from __future__ import annotations
 import json
 import os
 import time
-import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -217,6 +216,8 @@ def _parse(path: Path) -> dict[str, Any]:
     known = _parsed.get(path)
     if known is not None and known[0] == state:
         return known[1]
+    import tomllib  # not needed without a file
+
     table = tomllib.loads(path.read_text(encoding="utf-8"))
     # One that has just been written may change once more within the resolution of its time.
     if time.time() - status.st_mtime > _SETTLED_SECONDS:

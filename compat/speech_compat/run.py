@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -61,6 +60,8 @@ def run(options: argparse.Namespace) -> int:
     # On Windows, exec would return to the shell before the program has ended.
     if os.name != "nt":
         os.execve(sys.executable, command, environment)  # noqa: S606 - what the user names
+    import subprocess
+
     return subprocess.call(command, env=environment)  # noqa: S603 - what the user names
 
 

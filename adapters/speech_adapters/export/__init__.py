@@ -25,12 +25,10 @@ inside a text become spaces.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Final
-
-import msgspec
 
 from speech_adapters.errors import ConfigurationError
 from speech_adapters.export.document import JSON_VERSION, document_of, utterance_of
@@ -42,8 +40,6 @@ from speech_adapters.export.lines import (
     texts,
     with_speaker,
 )
-from speech_adapters.export.page import render_page, write_page
-from speech_adapters.export.subtitles import write_srt, write_vtt
 from speech_adapters.transcript import (
     AnyTranscript,
     LabelStyle,
@@ -61,8 +57,12 @@ __all__ = [
     "render",
     "render_page",
     "write",
-    "write_page",
 ]
+
+# All other modules that write a format are imported when they do: each command imports this one.
+FORMATS: Final = ("text", "json", "vtt", "srt", "rttm", "html")
+SUFFIXES: Final = {name: "txt" if name == "text" else name for name in FORMATS}
+_BY_SUFFIX: Final = {suffix: name for name, suffix in SUFFIXES.items()}
 
 _UNNAMED: Final = "Unknown"
 # In no text of the document, where quotation marks are escaped.
@@ -94,12 +94,35 @@ def write(
     Raises:
         ConfigurationError: the format is unknown.
     """
-    writer = _WRITERS.get(format_name)
-    if writer is None:
-        raise ConfigurationError(
-            f"The format {format_name!r} is unknown. Choose one of {', '.join(FORMATS)}."
-        )
-    return _joined(writer(transcript, style))
+    return _joined(_parts(transcript, format_name, style))
+
+
+def render_page(transcript: AnyTranscript, audio: Path | None = None) -> str:
+    """Return the page of :func:`.page.render_page`, with the recording in it."""
+    from speech_adapters.export import page
+
+    return page.render_page(transcript, audio)
+
+
+def _parts(transcript: AnyTranscript, format_name: str, style: LabelStyle) -> Iterator[str]:
+    match format_name:
+        case "text":
+            return _text(transcript, style)
+        case "json":
+            return _json(transcript, style)
+        case "rttm":
+            return _rttm(transcript, style)
+        case "vtt" | "srt":
+            from speech_adapters.export.subtitles import write_srt, write_vtt
+
+            return (write_vtt if format_name == "vtt" else write_srt)(transcript, style)
+        case "html":
+            from speech_adapters.export.page import write_page
+
+            return write_page(transcript, style=style)
+    raise ConfigurationError(
+        f"The format {format_name!r} is unknown. Choose one of {', '.join(FORMATS)}."
+    )
 
 
 def _joined(parts: Iterable[str]) -> Iterator[str]:
@@ -132,6 +155,8 @@ def _json(transcript: AnyTranscript, style: LabelStyle) -> Iterator[str]:
 
 def _indented(value: object) -> str:
     """Return a value as JSON with an indent of 2."""
+    import msgspec
+
     try:
         return msgspec.json.format(msgspec.json.encode(value)).decode()
     except UnicodeEncodeError:  # half a character
@@ -154,16 +179,3 @@ def _rttm(transcript: AnyTranscript, style: LabelStyle) -> Iterator[str]:
 def _field(text: str) -> str:
     """Return a text as one field of RTTM, which contains no space."""
     return replace_surrogates(CONTROLS.sub("_", text), "_")
-
-
-_WRITERS: Final[dict[str, Callable[[AnyTranscript, LabelStyle], Iterator[str]]]] = {
-    "text": _text,
-    "json": _json,
-    "vtt": write_vtt,
-    "srt": write_srt,
-    "rttm": _rttm,
-    "html": lambda transcript, style: write_page(transcript, style=style),
-}
-FORMATS: Final = tuple(_WRITERS)
-SUFFIXES: Final = {name: "txt" if name == "text" else name for name in FORMATS}
-_BY_SUFFIX: Final = {suffix: name for name, suffix in SUFFIXES.items()}

@@ -12,18 +12,19 @@ import threading
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeAlias, TypeVar
 
-from speech_adapters import threads
-from speech_adapters.config import StoreOptions, store_options_from_environment
 from speech_adapters.errors import StoreCorruptError, StoreError
 from speech_adapters.store.interface import Store
+
+if TYPE_CHECKING:
+    from speech_adapters.config import StoreOptions
 
 __all__ = ["AsyncStore"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
-_Key = tuple[Path, StoreOptions | None]
+_Key: TypeAlias = "tuple[Path, StoreOptions | None]"
 
 
 class _SharedStores:
@@ -85,6 +86,9 @@ class AsyncStore:
     """
 
     def __init__(self, directory: Path, options: StoreOptions | None = None) -> None:
+        # Imported late: a command that only reads the store needs none of the settings.
+        from speech_adapters.config import store_options_from_environment
+
         self.directory = directory.absolute()  # the program may change its working directory
         self.options = options or store_options_from_environment()
         self._guard = threading.Lock()
@@ -98,10 +102,15 @@ class AsyncStore:
         Raises:
             StoreError: the store cannot be opened, or what ``function`` raises.
         """
+        # Slow to import, and a command that only reads a store needs no event loop.
+        from speech_adapters import threads
+
         return await threads.STORE.run(lambda: self._call(function, *args, **kwargs))
 
     async def aclose(self) -> None:
         """Close the store.  Idempotent; a later call opens it again."""
+        from speech_adapters import threads
+
         await threads.STORE.run(self._close, None)
 
     def _call(

@@ -17,19 +17,23 @@ process may have changed it since the caller read it.
 
 from __future__ import annotations
 
+import os
 from abc import abstractmethod
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 from speech_adapters.closeable import Closeable
-from speech_adapters.config import StoreOptions, store_options_from_environment
 from speech_adapters.contract import Attendee, JobState, MeetingRequest
-from speech_adapters.store.inspection import Inspection
+from speech_adapters.setting_names import environment_name
 from speech_adapters.store.records import MeetingSummary, Recording
 from speech_adapters.transcript import AnyTranscript, StreamedTranscript, Transcript
+
+if TYPE_CHECKING:
+    from speech_adapters.config import StoreOptions
+    from speech_adapters.store.inspection import Inspection
 
 __all__ = ["Lock", "Store"]
 
@@ -88,12 +92,12 @@ class Store(Closeable):
             MissingExtraError: the package of its database is not installed.
             ConfigurationError: the options in the environment are wrong.
         """
-        options = options or store_options_from_environment()
+        server = _server_options(options)
         # Imported here: the interface depends on no database.
-        if options.url.get_secret_value():
+        if server is not None:
             from speech_adapters.store.postgres import open_store
 
-            return open_store(directory, options)
+            return open_store(directory, server)
         from speech_adapters.store.sqlite.store import SqliteStore
 
         return SqliteStore.open(directory)
@@ -108,11 +112,11 @@ class Store(Closeable):
             StoreError: it cannot be read.
             MissingExtraError, ConfigurationError: as :meth:`open`.
         """
-        options = options or store_options_from_environment()
-        if options.url.get_secret_value():
+        server = _server_options(options)
+        if server is not None:
             from speech_adapters.store.postgres import inspect_store
 
-            return inspect_store(directory, options)
+            return inspect_store(directory, server)
         from speech_adapters.store.sqlite.inspection import inspect
         from speech_adapters.store.sqlite.store import FILE
 
@@ -477,3 +481,16 @@ class Store(Closeable):
         Raises:
             MeetingBusyError: it is locked already, by this process or another.
         """
+
+
+def _server_options(options: StoreOptions | None) -> StoreOptions | None:
+    """Return the options of a database on a server, or ``None`` for SQLite."""
+    if options is None:
+        prefix = environment_name("store.")
+        if not any(name.upper().startswith(prefix) for name in os.environ):
+            return None
+        # Imported late, because it takes longer than to read a thousand meetings from SQLite.
+        from speech_adapters.config import store_options_from_environment
+
+        options = store_options_from_environment()
+    return options if options.url.get_secret_value() else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import threading
 import time
 from collections.abc import Callable
@@ -43,7 +42,9 @@ class FileLock:
 
     def __init__(self, folder: Path, name: str, busy: str) -> None:
         # Hashed: a name may be longer than a file name, or no file name at all.
-        digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()
+        from hashlib import sha256  # loads OpenSSL, and most commands lock nothing
+
+        digest = sha256(name.encode("utf-8", "surrogatepass")).hexdigest()
         path = folder / f"{digest}.lock"
         # Not bound to a thread: a session may end in another than it began in.
         self._lock = filelock.FileLock(path, timeout=0, mode=0o600, thread_local=False)

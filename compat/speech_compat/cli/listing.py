@@ -5,16 +5,22 @@ from __future__ import annotations
 import argparse
 import re
 import sys
+import time
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
+from speech_compat.cli.arguments import positive
 from speech_compat.cli.output import report
 
 if TYPE_CHECKING:
+    from speech_adapters.contract import JobState
     from speech_adapters.meetings import MeetingService
     from speech_adapters.store import Recording
 
 __all__ = ["add_list", "parse_since"]
+
+# The arguments of ``MeetingService.recordings`` and ``Store.listed``.
+_Wanted: TypeAlias = "tuple[tuple[JobState, ...], datetime | None, int | None]"
 
 # Spelled out, because the parser of all commands must not import the contract.
 _STATES: Final = ("uploading", "processing", "completed", "failed", "deleted")
@@ -25,7 +31,7 @@ def add_list(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     """Add the command to the parser."""
     command = commands.add_parser("list", help="list stored meetings, newest first")
     command.add_argument(
-        "--limit", type=_positive, metavar="N", help="list only the newest N recordings"
+        "--limit", type=positive, metavar="N", help="list only the newest N recordings"
     )
     command.add_argument(
         "--state",
@@ -65,30 +71,49 @@ def parse_since(text: str) -> datetime:
         ) from None
 
 
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError("must be at least 1")
-    return value
-
-
 def _list(options: argparse.Namespace) -> int:
     """List recordings: start time, state, length, id."""
     from speech_adapters.contract import JobState
-    from speech_compat.cli.service import with_service
 
     states = tuple(JobState(state.capitalize()) for state in options.states)
-
-    async def work(meetings: MeetingService) -> list[Recording]:
-        return await meetings.recordings(states, options.since, options.limit)
-
-    recordings = with_service(work)
+    wanted = (states, options.since, options.limit)
+    recordings = _read(wanted)
+    if recordings is None:
+        recordings = _query(wanted)
     for recording in recordings:
         sys.stdout.write(_line(recording))
     if not recordings:
         filtered = options.states or options.since
         report("no stored meeting matches." if filtered else "no meeting is stored.")
     return 0
+
+
+def _read(wanted: _Wanted) -> list[Recording] | None:
+    """Read the list without the meeting service, whose import takes longer than all the rest.
+
+    Returns ``None`` if the service is needed: for settings, or because a cleanup is due.
+    """
+    from speech_adapters.plain_settings import plain_state_dir
+    from speech_adapters.store import Store
+    from speech_adapters.temporary import remove_abandoned
+
+    folder = plain_state_dir()
+    if folder is None:
+        return None
+    with Store.open(folder) as store:
+        if store.due_cleanups(time.time()):
+            return None
+        remove_abandoned()
+        return store.listed(*wanted)
+
+
+def _query(wanted: _Wanted) -> list[Recording]:
+    from speech_compat.cli.service import with_service
+
+    async def work(meetings: MeetingService) -> list[Recording]:
+        return await meetings.recordings(*wanted)
+
+    return with_service(work)
 
 
 def _line(recording: Recording) -> str:

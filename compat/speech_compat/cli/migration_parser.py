@@ -5,13 +5,11 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-__all__ = ["add_migration_commands"]
+__all__ = ["add_migrate", "add_scan"]
 
 
-def add_migration_commands(
-    commands: argparse._SubParsersAction[argparse.ArgumentParser],
-) -> None:
-    """Add both commands; what runs them is imported only then."""
+def add_scan(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command to the parser."""
     scan = commands.add_parser("scan", help="find legacy programs, and what is left to change")
     _add_paths(scan)
     scan.add_argument(
@@ -28,6 +26,10 @@ def add_migration_commands(
     )
     scan.add_argument("-o", "--output", type=Path, metavar="FILE", help="write to this file")
     scan.set_defaults(run=_scan)
+
+
+def add_migrate(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command to the parser."""
     migrate = commands.add_parser(
         "migrate", help="change the imports of legacy programs, and show the difference"
     )

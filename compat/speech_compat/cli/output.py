@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import stat
 import sys
 from collections.abc import Iterable
@@ -79,6 +78,8 @@ def _is_standard_output(status: os.stat_result) -> bool:
 
 def _replace(parts: Iterable[str], output: Path, mode: int | None) -> None:
     """Write a new file and rename it; ``mode`` is by default what the umask leaves."""
+    import secrets  # imports a lot, and only this needs it
+
     target = Path(os.path.realpath(output))
     # In the same folder, so that replacing is a rename within one file system.
     temporary = target.with_name(f".speech-compat-{secrets.token_hex(8)}")

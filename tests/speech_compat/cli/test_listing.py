@@ -64,6 +64,29 @@ def test_a_list_without_a_match_states_so(arguments: tuple[str, ...], capsys: Ou
     assert "no stored meeting matches" in capsys.readouterr().err
 
 
+def test_a_list_cleans_up_after_deleted_meetings(tmp_path: Path, capsys: Output) -> None:
+    with SqliteStore.open(tmp_path) as store:
+        deleted = store.newest("m1")
+        left = deleted.audio_path.with_suffix(".journal")
+        store.delete(deleted.id)
+        store.clean_later(deleted.id, 0.0)
+        left.write_text("what was said")
+    assert listed(capsys) == ["m0", "m1", "m2", "m3", "m4"]
+    assert not left.exists()
+    with SqliteStore.open(tmp_path) as store:
+        assert not store.due_cleanups(2.0**40)
+
+
+def test_a_list_uses_the_service_where_settings_must_be_checked(
+    monkeypatch: pytest.MonkeyPatch, capsys: Output
+) -> None:
+    monkeypatch.setenv("SPEECH_COMPAT_TAKE_OVER_SECONDS", "5")
+    assert listed(capsys, "--limit", "1") == ["m0"]
+    monkeypatch.setenv("SPEECH_COMPAT_TAKE_OVER_SECONDS", "soon")
+    assert main(["list"]) == 1
+    assert "take_over_seconds" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

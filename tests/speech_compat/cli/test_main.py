@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from speech_compat.cli import main
+from speech_compat.cli.main import COMMANDS, new_parser
 
 
 def result_file(tmp_path: Path) -> Path:
@@ -50,6 +51,27 @@ def test_verbose_may_be_before_or_after_the_command(
 ) -> None:
     assert main([*arguments, "missing.wav"]) == 1
     assert logging.getLogger("speech_compat").level == logging.INFO
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_parser_of_one_command_is_that_of_all(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    helps = []
+    for parser in (new_parser(command), new_parser()):
+        with pytest.raises(SystemExit):
+            parser.parse_args([command, "--help"])
+        helps.append(capsys.readouterr().out)
+    assert helps[0] == helps[1]
+    assert f"speech-compat {command}" in helps[0]
+
+
+def test_a_wrong_command_is_an_error_that_lists_all(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["lists"])
+    assert ended.value.code == 2
+    message = capsys.readouterr().err
+    assert all(repr(command) in message for command in COMMANDS)
 
 
 @pytest.mark.parametrize(("name", "begin"), [("a.srt", "1\n"), ("a.html", "<!"), ("a.x", "[")])

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from functools import cache
 from itertools import islice
-from typing import Final
-
-import msgspec
+from typing import TYPE_CHECKING, Final
 
 from speech_adapters.store.sql.database import Transaction
 from speech_adapters.transcript import AnyTranscript, Transcript, Utterance, replace_surrogates
+
+if TYPE_CHECKING:
+    import msgspec
 
 __all__ = [
     "CHUNK_UTTERANCES",
@@ -26,8 +28,21 @@ __all__ = [
 ]
 
 CHUNK_UTTERANCES: Final = 500
-_HEADER: Final = msgspec.json.Decoder(Transcript)
-_CHUNK: Final = msgspec.json.Decoder(tuple[Utterance, ...])
+
+
+# Made at the first use, since a program that only reads the states of meetings needs none.
+@cache
+def _header_decoder() -> msgspec.json.Decoder[Transcript]:
+    import msgspec
+
+    return msgspec.json.Decoder(Transcript)
+
+
+@cache
+def _chunk_decoder() -> msgspec.json.Decoder[tuple[Utterance, ...]]:
+    import msgspec
+
+    return msgspec.json.Decoder(tuple[Utterance, ...])
 
 
 def encode_chunks(transcript: AnyTranscript) -> Iterator[bytes]:
@@ -43,7 +58,7 @@ def decode_chunk(data: bytes) -> tuple[Utterance, ...]:
     Raises:
         ValueError: it is damaged; the message may quote it.
     """
-    return _CHUNK.decode(data)
+    return _chunk_decoder().decode(data)
 
 
 def decode_header(data: bytes) -> Transcript:
@@ -52,7 +67,7 @@ def decode_header(data: bytes) -> Transcript:
     Raises:
         ValueError: it is damaged; the message may quote it.
     """
-    return _HEADER.decode(data)
+    return _header_decoder().decode(data)
 
 
 def insert_chunk(
@@ -84,6 +99,8 @@ def insert_header(
 
 
 def _encode(value: object) -> bytes:
+    import msgspec
+
     try:
         return msgspec.json.encode(value)
     except UnicodeEncodeError:

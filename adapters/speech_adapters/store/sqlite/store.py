@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from speech_adapters.config import StoreOptions
 from speech_adapters.store.locks import FileLock
 from speech_adapters.store.sql.store import SqlStore, create_folders
 from speech_adapters.store.sqlite.database import Database
+
+if TYPE_CHECKING:
+    from speech_adapters.config import StoreOptions
 
 __all__ = ["FILE", "SqliteStore"]
 
