@@ -12,7 +12,7 @@ from double.recorder import DONE, REQUEST, Recorder, record, stored, use
 from double.voices import MODEL, RETIRED, signature_text
 from speech_adapters.audio import PcmFormat
 from speech_adapters.capabilities import Capabilities
-from speech_adapters.config import load_settings
+from speech_adapters.config import StoreOptions, load_settings
 from speech_adapters.contract import Attendee, JobState
 from speech_adapters.errors import (
     AuthenticationError,
@@ -331,9 +331,9 @@ def test_a_hundred_queries_open_one_store_and_create_one_backend(
     opened: list[Path] = []
     open_store = Store.open
 
-    def open_counted(_: type[Store], directory: Path) -> Store:
+    def open_counted(_: type[Store], directory: Path, options: StoreOptions | None = None) -> Store:
         opened.append(directory)
-        return open_store(directory)
+        return open_store(directory, options)
 
     monkeypatch.setattr(Store, "open", classmethod(open_counted))
 

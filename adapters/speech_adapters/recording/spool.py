@@ -107,6 +107,14 @@ class SpoolReader(Closeable):
         """
         return os.fstat(self._open_file().fileno()).st_size
 
+    def seek(self, position: int) -> None:
+        """Read from byte ``position`` on.
+
+        Raises:
+            StoreError: the reader was closed.
+        """
+        self._open_file().seek(position)
+
     def read(self, limit: int) -> bytes:
         """Return up to ``limit`` further bytes, or ``b""`` if there are none yet.
 

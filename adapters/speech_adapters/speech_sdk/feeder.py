@@ -143,15 +143,35 @@ class Feeder:
         self._audio_ended = False  # whether the spool grows no more
         self._position = 0  # end of the audio sent to the present recognizer, bytes
         self._recognizers = 0  # number of the present recognizer, from 1
+        self._recognizer: RecognizerProtocol | None = None  # the present or last one
         self._failure: Exception | None = None  # why the present recognizer ended early
         self._waiting_since: float | None = None  # since when the service owes an answer
         self._throttle = Throttle(pcm, options.ahead_seconds, rate)
 
-    def grow(self, size: int, *, ended: bool = False) -> None:
-        """Announce that the spool holds ``size`` bytes, and whether that is all."""
+    def grow(self, size: int, *, ended: bool = False, last: bytes = b"") -> None:
+        """Announce that the spool holds ``size`` bytes, and whether that is all.
+
+        Args:
+            size: bytes in the spool.
+            ended: whether it grows no more.
+            last: the bytes at its end that are new, if the caller has them.  While all audio before
+                them was sent they are sent at once, and the feeder's thread need not wake.
+        """
         with self._changed:
+            recognizer, number = self._recognizer, self._recognizers
+            direct = recognizer is not None and bool(last) and self._has_room(size, len(last))
+        # Without the lock, which the SDK's threads need for messages.  The spool has not grown yet
+        # for the feeder's own thread, so it does not send the same bytes.
+        failure = self._try_write(recognizer, last) if recognizer is not None and direct else None
+        with self._changed:
+            # If another recognizer has begun meanwhile, the feeder's thread sends them to it.
+            if direct and number == self._recognizers and self._state is State.FEEDING:
+                self._position += len(last)
+                if failure is not None:
+                    self._end(failure)
             self._size, self._audio_ended = size, self._audio_ended or ended
-            self._changed.notify_all()
+            if not direct or self._is_due():
+                self._changed.notify_all()
 
     def close(self) -> None:
         """End :meth:`run` as soon as possible.  Idempotent."""
@@ -193,7 +213,7 @@ class Feeder:
         position = self._bytes(self._normalizer.reached)
         number = self._recognizers + 1
         recognizer = self._connect(lambda message: self._receive(number, message))
-        self._begin(number, position)
+        self._begin(number, recognizer, position)
         try:
             recognizer.start()
             with SpoolReader(self._audio, position) as spool:
@@ -208,9 +228,9 @@ class Feeder:
             recognizer.stop()
             self._stopping.append(recognizer)
 
-    def _begin(self, number: int, position: int) -> None:
+    def _begin(self, number: int, recognizer: RecognizerProtocol, position: int) -> None:
         with self._changed:
-            self._recognizers = number
+            self._recognizers, self._recognizer = number, recognizer
             self._position = position
             self._failure = self._waiting_since = None
             self._throttle.reset()
@@ -235,18 +255,29 @@ class Feeder:
 
     def _send(self, recognizer: RecognizerProtocol, spool: SpoolReader, room: int) -> None:
         block = max(self._pcm.sample_rate // _BLOCKS_PER_SECOND, 1) * self._pcm.frame_bytes
+        spool.seek(self._position)
         audio = spool.read(min(room, block))
         if not audio:
             raise StoreError(
                 f"The audio file {self._audio} is shorter than it was: another program changed"
                 " it. The rest of the recording is lost."
             )
-        if self._downmix is not None:
-            recognizer.write(mix_down(audio, self._pcm.channels, self._downmix))
-        else:
-            recognizer.write(audio)
+        self._write(recognizer, audio)
         with self._changed:
             self._position += len(audio)
+
+    def _write(self, recognizer: RecognizerProtocol, audio: bytes) -> None:
+        if self._downmix is not None:
+            audio = mix_down(audio, self._pcm.channels, self._downmix)
+        recognizer.write(audio)
+
+    def _try_write(self, recognizer: RecognizerProtocol, audio: bytes) -> Exception | None:
+        """Send audio on a thread of the program; return the error, which :meth:`run` raises."""
+        try:
+            self._write(recognizer, audio)
+        except Exception as error:
+            return error
+        return None
 
     def _await_room(self) -> int | None:
         """Wait for something to do; return how many bytes may be sent, or ``None`` at the end.
@@ -272,15 +303,20 @@ class Feeder:
             return self._is_sent() or self._room() > 0
         return self._state is not State.DRAINING
 
+    def _has_room(self, size: int, new: int) -> bool:
+        """Whether ``new`` bytes, which make the spool ``size`` long, may be sent at once."""
+        caught_up = self._position == self._size == size - new
+        return caught_up and self._state is State.FEEDING and self._room(size) >= new
+
     def _is_sent(self) -> bool:
         return self._audio_ended and self._position >= self._size
 
-    def _room(self) -> int:
-        """Return how many bytes of the spool may be sent now."""
+    def _room(self, size: int | None = None) -> int:
+        """Return how many bytes of the spool, or of one that is ``size`` long, may be sent now."""
         if self._backlog() > _MAX_BACKLOG:
             return 0
         room = self._throttle.room(self._position, self._bytes(self._normalizer.reached))
-        return max(min(room, self._size - self._position), 0)
+        return max(min(room, (self._size if size is None else size) - self._position), 0)
 
     def _check_silence(self) -> None:
         """Raise if the service is silent for too long after all audio was sent."""

@@ -43,9 +43,10 @@ class LiveSession(SpoolSession):
 
         WAITING ──first audio──▶ RUNNING ──last event read, transcript stored──▶ COMPLETED
 
-    Audio goes to the spool only; a thread of the session's own, the feeder, sends it on from
-    there.  So audio is safe on disk whatever the service does.  Events come back through a
-    queue, and no other thread waits for them.
+    Audio goes to the spool first, so it is safe on disk whatever the service does.  While the
+    service keeps up, the thread that wrote it also sends it on.  Otherwise a thread of the
+    session's own, the feeder, does so from the spool.  Events come back through a queue, and no
+    other thread waits for them.
 
     Args:
         audio: the path of the spool file.
@@ -84,10 +85,15 @@ class LiveSession(SpoolSession):
             if not self._closed and await self._complete():
                 self._recognition = _Recognition.COMPLETED
 
+    def push_blocking(self, audio: bytes) -> None:
+        """Append ``audio`` to the spool; see :class:`speech_adapters.contract.BlockingSession`."""
+        if audio:
+            self._append(audio)
+
     def _append(self, audio: bytes) -> None:
         super()._append(audio)
         assert self._spool is not None
-        self._feeder.grow(self._spool.size)
+        self._feeder.grow(self._spool.size, last=audio)
         if self._recognition is _Recognition.WAITING:
             # Not earlier: a meeting without audio needs no connection.
             self._recognition = _Recognition.RUNNING

@@ -33,6 +33,8 @@ __all__ = ["AudioThread", "unexpected_error"]
 
 # How long a chunk of a stored meeting waits at most: it is on disk within half a second.
 _LONGEST_WAIT: Final = 0.2
+# Below what a reader of live results notices.
+_LONGEST_LIVE_WAIT: Final = 0.04
 _logger = logging.getLogger("speech_compat")
 # Those that read audio at present.
 _running: set[AudioThread] = set()
@@ -118,12 +120,13 @@ class AudioThread:
 
     def _push(self, push: Callable[[bytes], object], source: AudioSource, first: bytes) -> None:
         _running.add(self)
+        longest = _LONGEST_LIVE_WAIT if self._plan.mode.live else _LONGEST_WAIT
         try:
             block = first
             while block:
                 push(block)
                 self._pushed(source, block)
-                source.patience = joining_seconds(len(_running), _LONGEST_WAIT)
+                source.patience = joining_seconds(len(_running), longest)
                 block = source.read()
         finally:
             _running.discard(self)

@@ -356,3 +356,108 @@ def test_audio_that_is_still_recorded_is_sent_as_it_comes(make: Make, tmp_path: 
         feeder.grow(path.stat().st_size, ended=True)
         wait_for(lambda: bool(results))
     assert bytes(script.recognizers[0].audio) == audio(0, 0.4)
+
+
+def extend(feeder: Feeder, path: Path, start: float, seconds: float) -> None:
+    """Record further audio, as a session does."""
+    more = audio(start, seconds)
+    with path.open("ab") as file:
+        file.write(more)
+    feeder.grow(path.stat().st_size, last=more)
+
+
+def test_while_the_service_keeps_up_audio_is_sent_by_the_thread_that_records_it(
+    make: Make, tmp_path: Path
+) -> None:
+    senders: list[threading.Thread] = []
+    script = RecognizerScript(written=lambda _: senders.append(threading.current_thread()))
+    feeder, _ = make(script, 0.2, ended=False)
+    with running(feeder) as results:
+        wait_for(lambda: feeder._position == feeder._size)
+        for number in range(1, 4):
+            extend(feeder, tmp_path / "audio.pcm", 0.2 * number, 0.2)
+            # At once: nothing is waited for.
+            assert senders[1:] == [threading.current_thread()] * number
+        feeder.grow(feeder._size, ended=True)
+        wait_for(lambda: bool(results))
+    assert bytes(script.recognizers[0].audio) == audio(0, 0.8)
+
+
+def test_audio_beyond_the_throttle_waits_for_the_feeder(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [1_000.0]
+    monkeypatch.setattr(throttle, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    script = RecognizerScript(written=lambda _: None)
+    feeder, _ = make(script, 5, ended=False, ahead_seconds=5)
+    with running(feeder):
+        wait_for(lambda: feeder._position == feeder._size)
+        extend(feeder, tmp_path / "audio.pcm", 5, 1)
+        assert script.recognizers[0].received == 5 * SECOND
+        now[0] += 2
+        wait_for(lambda: script.recognizers[0].received == 6 * SECOND)
+    assert bytes(script.recognizers[0].audio) == audio(0, 6)
+
+
+def test_audio_that_could_not_be_sent_at_once_goes_to_the_next_recognizer(
+    make: Make, tmp_path: Path
+) -> None:
+    def written(recognizer: FakeRecognizer) -> None:
+        if len(script.recognizers) == 1 and recognizer.received > SECOND:
+            raise UnavailableError("the connection is gone")
+        recognizer.result()
+
+    script = RecognizerScript(written=written)
+    feeder, events = make(script, 1, ended=False)
+    with running(feeder) as results:
+        wait_for(lambda: feeder._position == feeder._size)
+        extend(feeder, tmp_path / "audio.pcm", 1, 0.2)
+        feeder.grow(feeder._size, ended=True)
+        wait_for(lambda: bool(results))
+    assert bytes(script.recognizers[1].audio) == audio(1, 0.2)
+    assert offsets(events) == [n * BLOCK for n in range(6)]
+
+
+def test_the_next_recognizer_may_begin_while_audio_is_sent_to_the_last_one(
+    make: Make, tmp_path: Path
+) -> None:
+    def written(recognizer: FakeRecognizer) -> None:
+        if len(script.recognizers) == 1 and recognizer.received > SECOND:
+            recognizer.send(Failed(UnavailableError("gone")))
+            wait_for(lambda: feeder._recognizers == 2)
+        else:
+            recognizer.result()
+
+    script = RecognizerScript(written=written)
+    feeder, events = make(script, 1, ended=False)
+    with running(feeder) as results:
+        wait_for(lambda: feeder._position == feeder._size)
+        extend(feeder, tmp_path / "audio.pcm", 1, 0.2)
+        feeder.grow(feeder._size, ended=True)
+        wait_for(lambda: bool(results))
+    assert bytes(script.recognizers[1].audio) == audio(1, 0.2)
+    assert offsets(events) == [n * BLOCK for n in range(6)]
+
+
+def test_no_audio_is_lost_or_sent_twice_while_connections_fail(make: Make, tmp_path: Path) -> None:
+    """The thread that records and the feeder's own send in turns."""
+    writes = [0]
+
+    def written(recognizer: FakeRecognizer) -> None:
+        writes[0] += 1
+        recognizer.result()
+        if writes[0] % 7 == 0:
+            recognizer.send(Failed(UnavailableError("gone")))
+
+    script = RecognizerScript(written=written)
+    feeder, events = make(script, 0.1, ended=False)
+    with running(feeder) as results:
+        for number in range(1, 300):
+            extend(feeder, tmp_path / "audio.pcm", 0.1 * number, 0.1)
+            threading.Event().wait(0.001 * (number % 3))
+        feeder.grow(feeder._size, ended=True)
+        wait_for(lambda: bool(results))
+    found = [event.utterance for event in events if isinstance(event, Recognized)]
+    assert [each.end for each in found[:-1]] == [each.offset for each in found[1:]]
+    assert (found[0].offset, found[-1].end) == (0, 30 * SECOND)
+    assert len(script.recognizers) > 5

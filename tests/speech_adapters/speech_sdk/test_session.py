@@ -14,7 +14,7 @@ import pytest
 from double.recognition import RecognizerScript, audio, offsets, texts
 from speech_adapters import threads
 from speech_adapters.audio import PcmFormat
-from speech_adapters.contract import Recognized, SessionEvent
+from speech_adapters.contract import BlockingSession, Recognized, SessionEvent
 from speech_adapters.errors import AudioError, BackendError, UnavailableError
 from speech_adapters.speech_sdk import session as module
 from speech_adapters.speech_sdk.feeder import Feeder
@@ -263,3 +263,19 @@ def test_what_is_left_to_process_is_left_to_the_owner(tmp_path: Path) -> None:
         assert owner.completed == [False]
 
     anyio.run(work)
+
+
+def test_any_thread_can_push_the_audio(tmp_path: Path) -> None:
+    script = RecognizerScript()
+
+    async def work() -> list[SessionEvent]:
+        async with create(tmp_path, script) as session:
+            assert isinstance(session, BlockingSession)
+            for number in range(5):
+                await anyio.to_thread.run_sync(session.push_blocking, audio(number / 5, 0.2))
+            session.push_blocking(b"")
+            await session.finish()
+            return await everything(session)
+
+    assert offsets(anyio.run(work))[-1] < 5 * BLOCK
+    assert bytes(script.recognizers[0].audio) == audio(0, 1)

@@ -86,6 +86,17 @@ def test_chunks_of_stored_meetings_wait_for_others_beside_many_of_them(
     assert source.patience == pytest.approx(0.05)
 
 
+def test_chunks_of_live_meetings_wait_for_less(monkeypatch: pytest.MonkeyPatch) -> None:
+    session: Any = Written()
+    source: Any = Source()
+    source.released.set()
+    monkeypatch.setattr(audio_thread, "_running", set(range(49)))
+    audio = thread(Mode.BOTH)
+    audio.start(session, source, b"first")
+    assert audio.finished.wait(30)
+    assert source.patience == pytest.approx(0.04)
+
+
 def test_a_meeting_whose_audio_has_ended_is_not_counted() -> None:
     session: Any = Written()
     source: Any = Source()
