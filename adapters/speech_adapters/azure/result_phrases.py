@@ -15,6 +15,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Sequence
+from itertools import repeat
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -328,5 +329,4 @@ class PhraseDecoder:
                 if len(self._forms) == 1:
                     raise
                 self._forms = self._forms[1:]
-        found = [convert(phrase, words) for phrase in phrases]
-        return [phrase for phrase in found if phrase is not None]
+        return list(filter(None, map(convert, phrases, repeat(words))))
