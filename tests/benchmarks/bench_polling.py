@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Final
 from unittest import mock
 
@@ -23,6 +24,7 @@ import anyio
 import httpx
 
 from speech_adapters.azure.http import ServiceClient
+from speech_adapters.backends.batch import polling
 from speech_adapters.backends.batch.api import Api
 from speech_adapters.backends.batch.client import BatchClient
 from speech_adapters.backends.batch.job_runner import JobRunner
@@ -80,9 +82,12 @@ async def _watch(folder: Path, service: _Service, recordings: list[str]) -> None
     runner = JobRunner(
         store, client, mock.Mock(), BatchOptions(), Provenance("batch", "2025-10-15")
     )
-    start = time.time()
+    start, begin = time.time(), time.monotonic()
     for minute in range(_MINUTES):
-        with mock.patch("time.time", lambda minute=minute: start + 60 * minute):
+        now, elapsed = start + 60 * minute, begin + 60 * minute
+        # Both clocks of the pauses; the event loop keeps its own.
+        clock = SimpleNamespace(time=lambda now=now: now, monotonic=lambda now=elapsed: now)
+        with mock.patch("time.time", clock.time), mock.patch.object(polling, "time", clock):
             for recording_id in recordings:
                 # As the meeting service does, which reads the state after it has the lock.
                 await runner.step(await store.run(Store.get, recording_id))
