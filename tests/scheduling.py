@@ -11,7 +11,7 @@ from xdist.workermanage import WorkerController
 __all__ = ["Scheduler"]
 
 
-class Scheduler(LoadFileScheduling):
+class Scheduler(LoadFileScheduling):  # type: ignore[misc]  # pytest-xdist has no types
     """Divides the tests as ``--dist loadfile`` does.
 
     After the crash of a process, pytest-xdist 3.8 assigns all files of that process again, also
@@ -24,7 +24,8 @@ class Scheduler(LoadFileScheduling):
         work = self.assigned_work[node]
         for file in [file for file, tests in work.items() if all(tests.values())]:
             del work[file]
-        return super().remove_node(node)
+        crashed: str | None = super().remove_node(node)
+        return crashed
 
 
 @pytest.hookimpl(optionalhook=True)
