@@ -46,9 +46,14 @@ class MeetingRecognizer(Recognizer):
         self._meeting = meeting  # the transcriber does not keep it alive
 
     def _start(self) -> None:
-        # Without get(), which prints a line of the SDK's developers to the program's output
-        # (docs/protocol/legacy-interface.md, 4.2).  The start has begun already.
-        self._transcriber.start_transcribing_async()
+        # The SDK has a debug output in get() (docs/protocol/legacy-interface.md, 4.2), but must
+        # not be released while it starts: a thread of its own would crash the process.
+        vars(sdk.transcription).setdefault("print", _print_nothing)
+        self._transcriber.start_transcribing_async().get()
+
+
+def _print_nothing(*_: object) -> None:
+    """Replace ``print`` in the SDK's module, which only prints lines of its developers."""
 
 
 def connect_meeting(

@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Any, Final
 
 import msgspec
@@ -24,11 +25,11 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
-from speech_adapters import threads
 from speech_adapters.contract import JobState, MeetingStatus
-from speech_adapters.transcript import Transcript, Utterance
+from speech_adapters.transcript import StreamedTranscript, Utterance
 from speech_compat._session.mapping.results import remote_item
 from speech_compat.gateway.access import Caller
+from speech_compat.gateway.parts import begun
 from speech_compat.gateway.service import Gateway
 
 __all__ = ["routes"]
@@ -86,7 +87,7 @@ def _answer(status: MeetingStatus) -> Response:
 class _TranscriptResponse(Response):
     """Reads a transcript and sends it in pieces.
 
-    A transcript may have 100 MB, so the number of those in memory is limited, and encoding
+    A transcript may have 100 MB, so the number of those that are read is limited, and encoding
     them must not block the event loop.
     """
 
@@ -101,28 +102,28 @@ class _TranscriptResponse(Response):
         """Send the transcript.
 
         Raises:
-            SpeechError: it cannot be read; nothing was sent.
+            SpeechError: it cannot be read; nothing was sent, or not the end of the answer.
         """
         async with self._shares.use(self._caller):
-            transcript = await self._meetings.transcript(self._meeting_id)
-            response = StreamingResponse(_pieces(transcript), media_type=_JSON)
+            transcript = await self._meetings.stream(self._meeting_id)
+            response = StreamingResponse(await begun(_pieces(transcript)), media_type=_JSON)
             await response(scope, receive, send)
 
 
-async def _pieces(transcript: Transcript) -> AsyncIterator[bytes]:
-    """Yield the JSON document of a completed meeting."""
+def _pieces(transcript: StreamedTranscript) -> Iterator[bytes]:
+    """Yield the JSON document of a completed meeting; reads from the store."""
     completed = _NUMBERS[JobState.COMPLETED]
     head = _encode({"id": transcript.meeting_id, "processingStatus": completed})
-    yield head.removesuffix(b"}") + b',"transcriptions":['
-    for start in range(0, len(transcript.utterances), _BATCH):
-        batch = transcript.utterances[start : start + _BATCH]
-        items = await threads.COMPUTE.run(_encode_items, batch)
-        yield b"," + items if start else items
-    yield b"]}"
+    before = head.removesuffix(b"}") + b',"transcriptions":['
+    utterances = iter(transcript.utterances)
+    while items := _encode_items(islice(utterances, _BATCH)):
+        yield before + items
+        before = b","
+    yield b"]}" if before == b"," else before + b"]}"
 
 
-def _encode_items(utterances: Sequence[Utterance]) -> bytes:
-    """Return JSON objects with commas between them; runs in a worker thread."""
+def _encode_items(utterances: Iterable[Utterance]) -> bytes:
+    """Return JSON objects with commas between them."""
     return b",".join(_encode(remote_item(utterance)) for utterance in utterances)
 
 

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -37,6 +37,7 @@ from speech_adapters.transcript import LabelStyle, Transcript
 from speech_compat.gateway.access import Caller
 from speech_compat.gateway.errors import RequestError
 from speech_compat.gateway.owned import OwnedMeetings
+from speech_compat.gateway.parts import begun
 from speech_compat.gateway.secret_file import kept_secret
 from speech_compat.gateway.service import Gateway
 from speech_compat.gateway.shares import Shares
@@ -148,11 +149,9 @@ class _Api:
 
         async def answer() -> Response:
             parts = write(await self._owned(caller).stream(meeting_id), name)
-            # Before the answer begins: a transcript that cannot be read must be an error.
-            first = await threads.COMPUTE.run(next, parts, "")
             headers = {**_HEADERS, **_disposition(meeting_id, SUFFIXES[name])}
             return StreamingResponse(
-                _sent(first, parts), headers=headers, media_type=_MEDIA_TYPES[name]
+                await begun(parts), headers=headers, media_type=_MEDIA_TYPES[name]
             )
 
         return _SharedResponse(self._gateway.transcripts, caller, answer)
@@ -203,14 +202,6 @@ class _SharedResponse(Response):
         async with self._shares.use(self._caller):
             response = await self._answer()
             await response(scope, receive, send)
-
-
-async def _sent(first: str, parts: Iterator[str]) -> AsyncIterator[str]:
-    """Yield the parts of a document, which are read from the store in a thread."""
-    part = first
-    while part:
-        yield part
-        part = await threads.COMPUTE.run(next, parts, "")
 
 
 def _json(document: dict[str, Any]) -> Response:
