@@ -48,7 +48,7 @@ class MeetingRecognizer(Recognizer):
     def _start(self) -> None:
         # The SDK has a debug output in get() (docs/protocol/legacy-interface.md, 4.2), but must
         # not be released while it starts: a thread of its own would crash the process.
-        vars(sdk.transcription).setdefault("print", _print_nothing)
+        sdk.transcription.__dict__.setdefault("print", _print_nothing)
         self._transcriber.start_transcribing_async().get()
 
 
