@@ -82,6 +82,8 @@ class MeetingRequest:
         languages: candidates for language detection: each a BCP-47 tag with the id of a
             custom model for it, or an empty text.
         settings: further wishes, by the names of :data:`SETTINGS`.
+        group: recordings of the same group may share one job of a service; empty for a
+            recording by itself.  Any text; it is sent nowhere.
     """
 
     meeting_id: str
@@ -102,6 +104,7 @@ class MeetingRequest:
     participants: int = attrs.field(
         default=attrs.Factory(lambda self: len(self.attendees), takes_self=True)
     )
+    group: str = ""
 
 
 # Wishes beside the fields of a request, each with what is lost without it.

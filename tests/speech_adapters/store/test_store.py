@@ -48,6 +48,7 @@ def test_a_new_recording_holds_what_was_asked_for(store: Store, folder: Path) ->
         *("standup", PcmFormat(48_000, 2), Mode.BOTH, "de-DE", False, 3),
         phrases=("Ödipus",),
         word_timestamps=True,
+        group="manifest 1",
     )
     made = store.create(request, "local")
     assert len(made.id) == 32
