@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import os
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Protocol, Self
 from speech_adapters.closeable import Closeable
 from speech_adapters.contract import Attendee, JobState, MeetingRequest
 from speech_adapters.setting_names import environment_name
-from speech_adapters.store.records import MeetingSummary, Recording
+from speech_adapters.store.records import MeetingSummary, OpenState, Recording
 from speech_adapters.transcript import AnyTranscript, StreamedTranscript, Transcript
 
 if TYPE_CHECKING:
@@ -206,6 +206,13 @@ class Store(Closeable):
         """Return the recordings of one backend in the state Processing, the newest first."""
 
     @abstractmethod
+    def open_states(self, backend: str) -> list[OpenState]:
+        """Return what :meth:`open_recordings` does, of each recording only its backend's text.
+
+        The oldest is the first.  It costs a fraction, because no request is parsed.
+        """
+
+    @abstractmethod
     def unfinished(self, now: float) -> list[Recording]:
         """Return the recordings with work to do at the Unix time ``now``, the oldest first.
 
@@ -309,14 +316,39 @@ class Store(Closeable):
         """
 
     @abstractmethod
-    def poll_later(self, recording_ids: Sequence[str], after: float) -> None:
+    def update_many(
+        self,
+        states: Mapping[str, str],
+        *,
+        step: str | None = None,
+        next_poll: float | None = None,
+    ) -> set[str]:
+        """Store the backend's own text of several recordings, all or none.
+
+        Args:
+            states: the backend_state of each recording, by its id; stored in any state.
+            step: what is being done with all of them now; ignored where the state is final.
+            next_poll: Unix time in seconds of the backend's next question.
+
+        Returns:
+            The ids of those that are in the state Processing: the others may have been deleted.
+
+        Raises:
+            MeetingNotFoundError: there is no such recording.
+        """
+
+    @abstractmethod
+    def poll_later(
+        self, recording_ids: Sequence[str], after: float, steps: Mapping[str, str] | None = None
+    ) -> None:
         """Set the next poll of all these recordings that are still in the state Processing.
 
-        One statement, because one answer of a service covers all jobs of its list.
+        One transaction, because one answer of a service covers all jobs of its list.
 
         Args:
             recording_ids: which recordings.
             after: Unix time in seconds.
+            steps: what is being done now, by the id of the recording; for any of them.
         """
 
     @abstractmethod

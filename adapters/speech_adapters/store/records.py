@@ -10,7 +10,22 @@ import attrs
 from speech_adapters.contract import JobState, MeetingRequest, MeetingStatus
 from speech_adapters.masking import masked_repr
 
-__all__ = ["MeetingSummary", "Recording"]
+__all__ = ["MeetingSummary", "OpenState", "Recording"]
+
+
+@attrs.frozen
+class OpenState:
+    """A recording in the state Processing, with what its backend stored.
+
+    Attributes:
+        id: the recording's id.
+        created: when it began, in UTC.
+        backend_state: JSON text of the backend's own; empty when there is none.
+    """
+
+    id: str
+    created: datetime
+    backend_state: str = attrs.field(repr=masked_repr)
 
 
 @attrs.frozen

@@ -10,6 +10,8 @@ import pytest
 
 from double.disk import files_with
 from speech_adapters.contract import JobState, MeetingRequest, Mode
+from speech_adapters.errors import MeetingNotFoundError
+from speech_adapters.store import OpenState
 from speech_adapters.store.sql.store import SqlStore
 from speech_adapters.transcript import Provenance, Transcript, Utterance
 
@@ -115,6 +117,45 @@ def test_polls_are_put_off_together_where_still_processing(store: SqlStore) -> N
     assert found == {first: 99.5, second: 99.5, done: 0.0, other: 0.0}
     store.poll_later([], 1.0)
     assert store.get(first).next_poll == 99.5
+
+
+def test_steps_are_stored_with_the_polls_that_are_put_off(store: SqlStore) -> None:
+    first, second, third, done = (processing(store, "batch") for _ in range(4))
+    store.fail(done, "why")
+    steps = {first: "queued", second: "queued", third: "running", done: "running"}
+    store.poll_later([first, second, third, done], 99.5, steps)
+    found = {key: (store.get(key).step, store.get(key).next_poll) for key in steps}
+    queued, running = ("queued", 99.5), ("running", 99.5)
+    assert found == {first: queued, second: queued, third: running, done: ("", 0.0)}
+
+
+def test_the_states_of_several_recordings_are_stored_together_or_not_at_all(
+    store: SqlStore,
+) -> None:
+    first, second, deleted, other = (processing(store, "batch") for _ in range(4))
+    store.delete(deleted)
+    states = {first: "1", second: "2", deleted: "3"}
+    assert store.update_many(states, step="sent", next_poll=5.0) == {first, second}
+    found = {key: store.get(key) for key in (first, second, deleted, other)}
+    assert [one.backend_state for one in found.values()] == ["1", "2", "3", ""]
+    assert [one.step for one in found.values()] == ["sent", "sent", "", ""]
+    assert [one.next_poll for one in found.values()] == [5.0, 5.0, 5.0, 0.0]
+    with pytest.raises(MeetingNotFoundError):
+        store.update_many({first: "changed", "unknown": "", second: "changed"})
+    assert store.get(first).backend_state == "1"
+
+
+def test_open_states_are_those_of_open_recordings(store: SqlStore) -> None:
+    first, other, second = (processing(store, name) for name in ("batch", "fast", "batch"))
+    store.update(second, backend_state='{"job": 1}')
+    store.fail(processing(store, "batch"), "why")
+    created = store.get(first).created
+    assert store.open_states("batch")[0] == OpenState(first, created, "")
+    assert [(one.id, one.backend_state) for one in store.open_states("batch")] == [
+        (first, ""),
+        (second, '{"job": 1}'),
+    ]
+    assert [one.id for one in store.open_states("fast")] == [other]
 
 
 def test_a_deletion_is_cleaned_up_once(store: SqlStore) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from functools import wraps
 from pathlib import Path
@@ -17,8 +17,8 @@ from speech_adapters.store.sql.store import SqlStore, create_folders
 
 __all__ = ["PostgresStore"]
 
-# The recording that the call of this thread changes; empty for none.
-_changed: ContextVar[str] = ContextVar("_changed", default="")
+# The recordings that the call of this thread changes.
+_changed: ContextVar[Sequence[str]] = ContextVar("_changed", default=())
 # Their arguments name no recording that must be locked: a deletion waits for no lock.
 _WITHOUT_LOCK: Final = frozenset({"create", "delete", "lock_meeting", "lock_recording"})
 # A probe of the gateway asks this, so it must not wait for long.
@@ -84,7 +84,7 @@ class PostgresStore(SqlStore):
         return self._leases.acquire(name, busy)
 
     def _check_locks(self, transaction: Transaction) -> None:
-        if recording_id := _changed.get():
+        for recording_id in _changed.get():
             self._leases.check(transaction, recording_id)
 
 
@@ -93,9 +93,7 @@ def _retried(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(method)
     def call(store: PostgresStore, *args: Any, **more: Any) -> Any:
-        subject = args[0] if args else more.get("recording_id", "")
-        named = isinstance(subject, str) and name not in _WITHOUT_LOCK
-        token = _changed.set(subject if named else "")
+        token = _changed.set(_subjects(name, args[0] if args else more.get("recording_id")))
         try:
             if name in _WITHOUT_RETRY:
                 return method(store, *args, **more)
@@ -104,6 +102,14 @@ def _retried(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
             _changed.reset(token)
 
     return call
+
+
+def _subjects(name: str, subject: object) -> Sequence[str]:
+    """Return the recordings that a method changes for the holder of their locks."""
+    if name == "update_many" and isinstance(subject, Mapping):
+        return sorted(subject)
+    named = isinstance(subject, str) and name not in _WITHOUT_LOCK
+    return (str(subject),) if named and subject else ()
 
 
 # Each method takes effect as a whole, so each can be repeated as a whole.

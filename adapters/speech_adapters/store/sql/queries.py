@@ -15,7 +15,7 @@ from speech_adapters.errors import (
     MeetingNotFoundError,
     SpeechError,
 )
-from speech_adapters.store.records import MeetingSummary, Recording
+from speech_adapters.store.records import MeetingSummary, OpenState, Recording
 from speech_adapters.store.sql import transcripts
 from speech_adapters.store.sql.database import Database
 from speech_adapters.store.sql.rows import (
@@ -23,6 +23,7 @@ from speech_adapters.store.sql.rows import (
     attendees_of,
     from_row,
     salvage,
+    time_of,
     unknown,
 )
 from speech_adapters.transcript import StreamedTranscript, Transcript
@@ -102,6 +103,14 @@ class Queries:
         )
         # Without those whose record is damaged.
         return [recording for recording in found if recording.state is JobState.PROCESSING]
+
+    def open_states(self, backend: str) -> list[OpenState]:
+        found = self._database.rows(
+            "SELECT id, created, backend_state FROM recordings"
+            " WHERE state = 'Processing' AND backend = ? ORDER BY number",
+            backend,
+        )
+        return [OpenState(key, time_of(created), state) for key, created, state in found]
 
     def unfinished(self, now: float) -> list[Recording]:
         if self._database.read_only:

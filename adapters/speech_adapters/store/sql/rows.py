@@ -23,6 +23,7 @@ __all__ = [
     "from_row",
     "salvage",
     "state_of",
+    "time_of",
     "unknown",
     "without_attendees",
 ]
@@ -82,7 +83,7 @@ def salvage(row: tuple[Any, ...], audio: Path) -> Recording:
     except StoreError as error:
         key, meeting, backend, state, _, _, created, *_ = row
         kept = ("Completed", "Deleted")
-        begun = _time(created)
+        begun = time_of(created)
         return Recording(
             id=str(key),
             meeting_id=str(meeting),
@@ -100,7 +101,8 @@ def salvage(row: tuple[Any, ...], audio: Path) -> Recording:
         )
 
 
-def _time(text: object) -> datetime:
+def time_of(text: object) -> datetime:
+    """Read a time that the store wrote; a damaged one is the beginning of Unix time."""
     try:
         return datetime.fromisoformat(str(text))
     except ValueError:

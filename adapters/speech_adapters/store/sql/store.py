@@ -128,8 +128,38 @@ class SqlStore(Cleanups, Store):
                 columns = {"progress": _share(progress), "step": step}
                 _set(connection, recording_id, columns)
 
-    def poll_later(self, recording_ids: Sequence[str], after: float) -> None:
+    def update_many(
+        self,
+        states: Mapping[str, str],
+        *,
+        step: str | None = None,
+        next_poll: float | None = None,
+    ) -> set[str]:
+        processing = set[str]()
         with self._database.transaction() as connection:
+            # In one order in all processes: a database may lock row by row.
+            for recording_id, backend_state in sorted(states.items()):
+                state = state_of(connection, recording_id)
+                columns = {"backend_state": backend_state, "next_poll": next_poll}
+                _set(connection, recording_id, columns | ({} if state.final else {"step": step}))
+                if state is JobState.PROCESSING:
+                    processing.add(recording_id)
+        return processing
+
+    def poll_later(
+        self, recording_ids: Sequence[str], after: float, steps: Mapping[str, str] | None = None
+    ) -> None:
+        # By text: many recordings have the same, and each statement costs a round trip.
+        by_step: dict[str, list[str]] = {}
+        for recording_id, step in (steps or {}).items():
+            by_step.setdefault(step, []).append(recording_id)
+        with self._database.transaction() as connection:
+            for step, found in by_step.items():
+                connection.execute(
+                    "UPDATE recordings SET step = ? WHERE state = 'Processing'"
+                    " AND id IN (SELECT value FROM json_each(?))",
+                    (step, json.dumps(found)),
+                )
             connection.execute(
                 "UPDATE recordings SET next_poll = ?, updated = ? WHERE state = 'Processing'"
                 " AND id IN (SELECT value FROM json_each(?))",
