@@ -13,7 +13,7 @@ try:
 except ImportError:  # Windows has another limit, which no call returns
     resource = None
 
-__all__ = ["advice", "is_limit_reached"]
+__all__ = ["advice", "is_limit_reached", "share"]
 
 
 def advice(error: BaseException, otherwise: str) -> str:
@@ -33,6 +33,19 @@ def advice(error: BaseException, otherwise: str) -> str:
     if number == errno.ENFILE:
         return "The limit of all processes of this machine is reached: raise fs.file-max."
     return otherwise
+
+
+def share(wanted: int, divisor: int) -> int:
+    """Return how many files may be open for one purpose: ``wanted``, or a part of the limit.
+
+    Args:
+        wanted: how many are wanted.
+        divisor: the part of the limit of this process that the purpose may use at most.
+    """
+    if resource is None:
+        return wanted
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return wanted if limit == resource.RLIM_INFINITY else min(wanted, limit // divisor)
 
 
 def is_limit_reached() -> OSError | None:

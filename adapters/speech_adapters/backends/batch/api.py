@@ -55,8 +55,10 @@ class Submission:
     """A job that is to be created.
 
     Attributes:
-        meeting_id: becomes the display name, by which any process finds the job.
-        recording: the recording's tag, so that no job is created twice.
+        meeting_id: becomes the display name, by which any process finds the job; of a job that
+            several recordings share, a name of its own.
+        recording: the tag of the recording, or of the submission that several share, so that
+            no job is created twice.
         audio_urls: where the service reads the audio, with a result for each; an address
             that ends with a slash is a container, with a result for each blob in it.
         locale: BCP-47 tag.

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import attrs
 
+from speech_adapters.backends.batch.api import job_id
 from speech_adapters.backends.batch.client import BatchClient
-from speech_adapters.backends.batch.options import BatchOptions
+from speech_adapters.backends.batch.options import NAME, BatchOptions
 from speech_adapters.backends.batch.progress import (
     BatchProgress,
     BatchStage,
@@ -16,6 +19,7 @@ from speech_adapters.backends.batch.progress import (
 from speech_adapters.backends.batch.submit import find_job
 from speech_adapters.backends.batch.upload import Uploader
 from speech_adapters.contract import JobState
+from speech_adapters.errors import StoreError
 from speech_adapters.store import AsyncStore, Recording, Store
 
 __all__ = ["Cleanup"]
@@ -90,10 +94,33 @@ class Cleanup:
         if not has_job(recording, progress):
             return True
         urls = {*progress.undeleted, *progress.earlier, progress.job_url} - {""}
+        # What others of a job still need is deleted after the last of them has ended.
+        used = await self._store.run(_used_jobs, recording.id) if _may_share(progress) else set()
         if progress.stage is BatchStage.SUBMITTING:
+            if progress.submission in used:
+                return False
             # Its address may never have been stored.
             job = await find_job(self._client, recording, progress)
             urls |= {job.url} if job is not None else set()
         # A list, so that all are tried even if one is still running.
-        deleted = [await self._client.delete(url) for url in urls]
+        deleted = [
+            job_id(url) not in used and await self._client.delete(url) for url in sorted(urls)
+        ]
         return all(deleted)
+
+
+def _may_share(progress: BatchProgress) -> bool:
+    return bool(progress.shared or progress.submission)
+
+
+def _used_jobs(store: Store, without: str) -> set[str]:
+    """Return the ids of the jobs and submissions that open recordings, but one, wait for."""
+    used = set[str]()
+    for state in store.open_states(NAME):
+        # A damaged progress concerns its own meeting only, whose next step reports it.
+        with suppress(StoreError):
+            progress = load_progress(state)
+            if state.id != without:
+                used |= {job_id(url) for url in (progress.job_url, *progress.earlier)}
+                used.add(progress.submission)
+    return used - {""}

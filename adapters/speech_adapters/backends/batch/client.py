@@ -16,7 +16,7 @@ from speech_adapters.azure.http_errors import had_no_effect
 from speech_adapters.backends.batch.api import Api, Job, Report, ResultFile, Submission
 from speech_adapters.errors import BackendError
 
-__all__ = ["BatchClient"]
+__all__ = ["BatchClient", "result_files"]
 
 _GONE: Final = 404
 _REFUSED_FILTER: Final = 400
@@ -104,12 +104,16 @@ class BatchClient:
 
     async def results(self, files: list[ResultFile], folder: Path) -> dict[Path, str]:
         """Write the results among a job's files into ``folder``; return names by path."""
-        found = [file for file in files if file.kind == _RESULT and file.links.content]
+        found = result_files(files)
         # Not under the service's names, which might point out of the folder.
         names = {folder / f"{number}.json": file.name for number, file in enumerate(found)}
         for file, path in zip(found, names, strict=True):
-            await self._service.download(file.links.content, path)
+            await self.download(file, path)
         return names
+
+    async def download(self, file: ResultFile, path: Path) -> None:
+        """Write the content of a job's file to ``path``."""
+        await self._service.download(file.links.content, path)
 
     async def delete(self, url: str) -> bool:
         """Delete a job; return whether it is gone.  A running job cannot be deleted."""
@@ -160,6 +164,11 @@ class BatchClient:
             # The address of the next page has its query already.
             following, params = link, {}
         return found, longest
+
+
+def result_files(files: list[ResultFile]) -> list[ResultFile]:
+    """Return the results among a job's files."""
+    return [file for file in files if file.kind == _RESULT and file.links.content]
 
 
 def _page(page: Any) -> tuple[list[Any], str]:

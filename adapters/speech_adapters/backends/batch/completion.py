@@ -7,13 +7,14 @@ and is submitted again if the meeting is resumed.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import attrs
 
 from speech_adapters import threads
 from speech_adapters.azure.speakers import speaker_limit
-from speech_adapters.backends.batch.api import Job
+from speech_adapters.backends.batch.api import Job, job_id
 from speech_adapters.backends.batch.chunks import audio_name
 from speech_adapters.backends.batch.cleanup import Cleanup
 from speech_adapters.backends.batch.client import BatchClient
@@ -25,6 +26,7 @@ from speech_adapters.backends.batch.results import (
     read_outcome,
     store_job,
 )
+from speech_adapters.backends.batch.shared_jobs import JobPart, MissingFileError, SharedJobs
 from speech_adapters.backends.batch.upload import blob_names, diarizes
 from speech_adapters.errors import AuthenticationError, BackendError
 from speech_adapters.recording.original import SENT_AS_IT_IS
@@ -65,6 +67,7 @@ class Completion:
         self._cleanup = cleanup
         self._options = options
         self._provenance = provenance
+        self._shared = SharedJobs(client)
 
     async def finish(self, recording: Recording, progress: BatchProgress, job: Job) -> None:
         """Store the transcript of a final job, submit chunks again, or fail the recording.
@@ -74,8 +77,10 @@ class Completion:
             StoreError: the transcript cannot be stored.
         """
         try:
-            outcome = await read_outcome(self._client, job)
+            outcome = await self._outcome(recording, progress, job)
             failed = _failed_chunks(recording, progress, outcome)
+            if failed and progress.submission and not outcome.report.failed:
+                raise MissingFileError
             if failed and outcome.transient and progress.repeats < _REPEATS:
                 again = attrs.evolve(progress.next_attempt(failed), repeats=progress.repeats + 1)
                 step = "to be transcribed again, as the service failed"
@@ -85,12 +90,16 @@ class Completion:
                 # Before the completion: afterwards no status query asks about this recording.
                 await self._store.run(Store.plan_cleanup, recording.id)
             provenance = self._provenance_of(recording, progress)
-            outcomes = [outcome, *await self._earlier_outcomes(progress)]
+            outcomes = [outcome, *await self._earlier_outcomes(recording, progress)]
             completed = await store_job(self._store, recording, self._client, outcomes, provenance)
+        except MissingFileError:
+            await self._submit_alone(recording, progress)
+            return
         except JobFailedError as error:
             await self._end_failed_job(recording, progress, error)
             return
         except BackendError as error:
+            self._shared.forget(job)
             if await self._may_read_again(recording, progress, error):
                 raise
             return
@@ -98,7 +107,33 @@ class Completion:
             await threads.STORE.run(remove_completed, recording)
             await self._cleanup.complete(recording, progress, failed)
 
-    async def _earlier_outcomes(self, progress: BatchProgress) -> list[JobOutcome]:
+    async def _outcome(self, recording: Recording, progress: BatchProgress, job: Job) -> JobOutcome:
+        """Return the files and the report of a final job; of a shared one, this recording's."""
+        if job_id(job.url) not in map(job_id, progress.shared):
+            return await read_outcome(self._client, job)
+        listing = await self._shared.listing(job)
+        names: Sequence[str] = blob_names(recording, progress)
+        if job_id(job.url) != job_id(progress.job_url):
+            # Which of them an earlier job had is not stored, but its report states it.
+            names = [name for name in names if name in listing.details]
+        elif progress.pending:
+            names = [names[index] for index in progress.pending]
+        part = JobPart(listing, names, progress.position)
+        return JobOutcome(job, listing.files, part.report, part)
+
+    async def _submit_alone(self, recording: Recording, progress: BatchProgress) -> None:
+        """Submit a recording alone, of which the job of several states nothing.
+
+        Any of the others may be why the job failed as a whole.
+        """
+        sent = progress.pending or range(len(progress.chunks))
+        again = attrs.evolve(progress.next_attempt(tuple(sent)), alone=True)
+        step = "to be submitted alone, as the job of several recordings has no result for it"
+        await self._store.run(save_progress, recording.id, again, step)
+
+    async def _earlier_outcomes(
+        self, recording: Recording, progress: BatchProgress
+    ) -> list[JobOutcome]:
         """Return the jobs with the results of the other chunks, the newest first.
 
         Raises:
@@ -110,7 +145,7 @@ class Completion:
                 "The results of the other parts no longer exist at the service (ttl_hours):"
                 " transcribe the audio again."
             )
-        return [await read_outcome(self._client, job) for job in found if job is not None]
+        return [await self._outcome(recording, progress, job) for job in found if job is not None]
 
     async def _end_failed_job(
         self, recording: Recording, progress: BatchProgress, error: JobFailedError

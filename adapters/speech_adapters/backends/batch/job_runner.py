@@ -23,6 +23,7 @@ from speech_adapters.backends.batch.api import Job
 from speech_adapters.backends.batch.cleanup import Cleanup
 from speech_adapters.backends.batch.client import BatchClient
 from speech_adapters.backends.batch.completion import Completion
+from speech_adapters.backends.batch.groups import GroupSubmitter
 from speech_adapters.backends.batch.options import BatchOptions
 from speech_adapters.backends.batch.polling import JobPoller
 from speech_adapters.backends.batch.progress import (
@@ -81,6 +82,7 @@ class JobRunner:
         self._options = options
         self._poller = JobPoller(store, client, options.poll_seconds)
         self._submitter = Submitter(store, client, uploader, options)
+        self._groups = GroupSubmitter(store, client, uploader, options)
         self.cleanup = Cleanup(store, client, uploader, options)
         self._completion = Completion(store, client, self.cleanup, options, provenance)
 
@@ -89,7 +91,7 @@ class JobRunner:
         progress = await self._begin(recording)
         try:
             if progress.stage is not BatchStage.SUBMITTED:
-                await self._submitter.submit(recording, progress)
+                await self._submit(recording, progress)
             elif self._poller.is_due(recording):
                 await self._poll(recording, progress)
         except SpeechError as error:
@@ -107,6 +109,20 @@ class JobRunner:
             progress = attrs.evolve(progress, begun_at=time.time())
             await self._store.run(save_progress, recording.id, progress)
         return progress
+
+    async def _submit(self, recording: Recording, progress: BatchProgress) -> None:
+        """Upload and submit a recording, or go on with a submission; by itself or with others."""
+        if progress.submission:
+            await self._groups.recover(recording, progress)
+            return
+        uploaded = await self._submitter.upload(recording, progress)
+        if uploaded is None:
+            return
+        new = uploaded.stage is not BatchStage.SUBMITTING
+        shares = new and self._groups.shares(recording, uploaded)
+        if shares and not await self._groups.wait_or_submit(recording, uploaded):
+            return
+        await self._submitter.submit(recording, uploaded)
 
     async def _poll(self, recording: Recording, progress: BatchProgress) -> None:
         job = await self._poller.query(recording, progress.job_url)

@@ -44,6 +44,9 @@ class BatchOptions(ServiceOptions):
         keep_audio: whether the audio stays in the storage account after the result.
         ttl_hours: how long the service keeps job and result, 6 hours to 31 days.
         poll_seconds: shortest time between two queries of a job, in seconds.
+        recordings_per_job: how many recordings of the same group share a job at most; 1 for a
+            job each.
+        group_seconds: how long a recording of a group waits for others, in seconds.
         warn_hours: a job that takes longer causes one warning in the log.
         model: address of a custom model of the Speech resource, for the request's language.
         punctuation: where punctuation comes from; empty for the service's default, or
@@ -62,6 +65,9 @@ class BatchOptions(ServiceOptions):
     keep_audio: bool = False
     ttl_hours: int = Field(default=48, ge=6, le=744)
     poll_seconds: float = Field(default=60.0, ge=0.0)
+    # The service accepts 1000 files in a job (docs/protocol/batch-and-fast-rest.md, 2.5).
+    recordings_per_job: int = Field(default=100, ge=1, le=1000)
+    group_seconds: float = Field(default=30.0, ge=0.0, le=3600.0)
     warn_hours: float = Field(default=6.0, gt=0.0)
     model: str = ""
     punctuation: Literal["", "None", "Dictated", "Automatic", "DictatedAndAutomatic"] = ""

@@ -16,7 +16,7 @@ from speech_adapters.backends.batch.chunks import Chunk
 from speech_adapters.contract import JobState
 from speech_adapters.errors import StoreError
 from speech_adapters.masking import masked_repr
-from speech_adapters.store import Recording, Store
+from speech_adapters.store import OpenState, Recording, Store
 
 __all__ = [
     "BatchProgress",
@@ -68,6 +68,13 @@ class BatchProgress:
         earlier: addresses of the jobs with the results of the other chunks.
         pending: indexes of the chunks that are not transcribed yet; empty for all.
         repeats: how often chunks were submitted again because of a transient error.
+        group_key: the key of the recordings that may share its next job; empty unless it waits.
+        waiting_since: Unix time in seconds from which it waits for others of its group.
+        submission: the id of the submission that it shares with others, of whose job this is
+            the tag; empty for a job of its own.
+        position: the place of its first file among the files of that submission.
+        alone: whether it shares no job any more, because one of several recordings failed.
+        shared: addresses of its jobs, present and earlier, with files of other recordings.
     """
 
     stage: BatchStage = BatchStage.RECORDED
@@ -86,6 +93,12 @@ class BatchProgress:
     pending: tuple[int, ...] = ()
     repeats: int = 0
     as_wav: bool = False
+    group_key: str = ""
+    waiting_since: float = 0.0
+    submission: str = ""
+    position: int = 0
+    alone: bool = False
+    shared: tuple[str, ...] = ()
 
     @property
     def sent_chunks(self) -> tuple[Chunk, ...]:
@@ -108,6 +121,7 @@ class BatchProgress:
             earlier=(*self.earlier, self.job_url),
             pending=failed,
             job_url="",
+            submission="",
             unreadable=0,
             attempt=self.attempt + 1,
         ).restarted_clock()
@@ -117,12 +131,16 @@ class BatchProgress:
         # With a new attempt the job gets another tag, so that a resumed recording does not
         # find the failed job.  The blobs are uploaded again: they may be the reason.
         left = (*self.undeleted, *self.earlier)
+        if self.job_url in self.shared:
+            # Unlike a job of its own, it is not found by the id of the meeting.
+            left += (self.job_url,)
         return BatchProgress(
             chunks=self.chunks,
             as_wav=self.as_wav or self.sends_original,
             attempt=self.attempt + 1,
             undeleted=left,
             job_until=self.job_until if left else 0.0,
+            shared=self.shared,
         )
 
     def restarted_clock(self) -> BatchProgress:
@@ -133,7 +151,7 @@ class BatchProgress:
 _decode: Final = msgspec.json.Decoder(BatchProgress).decode
 
 
-def load_progress(recording: Recording) -> BatchProgress:
+def load_progress(recording: Recording | OpenState) -> BatchProgress:
     """Return the progress of a recording; one without any state is only recorded.
 
     Raises:

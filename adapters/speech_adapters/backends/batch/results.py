@@ -25,6 +25,7 @@ from speech_adapters.backends.batch.chunks import (
     merge,
 )
 from speech_adapters.backends.batch.client import BatchClient
+from speech_adapters.backends.batch.shared_jobs import JobPart
 from speech_adapters.errors import BackendError
 from speech_adapters.store import AsyncStore, Recording
 from speech_adapters.transcript import (
@@ -73,11 +74,24 @@ class JobOutcome:
         job: the job.
         files: its files.
         report: the outcome for each audio file.
+        part: which of the files are meant, if other recordings share the job; otherwise all.
     """
 
     job: Job
     files: list[ResultFile]
     report: Report
+    part: JobPart | None = None
+
+    async def download(self, client: BatchClient, folder: Path) -> dict[Path, str]:
+        """Write the results into ``folder``; return names by path.
+
+        Raises:
+            BackendError: one cannot be fetched, or is not there yet.
+            MissingFileError: the job has no outcome for a file of the part.
+        """
+        if self.part is None:
+            return await client.results(self.files, folder)
+        return await self.part.download(client, folder)
 
     @property
     def reason(self) -> str:
@@ -229,7 +243,7 @@ async def _download(
     for number, outcome in enumerate(outcomes):
         own = folder / str(number)
         await threads.TRANSFER.run(own.mkdir)
-        found = await client.results(outcome.files, own)
+        found = await outcome.download(client, own)
         names |= {str(path): name for path, name in found.items()}
     newest = outcomes[0]
     if not names:

@@ -31,7 +31,15 @@ from speech_adapters.backends.batch.upload import Uploader, diarizes
 from speech_adapters.errors import BackendError, UnavailableError
 from speech_adapters.store import AsyncStore, Recording
 
-__all__ = ["Submitter", "find_job", "recording_id_of"]
+__all__ = [
+    "Submitter",
+    "find_job",
+    "find_tagged",
+    "kept_until",
+    "plain_submission",
+    "recording_id_of",
+    "shared_name",
+]
 
 # Most jobs take less than 6 hours, some 24 (docs/protocol/batch-and-fast-rest.md, 2.4).
 _LONGEST_JOB_HOURS: Final = 48
@@ -57,24 +65,27 @@ class Submitter:
         self._uploader = uploader
         self._options = options
 
+    async def upload(self, recording: Recording, progress: BatchProgress) -> BatchProgress | None:
+        """Upload what is not uploaded yet; ``None`` if the meeting was deleted meanwhile."""
+        if progress.stage is BatchStage.RECORDED and not progress.addresses:
+            return await self._uploader.upload(recording, progress)
+        return progress
+
     async def submit(self, recording: Recording, progress: BatchProgress) -> None:
-        """Upload what is not uploaded yet, and submit the job.
+        """Submit the job of a recording that is uploaded.
 
         A refused submission fails the recording; that of a deleted meeting ends early.
         """
         job = None
         if progress.stage is BatchStage.SUBMITTING:
             job = await find_job(self._client, recording, progress)
-        elif progress.stage is BatchStage.RECORDED and not progress.addresses:
-            uploaded = await self._uploader.upload(recording, progress)
-            if uploaded is None:
-                return
-            progress = uploaded
         if job is None:
             # Before the job exists, so that its deletion ends even if its address is lost.
-            kept = (_LONGEST_JOB_HOURS + self._options.ttl_hours) * 3600
             progress = attrs.evolve(
-                progress, stage=BatchStage.SUBMITTING, job_until=time.time() + kept
+                progress,
+                stage=BatchStage.SUBMITTING,
+                job_until=kept_until(self._options),
+                group_key="",
             )
             # A deleted meeting must not be transcribed.
             if not await self._store.run(save_progress, recording.id, progress):
@@ -93,7 +104,13 @@ class Submitter:
 
     async def _create_job(self, recording: Recording, progress: BatchProgress) -> Job | None:
         """Create the job; ``None`` if the service refuses it, which fails the recording."""
-        submission = await self._submission(recording, progress)
+        addresses = progress.addresses or await self._uploader.addresses(recording, progress)
+        submission = attrs.evolve(
+            plain_submission(recording, self._options),
+            recording=_job_tag(recording, progress),
+            audio_urls=addresses,
+            mono=not progress.addresses,
+        )
         try:
             return await self._client.submit(submission)
         except UnavailableError:
@@ -108,24 +125,6 @@ class Submitter:
             await self._refuse(recording, progress, error)
             return None
 
-    async def _submission(self, recording: Recording, progress: BatchProgress) -> Submission:
-        request = recording.request
-        limit = speaker_limit(request, self._options.max_speakers)
-        return Submission(
-            meeting_id=recording.meeting_id,
-            recording=_job_tag(recording, progress),
-            audio_urls=progress.addresses or await self._uploader.addresses(recording, progress),
-            locale=request.language,
-            max_speakers=limit.count if diarizes(request, self._options) else None,
-            words=request.word_timestamps,
-            ttl_hours=self._options.ttl_hours,
-            mono=not progress.addresses,
-            profanity=profanity_mode(request),
-            punctuation=punctuation_mode(request, self._options),
-            candidates=candidate_locales(request),
-            model=self._options.model,
-        )
-
     async def _refuse(
         self, recording: Recording, progress: BatchProgress, error: BackendError
     ) -> None:
@@ -139,6 +138,30 @@ class Submitter:
         await self._store.run(save_failure, recording.id, progress.restarted_clock(), str(error))
 
 
+def plain_submission(recording: Recording, options: BatchOptions) -> Submission:
+    """Return the submission of a recording by itself, without tag and audio."""
+    request = recording.request
+    limit = speaker_limit(request, options.max_speakers)
+    return Submission(
+        meeting_id=recording.meeting_id,
+        recording="",
+        audio_urls=(),
+        locale=request.language,
+        max_speakers=limit.count if diarizes(request, options) else None,
+        words=request.word_timestamps,
+        ttl_hours=options.ttl_hours,
+        profanity=profanity_mode(request),
+        punctuation=punctuation_mode(request, options),
+        candidates=candidate_locales(request),
+        model=options.model,
+    )
+
+
+def kept_until(options: BatchOptions) -> float:
+    """Return the Unix time after which the service has deleted a job that is submitted now."""
+    return time.time() + (_LONGEST_JOB_HOURS + options.ttl_hours) * 3600
+
+
 async def find_job(
     client: BatchClient, recording: Recording, progress: BatchProgress
 ) -> Job | None:
@@ -146,9 +169,20 @@ async def find_job(
 
     Raises the errors of :class:`.BatchClient`.
     """
-    tag = _job_tag(recording, progress)
-    jobs = await client.find(recording.meeting_id)
+    if progress.submission:
+        return await find_tagged(client, shared_name(progress.submission), progress.submission)
+    return await find_tagged(client, recording.meeting_id, _job_tag(recording, progress))
+
+
+async def find_tagged(client: BatchClient, name: str, tag: str) -> Job | None:
+    """Return the job of a display name and tag, if the service has one."""
+    jobs = await client.find(name)
     return next((job for job in jobs if job.custom.get(RECORDING) == tag), None)
+
+
+def shared_name(submission: str) -> str:
+    """Return the display name of a job that several recordings share."""
+    return f"speech-compat {submission}"
 
 
 def recording_id_of(job: Job) -> str:
