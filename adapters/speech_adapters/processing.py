@@ -76,6 +76,13 @@ class RecordingProcessor:
         while await self._step(recording_id):
             pass
 
+    async def refresh(self, name: str, recordings: Sequence[Recording]) -> set[str]:
+        """Return which recordings of a backend need not be processed now, by few requests."""
+        backend = await self._backend(name)
+        if isinstance(backend, RecordingBackend):
+            return await backend.refresh(recordings)
+        return set()
+
     async def process_ended(self, recording_id: str) -> None:
         """Process a recording that has just ended.
 

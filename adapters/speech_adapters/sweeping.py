@@ -28,12 +28,14 @@ __all__ = ["Sweeper"]
 # meetings of others.
 _AT_ONCE: Final = 8
 # How many are processed in one sweep; hundreds may wait for a worker, and each costs some
-# milliseconds.  The next sweep begins with the others.
+# milliseconds.  The next sweep begins with the others.  Those that their backend finds to have
+# nothing to do, with one request for all, do not count.
 _MOST: Final = 100
 # Until the next attempt after an error; one that does not pass by itself, like a wrong key,
 # needs a person.
 _RETRY_SECONDS: Final = 60.0
 _REFUSED_SECONDS: Final = 3600.0
+_UNEXPECTED: Final = "an unexpected {}; please report it."
 _logger = logging.getLogger("speech_adapters")
 
 
@@ -66,7 +68,8 @@ class Sweeper:
         unfinished = await self._store.run(Store.unfinished, time.time())
         if unfinished:
             unlocked = await self._store.run(_unlocked, unfinished)
-            await self._process(processor, self._due(unfinished, unlocked, grace))
+            due = self._due(unfinished, unlocked, grace)
+            await self._process(processor, await self._without_idle(processor, due))
         else:
             self._abandoned, self._paused, self._processed = {}, {}, {}
         await deleter.clean_up_due()
@@ -74,7 +77,7 @@ class Sweeper:
     def _due(
         self, unfinished: Sequence[Recording], unlocked: set[str], grace: float
     ) -> list[Recording]:
-        """Return the recordings to process now; what is remembered of all others is forgotten."""
+        """Return the recordings that are due; what is remembered of all others is forgotten."""
         now = self._clock()
         self._abandoned = {key: self._abandoned.get(key, now) for key in unlocked}
         present = {recording.id for recording in unfinished}
@@ -88,9 +91,44 @@ class Sweeper:
             and (recording.state is JobState.PROCESSING or recording.id in expired)
         ]
         due.sort(key=lambda recording: self._processed.get(recording.id, 0))
+        return due
+
+    async def _without_idle(
+        self, processor: RecordingProcessor, due: Sequence[Recording]
+    ) -> list[Recording]:
+        """Return the recordings to process in this sweep, without those with nothing to do."""
+        by_backend: dict[str, list[Recording]] = {}
+        for recording in due:
+            if recording.state is JobState.PROCESSING:
+                by_backend.setdefault(recording.backend, []).append(recording)
+        idle = set[str]()
+        for name, recordings in by_backend.items():
+            if len(recordings) > 1:
+                idle |= await self._refresh(processor, name, recordings)
+        left = [recording for recording in due if recording.id not in idle][:_MOST]
         self._sweeps += 1
-        self._processed |= dict.fromkeys((found.id for found in due[:_MOST]), self._sweeps)
-        return due[:_MOST]
+        self._processed |= dict.fromkeys((found.id for found in left), self._sweeps)
+        return left
+
+    async def _refresh(
+        self, processor: RecordingProcessor, name: str, recordings: Sequence[Recording]
+    ) -> set[str]:
+        try:
+            return await processor.refresh(name, recordings)
+        except SpeechError as error:
+            pause, reason = _pause_after(error), str(error)
+        except Exception as error:
+            # The other backends go on.  The text may quote what was said.
+            pause, reason = _REFUSED_SECONDS, _UNEXPECTED.format(type(error).__name__)
+        # All of them: each would meet the same error.
+        found = {recording.id for recording in recordings}
+        self._paused |= dict.fromkeys(found, self._clock() + pause)
+        _logger.warning(
+            "%d recordings of the backend %s could not be processed. The next attempt is in %d"
+            " seconds. The reason: %s",
+            *(len(found), name, pause, reason),
+        )
+        return found
 
     async def _process(self, processor: RecordingProcessor, due: Sequence[Recording]) -> None:
         limiter = anyio.CapacityLimiter(_AT_ONCE)
@@ -107,11 +145,10 @@ class Sweeper:
                     await processor.recover(recording.meeting_id)
                 await processor.process(recording.id)
             except SpeechError as error:
-                pause = _RETRY_SECONDS if error.retryable else _REFUSED_SECONDS
-                self._pause(recording, pause, str(error))
+                self._pause(recording, _pause_after(error), str(error))
             except Exception as error:
                 # The other meetings go on.  The text may quote what was said.
-                reason = f"an unexpected {type(error).__name__}; please report it."
+                reason = _UNEXPECTED.format(type(error).__name__)
                 self._pause(recording, _REFUSED_SECONDS, reason)
 
     def _pause(self, recording: Recording, seconds: float, reason: str) -> None:
@@ -121,6 +158,10 @@ class Sweeper:
             " The reason: %s",
             *(recording.id, seconds, reason),
         )
+
+
+def _pause_after(error: SpeechError) -> float:
+    return _RETRY_SECONDS if error.retryable else _REFUSED_SECONDS
 
 
 def _unlocked(store: Store, recordings: Sequence[Recording]) -> set[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Final, Protocol
 
 from speech_adapters import threads
@@ -122,6 +123,20 @@ class RecordingBackend(AsyncCloseable, ABC):
         Raises:
             SpeechError: the step failed and will be tried again.
         """
+
+    async def refresh(self, recordings: Sequence[Recording]) -> set[str]:  # noqa: ARG002
+        """Find out with few requests for which of these recordings there is nothing to do now.
+
+        The service calls it before it processes many recordings, and holds no lock of them.  By
+        default each is processed by itself.
+
+        Returns:
+            The ids of the recordings that need not be processed now.
+
+        Raises:
+            SpeechError: it cannot be found out now; the recordings are processed later.
+        """
+        return set()
 
     def check(self, request: MeetingRequest) -> None:
         """Check, before anything is recorded, that a request can be served.  Blocks.

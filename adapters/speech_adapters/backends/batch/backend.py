@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Sequence
 
 import attrs
 from anyio import CapacityLimiter
@@ -127,6 +128,10 @@ class BatchBackend(RecordingBackend):
     async def process(self, recording: Recording) -> None:
         """Upload and submit a recording, or ask the service about its job."""
         await (await self._connect()).runner.step(recording)
+
+    async def refresh(self, recordings: Sequence[Recording]) -> set[str]:
+        """Ask the service about the jobs of these recordings, all with one list."""
+        return await (await self._connect()).runner.refresh(recordings)
 
     async def discard(self, recording: Recording) -> float | None:
         """Delete blobs of a completed recording, blobs and jobs of a deleted one, if possible."""

@@ -15,10 +15,13 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final
 
 import attrs
 
+from speech_adapters import threads
 from speech_adapters.backends.batch.api import Job
 from speech_adapters.backends.batch.cleanup import Cleanup
 from speech_adapters.backends.batch.client import BatchClient
@@ -35,13 +38,15 @@ from speech_adapters.backends.batch.progress import (
 )
 from speech_adapters.backends.batch.submit import Submitter
 from speech_adapters.backends.batch.upload import Uploader
-from speech_adapters.errors import SpeechError
+from speech_adapters.errors import SpeechError, StoreError
 from speech_adapters.store import AsyncStore, Recording, Store
 from speech_adapters.transcript import Provenance
 
 __all__ = ["JobRunner"]
 
 _HOUR: Final = 3600
+# For a single job there is a request that returns it alone.
+_FEWEST_JOBS: Final = 2
 # What is overdue, and the remedy.
 _OVERDUE_JOB: Final = (
     "The service has not finished it",
@@ -102,6 +107,36 @@ class JobRunner:
             recording = await self._store.run(Store.get, recording.id)
             await self._miss_deadline(recording, load_progress(recording), error)
 
+    async def refresh(self, recordings: Sequence[Recording]) -> set[str]:
+        """Ask about the jobs of many recordings with one list, without their locks.
+
+        Only what any process may change is stored: the steps, and the times of the next polls.
+
+        Returns:
+            The ids of those whose jobs are still open, for which there is nothing to do now.
+        """
+        asked = {recording.id: recording for recording in recordings}
+        progress = await threads.COMPUTE.run(_submitted, recordings)
+        waiting = {key: found for key, found in progress.items() if self._waits(asked[key], found)}
+        urls = {key: found.job_url for key, found in waiting.items()}
+        if len(set(urls.values())) < _FEWEST_JOBS:
+            return set()
+        created = min(asked[key].created for key in urls)
+        jobs, pause = await self._poller.query_all(urls, created)
+        steps = {key: _describe(job, waiting[key]) for key, job in jobs.items()}
+        await self._poller.poll_later(list(steps), pause, steps)
+        return set(steps)
+
+    def _waits(self, recording: Recording, progress: BatchProgress) -> bool:
+        """Return whether there is only the job to be asked about, which may not be final."""
+        return (
+            progress.submitted_at > 0
+            and not self._is_overdue(progress)
+            and not self._is_late(progress)
+            and not self._poller.has_final(recording.id, progress.job_url)
+            and self._poller.is_due(recording)
+        )
+
     async def _begin(self, recording: Recording) -> BatchProgress:
         """Return the progress, with the time from which the deadline counts."""
         progress = load_progress(recording)
@@ -140,20 +175,20 @@ class JobRunner:
         if self._is_overdue(progress):
             await self._miss_deadline(recording, progress)
             return
-        age = _age(progress)
-        doing = "being transcribed" if job.status == "Running" else "waiting in the queue"
-        duration = f"{age / _HOUR:.1f} h" if age > _HOUR else f"{age / 60:.0f} min"
-        warn = age > self._options.warn_hours * _HOUR and not progress.warned
+        warn = self._is_late(progress)
         progress = attrs.evolve(progress, warned=progress.warned or warn)
-        step = f"{doing} at the service for {duration}"
+        step = _describe(job, progress)
         await self._store.run(save_progress, recording.id, progress, step)
         if warn:
             _logger.warning(
-                "Meeting %r is %s at the service for %s; most take less than 6 h, some 24 h.",
+                "Meeting %r is %s; most take less than 6 h, some 24 h.",
                 recording.meeting_id,
-                doing,
-                duration,
+                step,
             )
+
+    def _is_late(self, progress: BatchProgress) -> bool:
+        """Return whether the log is to warn about the job."""
+        return _age(progress) > self._options.warn_hours * _HOUR and not progress.warned
 
     def _is_overdue(self, progress: BatchProgress) -> bool:
         return 0 < self._options.deadline_hours * _HOUR < _age(progress)
@@ -167,6 +202,26 @@ class JobRunner:
         reason = f"{what} {hours}. {remedy}{last}"
         # A resumed meeting has the whole time again.
         await self._store.run(save_failure, recording.id, progress.restarted_clock(), reason)
+
+
+def _submitted(recordings: Sequence[Recording]) -> dict[str, BatchProgress]:
+    """Return the progress of those that have a job, by their ids."""
+    found: dict[str, BatchProgress] = {}
+    for recording in recordings:
+        # A damaged progress concerns its own meeting only, whose next step reports it.
+        with suppress(StoreError):
+            progress = load_progress(recording)
+            if progress.stage is BatchStage.SUBMITTED:
+                found[recording.id] = progress
+    return found
+
+
+def _describe(job: Job, progress: BatchProgress) -> str:
+    """Return the step of a recording whose job is open."""
+    age = _age(progress)
+    doing = "being transcribed" if job.status == "Running" else "waiting in the queue"
+    duration = f"{age / _HOUR:.1f} h" if age > _HOUR else f"{age / 60:.0f} min"
+    return f"{doing} at the service for {duration}"
 
 
 def _age(progress: BatchProgress) -> float:
