@@ -28,6 +28,7 @@ class Job:
     status: str = "NotStarted"
     failures: dict[str, str] = attrs.field(factory=dict)  # kinds of errors, by part of the address
     version: str = ""  # "v3.2", or empty for the dated versions
+    spoiled: bool = False  # fails as a whole
     outcome: tuple[dict[str, Any], list[dict[str, Any]]] | None = None
 
 
@@ -73,6 +74,8 @@ def _refused(url: str, job: Job) -> tuple[str, str]:
 
 def outcome(job: Job) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Return report and results, made once: the audio may be deleted afterwards."""
+    if job.spoiled:
+        return _report({}), []
     if job.outcome is None:
         sources = _sources(job)
         refused = {source: _refused(url, job) for source, url in sources.items()}

@@ -31,6 +31,7 @@ __all__ = ["Fault", "ServiceDouble", "running", "serving"]
 KEY: Final = "the-key"
 _VERSIONS: Final = ("2025-10-15", "2024-11-15")
 _PAGE: Final = 2
+_FILES: Final = 100
 
 
 @attrs.define
@@ -59,6 +60,12 @@ class ServiceDouble:
         self.filters: list[str] = []
         # Kinds of errors by a part of the address of the audio, for jobs created from now on.
         self.failures: dict[str, str] = {}
+        # A part of the address of audio that makes a job fail as a whole, with no other outcome.
+        self.spoiled = ""
+        # How the names of results are counted, which is not documented: "position" among all files
+        # of the job, "rank" among the results, or "reversed".
+        self.counting = "rank"
+        self.page = _PAGE
         self.submitted: list[str] = []
         self.definitions: list[dict[str, Any]] = []
         # Name, type and content of each file that was sent for fast transcription.
@@ -113,6 +120,9 @@ class ServiceDouble:
         created = datetime.now(UTC) + timedelta(microseconds=1)
         job = Job(str(uuid.uuid4()), body, created)
         job.failures, job.version = dict(self.failures), _version(request)
+        job.spoiled = bool(self.spoiled) and any(
+            self.spoiled in url for url in body.get("contentUrls", ())
+        )
         self.jobs[job.id] = job
         self.submitted.append(job.id)
         entity = self._entity(job, request)
@@ -175,7 +185,7 @@ class ServiceDouble:
         jobs = [job for job in jobs if selected(job)]
         skip = int(request.query_params.get("skip", "0"))
         # A service may send fewer jobs than were requested; here, so that pages are tested.
-        end = skip + min(int(request.query_params.get("top", _PAGE)), _PAGE)
+        end = skip + min(int(request.query_params.get("top", self.page)), self.page)
         page: dict[str, Any] = {
             "values": [self._entity(self._moved(job), request) for job in jobs[skip:end]]
         }
@@ -206,10 +216,29 @@ class ServiceDouble:
             return problem
         if job is None:
             return _error(404, "NotFound", "NotFound", "The specified entity cannot be found.")
-        names = [f"contenturl_{number}.json" for number, _ in enumerate(outcome(job)[1])]
-        kinds = {"report.json": "TranscriptionReport", **dict.fromkeys(names, "Transcription")}
+        kinds = dict.fromkeys(self._results(job), "Transcription")
+        if outcome(job)[0]["details"]:
+            kinds["report.json"] = "TranscriptionReport"
         values = [self._file(job, name, kind) for name, kind in kinds.items()]
-        return JSONResponse(as_published({"values": values}, FILES))
+        skip = int(request.query_params.get("skip", "0"))
+        page: dict[str, Any] = {"values": values[skip : skip + _FILES]}
+        if skip + _FILES < len(values):
+            page["@nextLink"] = str(request.url.include_query_params(skip=skip + _FILES))
+        return JSONResponse(as_published(page, FILES))
+
+    def _results(self, job: Job) -> dict[str, dict[str, Any]]:
+        """Return the results by their names, in the order of the names."""
+        report, results = outcome(job)
+        numbers = list(range(len(results)))
+        if self.counting == "position":
+            details = enumerate(report["details"])
+            numbers = [n for n, detail in details if detail["status"] == "Succeeded"]
+        elif self.counting == "reversed":
+            numbers.reverse()
+        return {
+            f"contenturl_{n}.json": r
+            for n, r in sorted(zip(numbers, results, strict=True), key=lambda pair: pair[0])
+        }
 
     def _file(self, job: Job, name: str, kind: str) -> dict[str, Any]:
         content = f"{self.url}/results/{job.id}/{name}"
@@ -228,15 +257,14 @@ class ServiceDouble:
         if signed_in or "sig" not in request.query_params:
             return PlainTextResponse("no", 403)
         job, name = self.jobs[request.path_params["id"]], request.path_params["name"]
-        report, results = outcome(job)
         if name == "report.json":
-            return JSONResponse(report)
-        return JSONResponse(results[int(name.removeprefix("contenturl_").removesuffix(".json"))])
+            return JSONResponse(outcome(job)[0])
+        return JSONResponse(self._results(job)[name])
 
     def finish(self, job_id: str, status: str = "Succeeded") -> None:
         """Make a job final, and count the seconds of its audio."""
         job = self.jobs[job_id]
-        job.status = status
+        job.status = "Failed" if job.spoiled else status
         self.transcribed_seconds += sum(found["durationInTicks"] / 1e7 for found in outcome(job)[1])
 
     def _moved(self, job: Job) -> Job:
@@ -276,7 +304,7 @@ class ServiceDouble:
             "createdDateTime": job.created.isoformat(),
             "lastActionDateTime": job.created.isoformat(),
             "links": {"files": f"{path}/files{query}"},
-            "properties": job.body["properties"],
+            "properties": {**job.body["properties"], **_error_of(job)},
             "status": job.status,
         }
 
@@ -313,6 +341,12 @@ def serving(app: Any, port: int = 0, *, dated: bool = True) -> Iterator[str]:
     finally:
         server.should_exit = True
         thread.join(10)
+
+
+def _error_of(job: Job) -> dict[str, Any]:
+    if not (job.spoiled and job.status == "Failed"):
+        return {}
+    return {"error": {"code": "InvalidData", "message": "The job failed as a whole."}}
 
 
 def _version(request: Request) -> str:

@@ -141,6 +141,8 @@ class GroupSubmitter:
             del self._begun[key]
             async with self._others(_waiting, recording, progress, key) as others:
                 if not others:
+                    # The job is polled at once, as that of any other recording.
+                    await self._store.run(Store.update, recording.id, next_poll=0.0)
                     return True
                 await self._submit_new([_Member(recording, progress), *others])
         return False

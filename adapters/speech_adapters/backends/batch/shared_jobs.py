@@ -138,7 +138,7 @@ class JobPart:
                 return listing.results[index]
             await threads.TRANSFER.run(path.unlink)  # it is another recording's
         if name in listing.details or not listing.details:
-            raise BackendError("The service has not listed the result of a recording yet.")
+            raise BackendError("The service has no readable result of this recording yet.")
         raise MissingFileError
 
 
