@@ -58,8 +58,8 @@ _WAITING: Final = "waiting for others of its group"
 _MOST_FILES: Final = 1000
 # Until a recording tries again whose group is being submitted just now.
 _PAUSE_SECONDS: Final = 1.0
-# How long a recovery waits for the others, whose processes try the same and give up at once.
-_LOCK_TRIES: Final = 20
+# How long a submission waits for others that are locked at this moment.
+_LOCK_TRIES: Final = 10
 _LOCK_PAUSE_SECONDS: Final = 0.1
 # Each lock may need an open file, and the process has others.
 _SHARE_OF_FILES: Final = 4
@@ -80,6 +80,26 @@ class _Member:
 
 # Whether a recording with this progress is one of those of a key.
 _Wanted = Callable[[BatchProgress, str], bool]
+
+
+@attrs.define
+class _Others:
+    """Other recordings, which are locked.
+
+    Attributes:
+        locks: the locks by the ids of the recordings.
+        members: the recordings that are wanted under their locks, too.
+        busy: whether others hold the lock of a recording that is wanted.
+    """
+
+    locks: dict[str, Lock] = attrs.field(factory=dict)
+    members: list[_Member] = attrs.field(factory=list)
+    busy: bool = False
+
+    def release(self) -> None:
+        """Release the locks.  Blocks."""
+        for lock in self.locks.values():
+            lock.release()
 
 
 class GroupSubmitter:
@@ -140,11 +160,11 @@ class GroupSubmitter:
                 return False
             del self._begun[key]
             async with self._others(_waiting, recording, progress, key) as others:
-                if not others:
+                if not others.members:
                     # The job is polled at once, as that of any other recording.
                     await self._store.run(Store.update, recording.id, next_poll=0.0)
                     return True
-                await self._submit_new([_Member(recording, progress), *others])
+                await self._submit_new([_Member(recording, progress), *others.members])
         return False
 
     async def recover(self, recording: Recording, progress: BatchProgress) -> None:
@@ -154,19 +174,13 @@ class GroupSubmitter:
             if not locked:
                 return  # the holder goes on
             job = await find_tagged(self._client, shared_name(submission), submission)
-            tries = _LOCK_TRIES if job is None else 1
-            while tries:
-                tries -= 1
-                async with self._others(_submitting, recording, progress, submission) as others:
-                    members = [_Member(recording, progress), *others]
-                    if job is not None:
-                        await self._save_job(members, job)
-                        return
+            async with self._others(_submitting, recording, progress, submission) as others:
+                members = [_Member(recording, progress), *others.members]
+                if job is not None:
+                    await self._save_job(members, job)
+                elif not others.busy:
                     # Only with all of them: otherwise one would be left out, or be sent twice.
-                    if not await self._store.run(_is_anyone_left, submission, _ids(members)):
-                        await self._submit(submission, members)
-                        return
-                await anyio.sleep(_LOCK_PAUSE_SECONDS)
+                    await self._submit(submission, members)
 
     def _is_full(self, key: str) -> bool:
         return self._begun[key] >= self._options.recordings_per_job
@@ -174,18 +188,24 @@ class GroupSubmitter:
     @asynccontextmanager
     async def _others(
         self, wanted: _Wanted, recording: Recording, progress: BatchProgress, key: str
-    ) -> AsyncIterator[list[_Member]]:
+    ) -> AsyncIterator[_Others]:
         """Lock other recordings, in the order of their creation, as far as they can be locked."""
         # A recovery needs all of them, whatever the option is by now.
-        most = self._options.recordings_per_job if wanted is _waiting else _MOST_FILES
-        limit = open_files.share(most, _SHARE_OF_FILES)
-        own = _Member(recording, progress)
-        locks, members = await self._store.run(_lock_others, wanted, own, key, limit)
+        limit = _MOST_FILES
+        if wanted is _waiting:
+            limit = open_files.share(self._options.recordings_per_job, _SHARE_OF_FILES)
+        own, others = _Member(recording, progress), _Others()
         try:
-            yield members
+            for _ in range(_LOCK_TRIES):
+                await self._store.run(_lock_others, wanted, own, key, limit, others)
+                # Those that try the same at this moment give up at once.
+                if not others.busy:
+                    break
+                await anyio.sleep(_LOCK_PAUSE_SECONDS)
+            yield others
         finally:
             with anyio.CancelScope(shield=True):
-                await threads.STORE.run(_release, locks)
+                await threads.STORE.run(others.release)
 
     async def _submit_new(self, members: Sequence[_Member]) -> None:
         submission, position = uuid.uuid4().hex, 0
@@ -293,38 +313,25 @@ def _found(store: Store, wanted: _Wanted, key: str) -> list[str]:
     return found
 
 
-def _is_anyone_left(store: Store, submission: str, ids: Sequence[str]) -> bool:
-    return not set(_found(store, _submitting, submission)).issubset(ids)
-
-
 def _lock_others(
-    store: Store, wanted: _Wanted, own: _Member, key: str, limit: int
-) -> tuple[list[Lock], list[_Member]]:
-    """Lock the other recordings that are wanted, and read each again under its lock.
-
-    The locks are to be released by the caller.  Blocks.
-    """
-    locks, members = list[Lock](), list[_Member]()
-    files = own.files
-    try:
-        for recording_id in _found(store, wanted, key):
-            if recording_id == own.recording.id or len(members) + 1 >= limit:
-                continue
-            try:
-                lock = store.lock_recording(recording_id)
-            except MeetingBusyError:
-                continue
-            locks.append(lock)
-            member = _read(store, recording_id)
-            if member is None or not wanted(member.progress, key):
-                continue
-            if files + member.files <= _MOST_FILES:
-                files += member.files
-                members.append(member)
-    except BaseException:
-        _release(locks)
-        raise
-    return locks, members
+    store: Store, wanted: _Wanted, own: _Member, key: str, limit: int, others: _Others
+) -> None:
+    """Lock the other recordings that are wanted, and read each again under its lock.  Blocks."""
+    others.busy = False
+    for recording_id in _found(store, wanted, key):
+        if recording_id == own.recording.id or recording_id in others.locks:
+            continue
+        if len(others.members) + 1 >= limit:
+            return
+        try:
+            others.locks[recording_id] = store.lock_recording(recording_id)
+        except MeetingBusyError:
+            others.busy = True
+            continue
+        member = _read(store, recording_id)
+        files = sum(found.files for found in (own, *others.members))
+        if member and wanted(member.progress, key) and files + member.files <= _MOST_FILES:
+            others.members.append(member)
 
 
 def _read(store: Store, recording_id: str) -> _Member | None:
@@ -332,15 +339,6 @@ def _read(store: Store, recording_id: str) -> _Member | None:
     if recording.state is not JobState.PROCESSING or recording.backend != NAME:
         return None
     return _Member(recording, load_progress(recording))
-
-
-def _release(locks: Sequence[Lock]) -> None:
-    for lock in locks:
-        lock.release()
-
-
-def _ids(members: Sequence[_Member]) -> list[str]:
-    return [member.recording.id for member in members]
 
 
 def _states(members: Sequence[_Member]) -> dict[str, str]:

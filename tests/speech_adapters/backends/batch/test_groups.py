@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import anyio
 import pytest
 from starlette.responses import JSONResponse, PlainTextResponse
 
@@ -16,6 +17,7 @@ from speech_adapters import JobState
 from speech_adapters.backends.batch.chunks import Chunk
 from speech_adapters.backends.batch.progress import BatchStage
 from speech_adapters.errors import BackendError, UnavailableError
+from speech_adapters.meeting_locks import recording_locked
 from speech_adapters.store import Store
 
 Run = Callable[..., Any]
@@ -279,8 +281,10 @@ def test_audio_at_addresses_has_a_job_of_its_own(run: Run, double: ServiceDouble
 
 
 def test_a_recording_that_another_process_has_locked_is_left_for_the_next_job(
-    run: Run, double: ServiceDouble
+    run: Run, double: ServiceDouble, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("speech_adapters.backends.batch.groups._LOCK_PAUSE_SECONDS", 0.0)
+
     async def work(parts: Parts) -> None:
         recordings = await record_all(parts, 3)
         await wait_all(parts, recordings)
@@ -291,6 +295,42 @@ def test_a_recording_that_another_process_has_locked_is_left_for_the_next_job(
         assert sent(double) == [[recordings[0], recordings[2]]]
         await parts.step(recordings[1])
         assert sent(double)[1] == [recordings[1]]
+
+    run(work)
+
+
+def test_a_recording_that_is_locked_for_a_moment_is_waited_for(
+    run: Run, double: ServiceDouble
+) -> None:
+    async def work(parts: Parts) -> None:
+        recordings = await record_all(parts, 3)
+        await wait_all(parts, recordings)
+        await end_wait(parts, *recordings)
+        lock = await parts.store.run(Store.lock_recording, recordings[1])
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(parts.step, recordings[0])
+            await anyio.sleep(0.05)
+            await parts.store.run(lambda _: lock.release())
+        assert sorted(sent(double)[0]) == sorted(recordings)
+
+    run(work)
+
+
+def test_recordings_that_are_due_together_share_one_job(run: Run, double: ServiceDouble) -> None:
+    async def step(parts: Parts, recording: str) -> None:
+        # As the meeting service does, which locks each for its step.
+        async with recording_locked(parts.store, recording) as locked:
+            if locked:
+                await parts.step(recording)
+
+    async def work(parts: Parts) -> None:
+        recordings = await record_all(parts, 6)
+        await wait_all(parts, recordings)
+        await end_wait(parts, *recordings)
+        async with anyio.create_task_group() as tasks:
+            for recording in recordings:
+                tasks.start_soon(step, parts, recording)
+        assert sorted(sent(double)[0]) == sorted(recordings)
 
     run(work)
 
@@ -572,10 +612,9 @@ def test_a_meeting_deleted_just_before_the_request_is_not_submitted(
     lock_others = groups._lock_others
     deleted: list[str] = []
 
-    def lock_and_delete(store: Store, *args: Any) -> Any:
-        found = lock_others(store, *args)
+    def lock_and_delete(store: Store, *args: Any) -> None:
+        lock_others(store, *args)
         store.delete(deleted[0])
-        return found
 
     async def work(parts: Parts) -> None:
         recordings = await record_all(parts, 3)
