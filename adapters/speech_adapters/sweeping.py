@@ -27,9 +27,9 @@ __all__ = ["Sweeper"]
 # How many meetings are processed at a time: a service that answers slowly must not stop the
 # meetings of others.
 _AT_ONCE: Final = 8
-# How many are processed in one sweep; hundreds may wait for a worker, and each costs some
-# milliseconds.  The next sweep begins with the others.  Those that their backend finds to have
-# nothing to do, with one request for all, do not count.
+# How many of a backend are processed in one sweep; hundreds may wait for a worker, and each costs
+# some milliseconds.  The next sweep begins with the others.  Those that their backend finds to
+# have nothing to do, with one request for all, do not count.
 _MOST: Final = 100
 # Until the next attempt after an error; one that does not pass by itself, like a wrong key,
 # needs a person.
@@ -68,8 +68,7 @@ class Sweeper:
         unfinished = await self._store.run(Store.unfinished, time.time())
         if unfinished:
             unlocked = await self._store.run(_unlocked, unfinished)
-            due = self._due(unfinished, unlocked, grace)
-            await self._process(processor, await self._without_idle(processor, due))
+            await self._process(processor, self._due(unfinished, unlocked, grace))
         else:
             self._abandoned, self._paused, self._processed = {}, {}, {}
         await deleter.clean_up_due()
@@ -93,23 +92,6 @@ class Sweeper:
         due.sort(key=lambda recording: self._processed.get(recording.id, 0))
         return due
 
-    async def _without_idle(
-        self, processor: RecordingProcessor, due: Sequence[Recording]
-    ) -> list[Recording]:
-        """Return the recordings to process in this sweep, without those with nothing to do."""
-        by_backend: dict[str, list[Recording]] = {}
-        for recording in due:
-            if recording.state is JobState.PROCESSING:
-                by_backend.setdefault(recording.backend, []).append(recording)
-        idle = set[str]()
-        for name, recordings in by_backend.items():
-            if len(recordings) > 1:
-                idle |= await self._refresh(processor, name, recordings)
-        left = [recording for recording in due if recording.id not in idle][:_MOST]
-        self._sweeps += 1
-        self._processed |= dict.fromkeys((found.id for found in left), self._sweeps)
-        return left
-
     async def _refresh(
         self, processor: RecordingProcessor, name: str, recordings: Sequence[Recording]
     ) -> set[str]:
@@ -131,9 +113,30 @@ class Sweeper:
         return found
 
     async def _process(self, processor: RecordingProcessor, due: Sequence[Recording]) -> None:
+        self._sweeps += 1
+        by_backend: dict[str, list[Recording]] = {}
+        for recording in due:
+            by_backend.setdefault(recording.backend, []).append(recording)
         limiter = anyio.CapacityLimiter(_AT_ONCE)
         async with anyio.create_task_group() as tasks:
-            for recording in due:
+            # Each by itself: a service that answers slowly must not stop the other backends.
+            for name, recordings in by_backend.items():
+                tasks.start_soon(self._process_some, processor, name, recordings, limiter)
+
+    async def _process_some(
+        self,
+        processor: RecordingProcessor,
+        name: str,
+        due: Sequence[Recording],
+        limiter: anyio.CapacityLimiter,
+    ) -> None:
+        """Process the recordings of one backend for which there is something to do."""
+        processing = [found for found in due if found.state is JobState.PROCESSING]
+        idle = await self._refresh(processor, name, processing) if len(processing) > 1 else set()
+        left = [recording for recording in due if recording.id not in idle][:_MOST]
+        self._processed |= dict.fromkeys((found.id for found in left), self._sweeps)
+        async with anyio.create_task_group() as tasks:
+            for recording in left:
                 tasks.start_soon(self._try, processor, recording, limiter)
 
     async def _try(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
 from double.meetings import run
@@ -28,6 +28,7 @@ class Recorder(RecordingBackend):
         self.processed: list[Recording] = []
         self.discarded: list[Recording] = []
         self.step: Callable[[Recording], Awaitable[None]] | None = None
+        self.idle: Callable[[Sequence[Recording]], Awaitable[set[str]]] | None = None
         self.pauses: list[float | None] = []
         self.deleted: list[str] = []
         super().__init__(host, name)
@@ -48,6 +49,9 @@ class Recorder(RecordingBackend):
         self.processed.append(recording)
         if self.step is not None:
             await self.step(recording)
+
+    async def refresh(self, recordings: Sequence[Recording]) -> set[str]:
+        return await self.idle(recordings) if self.idle is not None else set()
 
     async def discard(self, recording: Recording) -> float | None:
         self.discarded.append(recording)

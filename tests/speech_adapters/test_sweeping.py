@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, cast
 
 import anyio
@@ -34,11 +34,11 @@ class Clock:
         return self.seconds
 
 
-def recorded(*meeting_ids: str, ended: bool = True) -> list[str]:
+def recorded(*meeting_ids: str, ended: bool = True, backend: str = "ours") -> list[str]:
     """Record meetings as a program that died, before or after their end; return their ids."""
     with Store.open(load_settings().state_dir) as store:
         requests = [attrs.evolve(REQUEST, meeting_id=name) for name in meeting_ids]
-        created = [store.create(request, "ours") for request in requests]
+        created = [store.create(request, backend) for request in requests]
         for recording in created:
             recording.audio_path.write_bytes(bytes(3_200))
             if ended:
@@ -213,6 +213,79 @@ def test_a_sweep_goes_on_where_the_last_one_ended(monkeypatch: pytest.MonkeyPatc
         return sweeps
 
     assert use(work, backend="ours") == [["1", "2"], ["3", "4"], ["5", "new"], ["1", "2"]]
+
+
+def test_recordings_with_nothing_to_do_are_not_processed_and_do_not_count(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sweeping, "_MOST", 2)
+    recorded("1", "idle 1", "idle 2", "2", "idle 3")
+
+    async def find_idle(recordings: Sequence[Recording]) -> set[str]:
+        return {found.id for found in recordings if found.meeting_id.startswith("idle")}
+
+    async def work(meetings: MeetingService) -> list[str]:
+        backend, _ = prepare(meetings)
+        backend.idle = find_idle
+        await meetings.sweep(0.0)
+        return sorted(processed(backend))
+
+    assert use(work, backend="ours") == ["1", "2"]
+
+
+@pytest.mark.parametrize(
+    ("error", "pause"),
+    [(UnavailableError("not now"), 60.0), (ValueError("secret words"), 3_600.0)],
+)
+def test_an_error_about_all_recordings_pauses_them_with_one_warning(
+    caplog: pytest.LogCaptureFixture, error: Exception, pause: float
+) -> None:
+    recorded("1", "2", "3")
+
+    async def fail(_: Sequence[Recording]) -> set[str]:
+        raise error
+
+    async def work(meetings: MeetingService) -> None:
+        backend, clock = prepare(meetings)
+        backend.idle = fail
+        await meetings.sweep(0.0)
+        backend.idle = None
+        clock.seconds += pause - 1.0
+        await meetings.sweep(0.0)
+        assert processed(backend) == []
+        clock.seconds += 1.0
+        await meetings.sweep(0.0)
+        assert sorted(processed(backend)) == ["1", "2", "3"]
+
+    use(work, backend="ours")
+    (record,) = [found for found in caplog.records if found.levelname == "WARNING"]
+    assert record.getMessage().startswith("3 recordings of the backend ours could not be processed")
+    assert "secret words" not in caplog.text
+
+
+def test_a_slow_question_about_all_recordings_does_not_stop_other_backends() -> None:
+    recorded("slow 1", "slow 2")
+    recorded("fast", backend="theirs")
+    release = anyio.Event()
+
+    async def wait(_: Sequence[Recording]) -> set[str]:
+        await release.wait()
+        return set()
+
+    async def work(meetings: MeetingService) -> None:
+        backend, _ = prepare(meetings)
+        backend.idle = wait
+        other = cast(Recorder, meetings.backend("theirs"))
+        with anyio.fail_after(30):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(meetings.sweep, 0.0)
+                while not other.processed:
+                    await anyio.sleep(0.01)
+                assert processed(backend) == []
+                release.set()
+        assert sorted(processed(backend)) == ["slow 1", "slow 2"]
+
+    use(work, backend="ours")
 
 
 def test_a_sweep_cleans_up_after_deleted_meetings() -> None:
