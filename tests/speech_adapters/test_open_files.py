@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from speech_adapters.open_files import advice, is_limit_reached
+from speech_adapters import open_files
+from speech_adapters.open_files import advice, is_limit_reached, share
 
 resource = pytest.importorskip("resource")
 
@@ -28,6 +29,16 @@ def test_other_errors_keep_their_advice() -> None:
     assert advice(OSError(errno.ENOSPC, "full"), "Check the disk.") == "Check the disk."
     assert advice(ValueError("no file"), "Check the disk.") == "Check the disk."
     assert is_limit_reached() is None
+
+
+def test_one_purpose_gets_a_share_of_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (1_024, 4_096))
+    assert share(100, 4) == 100
+    assert share(1_000, 4) == 256
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (resource.RLIM_INFINITY,) * 2)
+    assert share(1_000, 4) == 1_000
+    monkeypatch.setattr(open_files, "resource", None)
+    assert share(1_000, 4) == 1_000
 
 
 # Each opens files up to the limit, and then one more in its own way.

@@ -110,6 +110,7 @@ def test_a_change_under_a_lock_that_was_taken_fails(
     for change in (
         lambda: here.complete(key, Transcript("standup", (), 1, Provenance("late", "1"))),
         lambda: here.update(key, step="late"),
+        lambda: here.update_many({key: "late"}, step="late"),
         lambda: here.fail(key, "late"),
     ):
         with pytest.raises(StoreError, match="lock of this meeting was lost"):
