@@ -422,7 +422,7 @@ def test_a_recovery_submits_nothing_without_the_locks_of_all(
         await parts.step(recordings[0])
         assert double.jobs == {}
         lock.release()
-        await parts.step(recordings[0])
+        await parts.step(recordings[1])
         assert sent(double) == [recordings], "in the same order"
 
     run(work)

@@ -162,7 +162,8 @@ def test_what_needs_more_than_an_answer_is_left_to_its_recording(
 
     async def work(parts: Parts) -> None:
         ids = [recording.id for recording in await submit_all(parts, 5)]
-        await parts.change(ids[0], submitted_at=time.time() - 50 * 3_600)  # overdue
+        overdue = time.time() - 50 * 3_600
+        await parts.change(ids[0], submitted_at=overdue, warned=True)
         await parts.change(ids[1], submitted_at=time.time() - 7 * 3_600)  # to be warned about
         await parts.store.run(Store.update, ids[2], backend_state="{")
         waiting = await parts.record(meeting_id="not submitted")
