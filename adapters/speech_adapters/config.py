@@ -18,7 +18,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Any, Final, Literal, TypeVar
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -46,6 +47,7 @@ from speech_adapters.settings_sources import merge, read_layers
 
 __all__ = [
     "GROUP",
+    "DaskOptions",
     "Options",
     "Service",
     "Settings",
@@ -156,6 +158,39 @@ class StoreOptions(_Masked):
         return {environment_name(f"store.{name}"): text for name, text in self.plain.items()}
 
 
+class DaskOptions(_Masked):
+    """The Dask cluster that processes stored meetings, if the setting ``executor`` is ``dask``.
+
+    Attributes:
+        scheduler: the address of its scheduler, ``tcp://HOST:PORT`` or ``tls://HOST:PORT``.
+        connect_seconds: how long a connection to the scheduler may take.
+        resources: the resources that a worker needs for the recordings of a backend, such as
+            ``{"local": {"GPU": 1}}``.
+        tls_ca_file: the certificate of the authority, for an address with ``tls``; by default
+            Dask's own configuration names this and the next two.
+        tls_cert: the certificate of this program.
+        tls_key: its private key.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    scheduler: str = ""
+    connect_seconds: float = Field(default=5.0, gt=0.0, le=600.0)
+    resources: dict[str, dict[str, Annotated[float, Field(gt=0.0)]]] = Field(default_factory=dict)
+    tls_ca_file: UserPath | None = None
+    tls_cert: UserPath | None = None
+    tls_key: UserPath | None = None
+
+    @field_validator("scheduler")
+    @classmethod
+    def _of_scheduler(cls, address: str) -> str:
+        parts = urlsplit(address)
+        # Reading the port raises ValueError for one that is no number.
+        if address and not (parts.scheme in ("tcp", "tls") and parts.hostname and parts.port):
+            raise ValueError("it must be an address like tcp://HOST:8786 or tls://HOST:8786")
+        return address
+
+
 class Settings(_Masked):
     """All settings, validated.
 
@@ -171,7 +206,10 @@ class Settings(_Masked):
         keep_audio: whether the audio of stored meetings stays until they are deleted.
         take_over_seconds: how long a stored meeting stays open after its program died, so
             that another one can take it over; afterwards a sweep ends it.
+        executor: where stored meetings are processed: ``processes`` of this machine, or the
+            cluster ``dask``.
         store: the database of the meeting store.
+        dask: the cluster.
         service: the resource named in the program's configuration.
         backends: options of each backend by its name; each backend validates its own.
         gateway: options of the gateway, which validates them itself.
@@ -187,7 +225,9 @@ class Settings(_Masked):
     corrections: bool = True
     keep_audio: bool = False
     take_over_seconds: float = Field(default=0.0, ge=0.0, allow_inf_nan=False)
+    executor: Literal["processes", "dask"] = "processes"
     store: StoreOptions = StoreOptions()
+    dask: DaskOptions = DaskOptions()
     service: Service = Service()
     backends: dict[str, dict[str, Any]] = Field(default_factory=dict)
     gateway: dict[str, Any] = Field(default_factory=dict, repr=False)
@@ -297,9 +337,11 @@ def _validated(values: Mapping[str, Any], origins: Mapping[str, str]) -> Setting
     except ValidationError as error:
         # The original error holds the values, among them keys.
         raise wrong_settings("setting", describe_problems(error, Settings, "", origins)) from None
-    unknown = [name for name in settings.backends if not _is_backend(name)]
+    tables = [f"backends.{name}" for name in settings.backends]
+    tables += [f"dask.resources.{name}" for name in settings.dask.resources]
+    unknown = [table for table in tables if not _is_backend(table.rpartition(".")[2])]
     if unknown:
-        raise wrong_settings("setting", [_unknown_backend(name, origins) for name in unknown])
+        raise wrong_settings("setting", [_unknown_backend(table, origins) for table in unknown])
     return settings
 
 
@@ -312,8 +354,7 @@ def _installed_backends() -> frozenset[str]:
     return frozenset(point.name for point in entry_points(group=GROUP))
 
 
-def _unknown_backend(name: str, origins: Mapping[str, str]) -> str:
+def _unknown_backend(table: str, origins: Mapping[str, str]) -> str:
     known = shipped_backends() | _installed_backends()
-    hint = closest(name, known) or f"; there are {', '.join(sorted(known))}"
-    table = f"backends.{name}"
+    hint = closest(table.rpartition(".")[2], known) or f"; there are {', '.join(sorted(known))}"
     return f"{table}: there is no such backend{hint}{set_in(origin_of(table, origins))}"

@@ -24,7 +24,7 @@ import anyio
 from speech_adapters import errors
 from speech_adapters.errors import BackendError, SpeechError
 
-__all__ = ["LARGE_BYTES", "main", "run_isolated"]
+__all__ = ["LARGE_BYTES", "error_of", "main", "run_isolated"]
 
 # Smaller results are parsed in a thread: a child process costs a third of a second.
 LARGE_BYTES = 4 * 1024 * 1024
@@ -64,7 +64,7 @@ async def run_isolated(
             f"A child process died (exit code {done.returncode}). Nothing is lost: try again later."
         ) from None
     if "error" in answer:
-        raise _error(answer["error"], answer["message"])
+        raise error_of(answer["error"], answer["message"])
     return str(answer["result"])
 
 
@@ -79,7 +79,7 @@ def main(arguments: list[str]) -> None:
     sys.stdout.write(json.dumps(answer))
 
 
-def _error(kind: str, message: str) -> SpeechError:
+def error_of(kind: str, message: str) -> SpeechError:
     """Return the error of that class; one that is not in the public tree is a BackendError."""
     found = getattr(errors, kind, None)
     if isinstance(found, type) and issubclass(found, SpeechError):

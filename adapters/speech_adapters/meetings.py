@@ -27,6 +27,7 @@ from speech_adapters.config import Settings
 from speech_adapters.contract import Backend, JobState, MeetingRequest, MeetingStatus, Session
 from speech_adapters.deletion import MeetingDeleter
 from speech_adapters.errors import MeetingNotFoundError, MissingExtraError, StoreError
+from speech_adapters.execution import create_executor
 from speech_adapters.processing import RecordingProcessor
 from speech_adapters.recording.backend import RecordingBackend
 from speech_adapters.recording.original import keep_original
@@ -53,10 +54,20 @@ class MeetingService(AsyncCloseable):
 
     Args:
         settings: which backend is used, its options, and the store's folder.
+        in_worker: whether this process is a worker of the executor, so that recordings are
+            processed here.
+
+    Attributes:
+        settings: the settings.
+        store: the meeting store.
+        in_worker: see above.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, in_worker: bool = False) -> None:
         self.settings = settings
+        self.in_worker = in_worker
+        # None for processes of this machine.
+        self._executor = None if in_worker else create_executor(settings)
         self.store = AsyncStore(settings.state_dir, settings.store)
         self._sweeper = Sweeper(self.store)
         self._backends: dict[str, Backend] = {}
@@ -95,6 +106,16 @@ class MeetingService(AsyncCloseable):
             if self._closed:
                 raise StoreError("The meeting service is closed: create another one.")
             return self._backends.setdefault(backend.name, backend)
+
+    def check_executor(self) -> None:
+        """Check the settings and packages of the executor; connects to nothing.  Blocks.
+
+        Raises:
+            MissingExtraError: its package is not installed.
+            ConfigurationError: a setting of it is missing or wrong.
+        """
+        if self._executor is not None:
+            self._executor.check()
 
     async def choose(self, request: MeetingRequest) -> tuple[Backend, tuple[Gap, ...]]:
         """Return the configured backend and what it will not do of the request.
@@ -379,7 +400,7 @@ class MeetingService(AsyncCloseable):
         await self._sweeper.sweep(self._processor, self._deleter, limit)
 
     async def process(self, recording_id: str) -> None:
-        """Process a recording as far as is possible now.
+        """Process a recording as far as is possible now, or have the executor do so.
 
         Does nothing while another process or task works on it.
 
@@ -400,6 +421,8 @@ class MeetingService(AsyncCloseable):
             async with AsyncExitStack() as stack:
                 stack.push_async_callback(super().aclose)
                 stack.push_async_callback(self.store.aclose)
+                if self._executor is not None:
+                    stack.push_async_callback(self._executor.aclose)
                 for backend in backends:
                     stack.push_async_callback(backend.aclose)
 
@@ -409,7 +432,9 @@ class MeetingService(AsyncCloseable):
     def _processor(self) -> RecordingProcessor:
         # Another process may be about to take the meeting over.
         recovers = not self.settings.take_over_seconds
-        return RecordingProcessor(self.store, self._backend, self._deleter, recovers=recovers)
+        return RecordingProcessor(
+            self.store, self._backend, self._deleter, self._executor, recovers=recovers
+        )
 
     @property
     def _opener(self) -> SessionOpener:

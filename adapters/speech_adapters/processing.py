@@ -1,5 +1,7 @@
 """The processing of recordings: recovery after a crash, then one step of a backend at a time.
 
+With an executor, the steps run in its workers, and here recordings are only submitted.
+
 A step runs with its recording locked.  The recording is read again after the lock is acquired
 and after the step: other processes may have changed or deleted it.
 """
@@ -7,6 +9,7 @@ and after the step: other processes may have changed or deleted it.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 
@@ -14,6 +17,7 @@ from speech_adapters import threads
 from speech_adapters.contract import Backend, JobState
 from speech_adapters.deletion import MeetingDeleter
 from speech_adapters.errors import MeetingBusyError, MeetingFailedError, SpeechError
+from speech_adapters.execution import QUEUED, Executor
 from speech_adapters.meeting_locks import recording_locked, released
 from speech_adapters.recording.backend import RecordingBackend
 from speech_adapters.store import AsyncStore, Recording, Store
@@ -33,6 +37,7 @@ class RecordingProcessor:
         store: the meeting store.
         backend: returns a backend by its name.
         deleter: cleans up after recordings that are deleted during a step.
+        executor: processes recordings elsewhere; ``None`` to process them here.
         recovers: whether a query ends a recording whose program died, or leaves it to a sweep.
     """
 
@@ -41,12 +46,14 @@ class RecordingProcessor:
         store: AsyncStore,
         backend: Callable[[str], Awaitable[Backend]],
         deleter: MeetingDeleter,
+        executor: Executor | None = None,
         *,
         recovers: bool = True,
     ) -> None:
         self._store = store
         self._backend = backend
         self._deleter = deleter
+        self._executor = executor
         self._recovers = recovers
 
     async def advance(self, meeting_id: str, recordings: Sequence[Recording]) -> Recording:
@@ -72,6 +79,9 @@ class RecordingProcessor:
 
     async def process(self, recording_id: str) -> None:
         """Process a recording as far as is possible now; see ``MeetingService.process``."""
+        if self._executor is not None:
+            await self._submit(self._executor, recording_id)
+            return
         # A step may pass the recording on to another backend, which goes on at once.
         while await self._step(recording_id):
             pass
@@ -119,6 +129,16 @@ class RecordingProcessor:
             return False
         await self._store.run(Store.resume, recording.id, incomplete=True)
         return True
+
+    async def _submit(self, executor: Executor, recording_id: str) -> None:
+        recording = await self._store.run(Store.get, recording_id)
+        # Before its next poll a worker would do nothing.
+        if recording.state is not JobState.PROCESSING or recording.next_poll > time.time():
+            return
+        if not (recording.step or recording.attempts or recording.progress):
+            # First: the worker may begin at once, and has the last word.
+            await self._store.run(Store.report, recording_id, step=QUEUED)
+        await executor.submit(recording)
 
     async def _step(self, recording_id: str) -> bool:
         """Process one step; return whether another backend has to go on."""

@@ -12,7 +12,8 @@ PREFIX: Final = "SPEECH_COMPAT_"
 # How messages name a setting: dotted, or without a dot after one of two phrases.  A gap advises
 # "another backend", which is a setting too.
 _NAMED: Final = re.compile(
-    r"\b(?P<dotted>backends\.[a-z_]+\.[a-z_]+|gateway\.(?!md\b)[a-z_]+|service\.(?:key|region|endpoint))\b"
+    r"\b(?P<dotted>backends\.[a-z_]+\.[a-z_]+|gateway\.(?!md\b)[a-z_]+|service\.(?:key|region|endpoint)"
+    r"|dask\.(?:scheduler|connect_seconds|tls_[a-z_]+))\b"
     r'|(?:setting|set) "(?P<plain>[a-z_]+)"|\banother (?P<advised>backend)\b'
 )
 

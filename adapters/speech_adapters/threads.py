@@ -17,7 +17,7 @@ import anyio
 import anyio.to_thread
 from anyio.lowlevel import RunVar
 
-__all__ = ["AUDIO", "COMPUTE", "STORE", "TRANSFER", "Threads"]
+__all__ = ["AUDIO", "COMPUTE", "ENGINE", "STORE", "TRANSFER", "Threads"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -55,3 +55,6 @@ STORE: Final = Threads("store", 4)
 TRANSFER: Final = Threads("transfer", 8)
 # Imports, parsing and other work on the processor.
 COMPUTE: Final = Threads("compute", 4)
+# A native engine in a worker process of an executor, for minutes.  The executor limits how many
+# recordings a worker has at a time, so this limit is only to be higher.
+ENGINE: Final = Threads("engine", 256)

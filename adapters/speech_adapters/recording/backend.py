@@ -36,6 +36,14 @@ class Host(Protocol):
         """The meeting store, shared by all backends of the service."""
         ...
 
+    @property
+    def in_worker(self) -> bool:
+        """Whether this process is a worker of an executor, which limits what it has at a time.
+
+        Then a native engine runs in this process: the executor starts another one if it crashes.
+        """
+        ...
+
     def backend(self, name: str) -> Backend:
         """Return another backend, created at the first call; the service closes it.
 

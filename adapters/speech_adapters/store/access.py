@@ -107,6 +107,15 @@ class AsyncStore:
 
         return await threads.STORE.run(lambda: self._call(function, *args, **kwargs))
 
+    async def run_long(
+        self, function: Callable[Concatenate[Store, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Call ``function(store, ...)`` as :meth:`run`, for work that takes minutes.
+
+        It runs in a thread of its own kind, so that no other use of the store waits for it.
+        """
+        return await threads.ENGINE.run(lambda: self._call(function, *args, **kwargs))
+
     async def aclose(self) -> None:
         """Close the store.  Idempotent; a later call opens it again."""
         from speech_adapters import threads

@@ -72,6 +72,8 @@ def check_backend(config: SpeechConfig, token: Callable[[], str], mode: Mode = M
         meetings = acquire(settings)
         try:
             backend = meetings.backend()
+            if mode.stored:
+                meetings.check_executor()
             if mode.stored and isinstance(backend, RecordingBackend):
                 backend.check(MeetingRequest("any", mode=mode))
         finally:

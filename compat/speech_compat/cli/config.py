@@ -69,12 +69,15 @@ def print_schema() -> int:
 
 
 def _rows(settings: Settings, origins: Mapping[str, str]) -> tuple[list[_Row], list[SpeechError]]:
-    tables = settings.model_dump(mode="json", exclude={"service", "store", "backends", "gateway"})
+    tables = settings.model_dump(
+        mode="json", exclude={"service", "store", "dask", "backends", "gateway"}
+    )
     service = settings.service.model_dump(mode="json", exclude=set(_OF_PROGRAMS))
     store = settings.store.model_dump(mode="json")
     rows = [
         *_table("", tables, origins),
         *_table("store.", store, origins),
+        *_table("dask.", settings.dask.model_dump(mode="json"), origins),
         *_table("service.", service, origins),
     ]
     errors: list[SpeechError] = []

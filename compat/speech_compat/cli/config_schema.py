@@ -6,7 +6,7 @@ import inspect
 import re
 from typing import Any, Final
 
-from speech_adapters.config import Options, Service, Settings, StoreOptions
+from speech_adapters.config import DaskOptions, Options, Service, Settings, StoreOptions
 from speech_adapters.registry import backend_names, options_model
 from speech_compat.gateway.options import GatewayOptions, TokenOptions
 
@@ -18,7 +18,7 @@ _ATTRIBUTE: Final = re.compile(r"^ {4}(?P<name>\w+): (?P<text>.*(?:\n {8}.*)*)",
 # The credentials of a program are objects, which no file can name.
 _OF_PROGRAMS: Final = ("credential", "token")
 
-_Model = type[Settings] | type[Service] | type[StoreOptions] | type[Options]
+_Model = type[Settings | Service | StoreOptions | DaskOptions | Options]
 
 
 def settings_schema() -> dict[str, Any]:
@@ -33,6 +33,7 @@ def settings_schema() -> dict[str, Any]:
         del service["properties"][name]
     definitions["Service"] = service
     definitions["Store"] = _schema(StoreOptions, definitions)
+    definitions["Dask"] = _schema(DaskOptions, definitions)
     definitions["Gateway"] = _schema(GatewayOptions, definitions)
     # Last: this one has descriptions.
     definitions["TokenOptions"] = _schema(TokenOptions, definitions)
@@ -41,7 +42,7 @@ def settings_schema() -> dict[str, Any]:
         "properties": {name: _backend(name, definitions) for name in backend_names()},
         "additionalProperties": False,
     }
-    for table in ("service", "store", "backends", "gateway"):
+    for table in ("service", "store", "dask", "backends", "gateway"):
         properties[table] = {"$ref": _REFERENCE.format(model=table.capitalize())}
     definitions["Profile"] = {
         "type": "object",

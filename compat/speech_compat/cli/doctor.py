@@ -27,6 +27,7 @@ from speech_adapters.diagnosis import (
     skipped,
 )
 from speech_adapters.errors import ConfigurationError, SpeechError
+from speech_adapters.execution.diagnose import executor_checks
 from speech_adapters.meetings import MeetingService
 from speech_adapters.registry import backend_checks, backend_names
 from speech_adapters.setting_names import closest
@@ -85,6 +86,8 @@ async def _run(
     if settings is None:
         return  # everything else depends on the settings
     await run(Group("store", "Meeting store"), store_checks(settings.state_dir, settings.store))
+    if settings.executor != "processes":
+        await run(Group("executor", f"Executor {settings.executor}"), executor_checks(settings))
     subject = Subject(settings)
     if options.file is not None:
         title = f"Audio file {options.file}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -9,6 +10,7 @@ from typing import Final
 from speech_adapters import threads
 from speech_adapters.audio import check_downmix
 from speech_adapters.backends.local.enrollment import EnrollmentOrder, run_order
+from speech_adapters.backends.local.inline import InlineEngine
 from speech_adapters.backends.local.job import (
     Processing,
     TranscriptionJob,
@@ -49,6 +51,8 @@ class LocalBackend(RecordingBackend):
     for all sessions of the program, the others by workers.  The engine is native code: if it
     crashes, the program continues, and a worker retries a stored meeting.
 
+    A process that is a worker of an executor transcribes recordings itself.
+
     Args:
         settings: the options of this backend, and how channels are mixed down.
         host: the meeting service.
@@ -68,6 +72,8 @@ class LocalBackend(RecordingBackend):
         self._processing = Processing(options, settings.downmix)
         # Empty for a diarizer that has no embeddings to compare.
         self._signature_model = signature_model(options)
+        # Loads nothing yet.
+        self._engine = InlineEngine(self._processing)
         # Last: a constructor that raises must leave no object that has to be closed.
         super().__init__(host, NAME)
 
@@ -118,11 +124,15 @@ class LocalBackend(RecordingBackend):
     async def process(self, recording: Recording) -> None:
         """Put the recording's order into the store, and start a worker if a slot is free.
 
-        Otherwise one of the workers that occupy the slots transcribes it.
+        Otherwise one of the workers that occupy the slots transcribes it.  In a worker of an
+        executor it is transcribed here.
 
         Raises:
             BackendError: the worker cannot be started.
         """
+        if self._host.in_worker:
+            await self._transcribe(recording)
+            return
         store, order = self._host.store, self._processing.dump()
         if recording.backend_state != order:
             await store.run(Store.update, recording.id, backend_state=order)
@@ -139,6 +149,20 @@ class LocalBackend(RecordingBackend):
             )
         elif recording.step != WAITING:
             await store.run(Store.update, recording.id, step=WAITING)
+
+    async def aclose(self) -> None:
+        """Free the models of a worker."""
+        if self._host.in_worker:
+            await threads.COMPUTE.run(self._engine.close)
+        await super().aclose()
+
+    async def _transcribe(self, recording: Recording) -> None:
+        stopped = threading.Event()
+        try:
+            await self._host.store.run_long(self._engine.transcribe, recording, stopped)
+        finally:
+            # If this task is canceled, because the worker ends, the thread goes on until then.
+            stopped.set()
 
     async def enroll(self, files: Sequence[Path]) -> Enrollment:
         """Create the voice signature of the one person who speaks in some WAV files."""

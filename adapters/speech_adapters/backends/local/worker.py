@@ -31,28 +31,21 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from speech_adapters.backends.local import stored
+from speech_adapters.backends.local.attempts import MAX_ATTEMPTS, transcribe_recording
 from speech_adapters.backends.local.channel import AbandonedError
-from speech_adapters.backends.local.completion import check_wanted, clean_if_deleted, complete
+from speech_adapters.backends.local.completion import clean_if_deleted
 from speech_adapters.backends.local.engine_server import serve
-from speech_adapters.backends.local.job import (
-    Processing,
-    TranscriptionJob,
-    acquire_worker_slot,
-)
+from speech_adapters.backends.local.job import Processing, acquire_worker_slot
 from speech_adapters.backends.local.models import Models
 from speech_adapters.backends.local.options import NAME, LocalOptions
-from speech_adapters.backends.local.pulse import ignore
 from speech_adapters.closeable import Closeable
 from speech_adapters.contract import JobState
-from speech_adapters.errors import MeetingBusyError, SpeechError
+from speech_adapters.errors import MeetingBusyError
 from speech_adapters.recording.workers import log_errors, log_path
 from speech_adapters.store import Recording, Store
 
 __all__ = ["MAX_ATTEMPTS", "main"]
 
-# An engine that dies this often on a recording will die again: the meeting fails.
-MAX_ATTEMPTS: Final = 3
 # A recording that waits is locked only for an instant, by the program that wrote its order.
 _PAUSE_SECONDS: Final = 0.1
 _PATIENCE_SECONDS: Final = 30.0
@@ -134,52 +127,21 @@ class _Worker(Closeable):
         self._store.update(recording.id, backend_state="", step="")
         try:
             with suppress(AbandonedError):
-                self._transcribe(recording)
+                transcribe_recording(self._store, recording, lambda: self._engine_for(recording))
         except Exception:
             # Counted as an attempt; the recordings that wait are not to suffer from it.
             traceback.print_exc()
         finally:
             clean_if_deleted(self._store, recording.id)
 
-    def _transcribe(self, recording: Recording) -> None:
-        store = self._store
-        # Counted before the engine starts: one that crashes leaves no time to count.
-        if store.begin_attempt(recording.id) > MAX_ATTEMPTS:
-            store.fail(
-                recording.id,
-                f"The speech engine died {MAX_ATTEMPTS} times on this recording. Its audio is"
-                f" kept in {recording.audio_path}: try another backend or model.",
-            )
-            return
+    def _engine_for(self, recording: Recording) -> tuple[Processing, Models]:
+        """Return the order of a recording, and the models for it."""
         processing = Processing.load(recording.backend_state)
-        job = TranscriptionJob.create(
-            recording.request,
-            recording.audio_path,
-            processing,
-            store=store.directory,
-            recording=recording.id,
-        )
-        size = recording.audio_bytes or 0
-
-        def checkpoint(seconds: float) -> None:
-            check_wanted(store, recording.id)
-            share = seconds * job.pcm.bytes_per_second / max(size, 1)
-            store.report(recording.id, progress=share)
-
-        try:
-            models = self._models_for(processing.options)
-            transcript = stored.transcribe(job, models, ignore, lambda _: size, checkpoint)
-        except SpeechError as error:
-            store.fail(recording.id, str(error))
-        else:
-            complete(store, recording.id, transcript)
-
-    def _models_for(self, options: LocalOptions) -> Models:
         # One set at a time: large models of several programs might not fit into the memory.
-        if self._models is None or self._models.options != options:
+        if self._models is None or self._models.options != processing.options:
             self.close()
-            self._models = Models(options)
-        return self._models
+            self._models = Models(processing.options)
+        return processing, self._models
 
 
 if __name__ == "__main__":
