@@ -218,12 +218,8 @@ class DaskExecutor:
         try:
             outcome: tuple[str, str] | None = await future
             error = None if outcome is None else error_of(*outcome)
-        except asyncio.CancelledError as canceled:
-            if not future.cancelled():
-                raise  # this executor is being closed
-            error = _error_of_cancellation(canceled)
         except Exception as failure:
-            error = _error_of_failure(failure)
+            error = _error_of(failure)
         finally:
             self._watchers.pop(recording_id, None)
             future.release()
@@ -231,22 +227,19 @@ class DaskExecutor:
             self._errors[recording_id] = error
 
 
-def _error_of_cancellation(canceled: asyncio.CancelledError) -> SpeechError | None:
-    # The next call connects again, and submits the recording to the scheduler that it finds.
-    if getattr(canceled, "reason", "") == _LOST:
-        return None
-    return UnavailableError(
-        "The task of the recording was canceled in the cluster. A later attempt submits it again."
-    )
-
-
-def _error_of_failure(failure: Exception) -> SpeechError:
+def _error_of(failure: Exception) -> SpeechError | None:
+    """Return the error for a task that did not return; ``None`` if it was lost."""
     # Without its text, which may quote anything.
     kind = type(failure).__name__
+    if kind == "FutureCancelledError":
+        # The next call connects again, and submits the recording to the scheduler that it finds.
+        if getattr(failure, "reason", "") == _LOST:
+            return None
+        return UnavailableError("The task of the recording was canceled in the cluster.")
     if kind == "KilledWorker":
         return UnavailableError(
             "The workers of the cluster died on the recording several times: read their logs, and"
-            " check their memory. A later attempt submits it again."
+            " check their memory."
         )
     return BackendError(
         f"The task of the recording failed in the cluster ({kind}): install the same version of"
