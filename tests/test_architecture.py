@@ -32,6 +32,7 @@ HOMES = {
     "anyio": {
         f"{_ADAPTERS}",
         f"{_ADAPTERS}/azure",
+        f"{_ADAPTERS}/execution",
         f"{_ADAPTERS}/recording",
         f"{_ADAPTERS}/speech_sdk",
         *(
@@ -92,6 +93,7 @@ HOMES = {
         "speech_compat/gateway",
     },
     "azure": {f"{_ADAPTERS}/azure", f"{_ADAPTERS}/speech_sdk", f"{_BACKENDS}/batch"},
+    "distributed": {f"{_ADAPTERS}/execution"},
     "httpx": {f"{_ADAPTERS}/azure"},
     "tenacity": {f"{_ADAPTERS}/azure"},
     "av": {f"{_ADAPTERS}/audio", f"{_BACKENDS}/local/recognition"},
@@ -144,6 +146,8 @@ HEAVY = (
     "av",
     "azure",
     "ctranslate2",
+    "dask",
+    "distributed",
     "faster_whisper",
     "httpx",
     "libcst",

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from speech_adapters.config import Options, Service, Settings, StoreOptions
+from speech_adapters.config import DaskOptions, Options, Service, Settings, StoreOptions
 from speech_adapters.registry import backend_names, options_model
 from speech_adapters.settings_sources import CONFIG, FILE
 
@@ -40,7 +40,7 @@ def shown(default: Any) -> str:
 
 
 def check_defaults(
-    listed: dict[str, str], model: type[Options] | type[Settings] | type[StoreOptions]
+    listed: dict[str, str], model: type[Options | Settings | StoreOptions | DaskOptions]
 ) -> None:
     for name, field in model.model_fields.items():
         # No default is shown for an empty text, nor for what is described in words.
@@ -63,13 +63,16 @@ def test_the_page_lists_all_options_of_a_backend_with_their_defaults(backend: st
 
 def test_the_page_lists_all_settings_with_their_defaults() -> None:
     listed = rows(section("Settings"))
-    tables = {"service", "store", "backends", "gateway"}
+    tables = {"service", "store", "dask", "backends", "gateway"}
     general = {name for name in listed if "." not in name}
     assert general == set(Settings.model_fields) - tables
     check_defaults(listed, Settings)
     store = {name.removeprefix("store."): d for name, d in listed.items() if "store." in name}
     assert set(store) == set(StoreOptions.model_fields)
     check_defaults(store, StoreOptions)
+    dask = {name.removeprefix("dask."): d for name, d in listed.items() if "dask." in name}
+    assert set(dask) == set(DaskOptions.model_fields)
+    check_defaults(dask, DaskOptions)
     service = {name.removeprefix("service.") for name in listed if name.startswith("service.")}
     assert service == set(Service.model_fields) - {"credential", "token"}
 

@@ -40,7 +40,7 @@ def executor_checks(settings: Settings) -> Sequence[Check]:
     async def cluster() -> Finding:
         client = await connect(options)
         try:
-            return _workers(_workers_of(client), options)
+            return _workers((await _identity(client))["workers"], options)
         finally:
             await close(client)
 
@@ -60,8 +60,10 @@ def executor_checks(settings: Settings) -> Sequence[Check]:
     )
 
 
-def _workers_of(client: Client) -> Mapping[str, Any]:
-    found: Mapping[str, Any] = client.scheduler_info(n_workers=-1)["workers"]
+async def _identity(client: Client) -> Mapping[str, Any]:
+    # The client's own copy may be some seconds old, and has a few of the workers only.
+    answer: Any = client.scheduler
+    found: Mapping[str, Any] = await answer.identity(n_workers=-1)
     return found
 
 

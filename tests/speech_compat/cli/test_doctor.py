@@ -28,7 +28,7 @@ from speech_compat.cli import main
 Output = pytest.CaptureFixture[str]
 DOCS: Final = Path(__file__).parents[3] / "docs/cli.md"
 LEVELS: Final = ["ok", "warning", "failed", "skipped"]
-GROUPS: Final = ["settings", "machine", "store", "audio", "backend"]
+GROUPS: Final = ["settings", "machine", "store", "executor", "audio", "backend"]
 SCHEMA: Final = {
     "type": "object",
     "additionalProperties": False,
@@ -400,3 +400,17 @@ def test_the_page_describes_the_document() -> None:
     for name in lists:
         names += properties[name]["items"]["properties"]
     assert [name for name in [*names, *LEVELS, *GROUPS] if f"`{name}`" not in section] == []
+
+
+def test_the_executor_is_checked_where_one_is_configured(
+    capsys: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert levels(document(capsys), "executor") == {}
+    monkeypatch.setenv("SPEECH_COMPAT_EXECUTOR", "dask")
+    monkeypatch.setenv("SPEECH_COMPAT_DASK__SCHEDULER", "tcp://127.0.0.1:8786")
+    assert levels(document(capsys), "executor") == {
+        "packages": "ok",
+        "scheduler": "ok",
+        "cluster": "skipped",
+        "equality": "skipped",
+    }
