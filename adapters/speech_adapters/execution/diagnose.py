@@ -87,7 +87,7 @@ def _workers(found: Mapping[str, Any], options: DaskOptions) -> Finding:
                 f'Start a worker with: dask worker {options.scheduler} --resources "{wanted}"',
             )
     count = sum(worker["nthreads"] for worker in found.values())
-    return ok(f"{len(found)} workers with {count} threads")
+    return ok(f"workers: {len(found)}, threads: {count}")
 
 
 async def _compare(client: Client, settings: Settings) -> Finding:

@@ -24,9 +24,10 @@ from speech_adapters.errors import (
     UnavailableError,
     UnreachableError,
 )
-from speech_adapters.execution import QUEUED, dask
+from speech_adapters.execution import QUEUED, dask, dask_worker
 from speech_adapters.meetings import MeetingService
 from speech_adapters.store import Recording, Store
+from speech_adapters.store.recovery import is_locked
 
 WORKER: Mapping[str, Any] = {}
 
@@ -195,6 +196,36 @@ def test_a_worker_with_another_store_is_named(steps: Steps, tmp_path: Path) -> N
 
     anyio.run(work)
     assert steps.processed == []
+
+
+@pytest.mark.database("postgres")
+def test_a_worker_waits_for_the_lock_that_a_dead_one_left(
+    database: str, steps: Steps, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise the task would end with nothing done, and no program may be left to repeat it."""
+    recording = stored(JobState.PROCESSING)
+    found: list[bool] = []
+
+    def counted(store: Store, recording: Recording) -> bool:
+        found.append(is_locked(store, recording))
+        return found[-1]
+
+    monkeypatch.setattr(dask_worker, "is_locked", counted)
+
+    async def work() -> None:
+        with Store.open(load_settings().state_dir) as other:
+            lock = other.lock_recording(recording.id)
+            async with cluster(WORKER) as address, service(address) as meetings:
+                await meetings.process(recording.id)
+                with anyio.fail_after(30):
+                    while not found:
+                        await anyio.sleep(0.02)
+                lock.release()
+                await final(meetings, recording)
+
+    anyio.run(work)
+    assert (found[0], found[-1]) == (True, False)
+    assert steps.processed == [recording.id]
 
 
 def test_a_recording_outlives_the_program_that_submitted_it(steps: Steps) -> None:

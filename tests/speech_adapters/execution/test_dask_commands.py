@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -162,4 +161,4 @@ def test_the_real_engine_runs_in_the_worker(
         (JobState.COMPLETED, 1)
     }
     # No process of the usual kind was started, which would have left or removed its log.
-    assert os.listdir(recordings[0].audio_path.parent) == []
+    assert list(recordings[0].audio_path.parent.iterdir()) == []

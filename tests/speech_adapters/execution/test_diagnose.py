@@ -45,7 +45,7 @@ def test_a_cluster_that_fits_is_fine() -> None:
 
     found = anyio.run(work)
     assert set(levels(found).values()) == {Level.OK}
-    assert found["cluster"].text == "2 workers with 2 threads"
+    assert found["cluster"].text == "workers: 2, threads: 2"
     assert found["equality"].text == "equal"
 
 

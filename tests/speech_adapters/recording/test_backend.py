@@ -36,6 +36,7 @@ class PlainHost:
     def __init__(self, folder: Path) -> None:
         self.settings = Settings(state_dir=folder)
         self.store = AsyncStore(folder)
+        self.in_worker = False
 
     def backend(self, name: str) -> Backend:
         raise NotImplementedError

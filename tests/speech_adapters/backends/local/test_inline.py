@@ -121,8 +121,8 @@ def test_a_worker_that_ends_stops_its_recording_and_another_one_has_it(in_proces
 def test_models_in_use_are_not_freed(in_process: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     recording = in_process.recording(Mode.STORED, 1.0)
     closed: list[bool] = []
-    monkeypatch.setattr(Model, "close", lambda _: closed.append(finished.is_set()))
     begun, finished = threading.Event(), threading.Event()
+    monkeypatch.setattr(Model, "close", lambda _: closed.append(finished.is_set()))
     models = in_process.store.directory.parent / "models"
     options = LocalOptions(model_path=model_folder(models, "speak"))
     engine = InlineEngine(Processing(options, "auto"))
