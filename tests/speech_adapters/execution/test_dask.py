@@ -116,6 +116,9 @@ def test_a_status_query_returns_while_the_worker_has_the_meeting(steps: Steps) -
             # Another program, which has not submitted it itself.
             async with service(address) as other:
                 assert (await other.status("m")).state is JobState.PROCESSING
+                # One task, also of those that wait.
+                executor: Any = other._executor
+                assert [len(keys) for keys in (await executor._client.processing()).values()] == [1]
             proceed.set()
             await idle(meetings)
             assert steps.processed == [recording.id]
