@@ -5,13 +5,14 @@ from __future__ import annotations
 from speech_adapters.store.access import AsyncStore
 from speech_adapters.store.interface import Lock, Store
 from speech_adapters.store.locks import acquire_with_retry
-from speech_adapters.store.records import MeetingSummary, OpenState, Recording
+from speech_adapters.store.records import MeetingSummary, OpenState, Outcome, Recording
 
 __all__ = [
     "AsyncStore",
     "Lock",
     "MeetingSummary",
     "OpenState",
+    "Outcome",
     "Recording",
     "Store",
     "acquire_with_retry",

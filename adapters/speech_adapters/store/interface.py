@@ -29,6 +29,8 @@ from speech_adapters.closeable import Closeable
 from speech_adapters.contract import Attendee, JobState, MeetingRequest
 from speech_adapters.setting_names import environment_name
 from speech_adapters.store.records import MeetingSummary, OpenState, Recording
+from speech_adapters.store.inspection import Inspection
+from speech_adapters.store.records import MeetingSummary, Outcome, Recording
 from speech_adapters.transcript import AnyTranscript, StreamedTranscript, Transcript
 
 if TYPE_CHECKING:
@@ -232,6 +234,13 @@ class Store(Closeable):
             limit: how many at most.
             before: the ``recording_id`` of the last summary of the page before; empty for the
                 first page.  After a recording that no longer exists there are none.
+        """
+
+    @abstractmethod
+    def outcomes(self, meeting_ids: Sequence[str]) -> list[Outcome]:
+        """Return what became of these meetings, in any order, without those that do not exist.
+
+        One statement: the work on hundreds of meetings is watched with it.
         """
 
     @abstractmethod

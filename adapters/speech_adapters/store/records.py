@@ -10,7 +10,7 @@ import attrs
 from speech_adapters.contract import JobState, MeetingRequest, MeetingStatus
 from speech_adapters.masking import masked_repr
 
-__all__ = ["MeetingSummary", "OpenState", "Recording"]
+__all__ = ["MeetingSummary", "OpenState", "Outcome", "Recording"]
 
 
 @attrs.frozen
@@ -54,6 +54,27 @@ class MeetingSummary:
     step: str
     speakers: int | None
     has_audio: bool
+
+
+@attrs.frozen
+class Outcome:
+    """What became of the newest recording of a meeting.
+
+    Attributes:
+        meeting_id: the meeting's id.
+        recording_id: the recording's id.
+        state: its state; one whose record is damaged has failed.
+        reason: why it failed; otherwise empty.
+        notes: irregularities of the recording, one sentence each.
+        duration: length in ticks that the transcript states; ``None`` without one.
+    """
+
+    meeting_id: str
+    recording_id: str
+    state: JobState
+    reason: str
+    notes: tuple[str, ...]
+    duration: int | None
 
 
 @attrs.frozen

@@ -18,6 +18,7 @@ from typing import Final, TypeAlias
 from speech_adapters.errors import SpeechError
 from speech_adapters.export import format_of
 from speech_compat.cli.arguments import add_verbose
+from speech_compat.cli.backlog import add_backlog
 from speech_compat.cli.compare_options import add_compare
 from speech_compat.cli.listing import add_list
 from speech_compat.cli.migration_parser import add_migrate, add_scan
@@ -84,6 +85,7 @@ def _add_run(commands: _Commands) -> None:
 # to do its work is imported when it runs.
 COMMANDS: Final[dict[str, Callable[[_Commands], None]]] = {
     "transcribe": add_transcribe,
+    "backlog": add_backlog,
     "run": _add_run,
     "show": add_show,
     "convert": add_convert,

@@ -17,12 +17,12 @@ from typing import Final
 
 import anyio
 import attrs
-from anyio.to_thread import run_sync
 
 from speech_adapters.audio import AudioFile
-from speech_adapters.contract import JobState, MeetingRequest, Mode
+from speech_adapters.contract import JobState, Mode
 from speech_adapters.errors import MeetingFailedError, SpeechError
 from speech_adapters.meetings import MeetingService
+from speech_adapters.recording.files import record_file
 from speech_adapters.store import Store
 from speech_adapters.transcript import Transcript
 from speech_compat._session.mapping.requests import log_gaps
@@ -33,7 +33,6 @@ from speech_compat.cli.sources import Source
 
 __all__ = ["transcribe_stored"]
 
-_BLOCK_FRAMES: Final = 65_536
 # Seconds between two status queries; the backends limit how often they query the service.
 _FIRST_PAUSE: Final = 0.2
 _LONGEST_PAUSE: Final = 5.0
@@ -112,26 +111,14 @@ async def _record(
         async with session:
             if file is not None:
                 with display.bar(source.name, file.duration, source.weight) as show:
-                    while block := await run_sync(file.read, _BLOCK_FRAMES):
-                        await session.push(block)
-                        show(file.pcm.ticks(file.pcm.frame_bytes * file.frames_read))
+                    await record_file(meetings, session, request, file, show)
             complete = True
             with _reported_if_kept(meeting_id):
-                if file is not None:
-                    await _note_file(meetings, request, file)
                 await session.finish()
     except BaseException:
         if not complete:
             await _discard_part(meetings, meeting_id, wanted=options.meeting_id is not None)
         raise
-
-
-async def _note_file(meetings: MeetingService, request: MeetingRequest, file: AudioFile) -> None:
-    """Keep what is known at the end of a compressed file only."""
-    if file.notes != request.notes:
-        await meetings.replace_notes(attrs.evolve(request, notes=file.notes))
-    if file.original is not None:
-        await meetings.keep_original(request.meeting_id, file.original)
 
 
 async def _discard_part(meetings: MeetingService, meeting_id: str, *, wanted: bool) -> None:

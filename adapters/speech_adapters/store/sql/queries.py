@@ -15,12 +15,13 @@ from speech_adapters.errors import (
     MeetingNotFoundError,
     SpeechError,
 )
-from speech_adapters.store.records import MeetingSummary, OpenState, Recording
+from speech_adapters.store.records import MeetingSummary, OpenState, Outcome, Recording
 from speech_adapters.store.sql import transcripts
 from speech_adapters.store.sql.database import Database
 from speech_adapters.store.sql.rows import (
     SELECT,
     attendees_of,
+    damaged,
     from_row,
     salvage,
     time_of,
@@ -121,6 +122,16 @@ class Queries:
         # Without those whose record is damaged.
         return [recording for recording in found if not recording.state.final]
 
+    def outcomes(self, meeting_ids: Sequence[str]) -> list[Outcome]:
+        rows = self._database.rows(
+            "SELECT meeting_id, id, state, reason, notes, duration FROM recordings"
+            " WHERE meeting_id IN (SELECT value FROM json_each(?)) AND replaces = ''"
+            " ORDER BY number",
+            json.dumps(list(meeting_ids)),
+        )
+        # The last one of a meeting is its newest.
+        return list({row[0]: _outcome(row) for row in rows}.values())
+
     def transcript(self, recording_id: str) -> Transcript:
         transcript = transcripts.read(self._database, recording_id)
         if transcript is None:
@@ -175,6 +186,14 @@ def _starts_with(prefix: str) -> tuple[str, tuple[object, ...]]:
             *exactly[1],
         )
     return "TRUE", ()
+
+
+def _outcome(row: tuple[Any, ...]) -> Outcome:
+    meeting_id, key, state, reason, notes, duration = row
+    try:
+        return Outcome(meeting_id, key, JobState(state), reason, tuple(json.loads(notes)), duration)
+    except (ValueError, TypeError, RecursionError):
+        return Outcome(meeting_id, key, JobState.FAILED, str(damaged(key)), (), None)
 
 
 def _no_transcript(recording: Recording) -> SpeechError:

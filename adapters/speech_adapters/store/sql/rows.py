@@ -18,6 +18,7 @@ from speech_adapters.store.sql.database import Transaction
 __all__ = [
     "SELECT",
     "attendees_of",
+    "damaged",
     "dump_request",
     "find",
     "from_row",
@@ -69,7 +70,7 @@ def from_row(row: tuple[Any, ...], audio: Path) -> Recording:
             speakers,
         )
     except (ValueError, KeyError, TypeError, RecursionError, SpeechError):
-        raise _damaged(key) from None  # their texts may quote the values
+        raise damaged(key) from None  # their texts may quote the values
 
 
 def salvage(row: tuple[Any, ...], audio: Path) -> Recording:
@@ -109,7 +110,8 @@ def time_of(text: object) -> datetime:
         return datetime.fromtimestamp(0, UTC)
 
 
-def _damaged(key: object) -> StoreError:
+def damaged(key: object) -> StoreError:
+    """Return the error for a recording whose record cannot be read."""
     return StoreError(
         f"The record of recording {key} in the meeting store cannot be read: it is damaged"
         " or of another version."
@@ -141,7 +143,7 @@ def state_of(connection: Transaction, recording_id: str) -> JobState:
     try:
         return JobState(state)
     except ValueError:  # its text quotes the value
-        raise _damaged(recording_id) from None
+        raise damaged(recording_id) from None
 
 
 def unknown(recording_id: str) -> MeetingNotFoundError:
