@@ -66,6 +66,12 @@ def _create() -> Path:
         ) from error
     try:
         lock = FileLock(folder, _LOCK, "The folder has an owner.")
+    except StoreError as error:
+        # The process that locked it first may have removed it by now.
+        if not folder.exists():
+            raise MeetingBusyError("The folder was removed.") from error
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise

@@ -95,7 +95,8 @@ def _sample(process: subprocess.Popen[bytes], figures: _Figures, before: float) 
     """Note the peak of the memory; return the processor time of a process in seconds."""
     with suppress(OSError, IndexError):
         status = Path(f"/proc/{process.pid}/status").read_text()
-        peak = next(line for line in status.splitlines() if line.startswith("VmHWM"))
+        # A process that has just ended has none.
+        peak = next((line for line in status.splitlines() if line.startswith("VmHWM")), "0 0")
         figures.peak = max(figures.peak, int(peak.split()[1]))
         fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
