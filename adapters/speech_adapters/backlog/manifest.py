@@ -36,7 +36,6 @@ _COLUMNS: Final = {
     "speakers": ("max_speakers", "speakers"),
 }
 _NAMES: Final = {name: column for column, names in _COLUMNS.items() for name in names}
-_NO_SOURCE: Final = "It needs a column for the recordings, called file or url."
 # Nobody writes such a line, but files of other kinds have them.
 _LONGEST_LINE: Final = 1024 * 1024
 _LANGUAGE: Final = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8})*")
@@ -144,7 +143,8 @@ def _csv(lines: Iterator[str], path: Path) -> Iterator[Found]:
     ]
     if "source" not in columns:
         raise ConfigurationError(
-            f"The first line of the manifest {path} has no names. {_NO_SOURCE}"
+            f"The first line of the manifest {path} has no column for the recordings, called file"
+            " or url."
         )
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
     while True:
@@ -202,11 +202,9 @@ def _with_values(line: int, pairs: Sequence[tuple[str | None, Any]], folder: Pat
 def _entry(line: int, values: Mapping[str, Any], folder: Path) -> Found:
     """Return the recording of a line, whose values may be of any type."""
     texts = {name: _text(value) for name, value in values.items()}
-    source = texts.get("source")
-    label = replace_surrogates(source or "")[:_LONGEST_TEXT]
-    problem = _problem(texts)
-    if source is None or problem:
-        return Problem(line, label, problem or _NO_SOURCE)
+    source = texts.get("source") or ""
+    if problem := _problem(texts):
+        return Problem(line, replace_surrogates(source)[:_LONGEST_TEXT], problem)
     entry = Entry(
         line,
         source,

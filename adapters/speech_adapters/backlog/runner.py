@@ -35,7 +35,7 @@ from speech_adapters.errors import (
     SpeechError,
 )
 from speech_adapters.meetings import MeetingService
-from speech_adapters.store import Outcome, Recording, Store
+from speech_adapters.store import Outcome, Store
 from speech_adapters.store.recovery import CUT_SHORT, NO_AUDIO
 
 __all__ = ["BacklogRunner", "Limits", "meeting_prefix"]
@@ -195,9 +195,14 @@ class BacklogRunner:
         """Delete what a process that was killed left of recordings, before a sweep ends them."""
         unfinished = await self._meetings.store.run(Store.unfinished, math.inf)
         for recording in unfinished:
-            if _is_part_of(recording, self._prefix):
+            if not recording.meeting_id.startswith(self._prefix):
+                continue
+            if recording.state is JobState.UPLOADING:
                 with suppress(MeetingBusyError):
                     await self._meetings.discard_cut_off(recording.meeting_id)
+            elif CUT_SHORT in recording.notes:
+                # Another process ended it, and may have begun to transcribe it.
+                await self._delete(recording.meeting_id)
 
     async def _feed(self) -> None:
         """Begin recordings, as many as the limits permit, until nothing is waiting."""
@@ -267,7 +272,7 @@ class BacklogRunner:
 
     async def _await_turn(self) -> None:
         if self._limits.rate:
-            await anyio.sleep(self._next_start - self._clock())
+            await anyio.sleep(max(self._next_start - self._clock(), 0.0))
             self._next_start = max(self._next_start, self._clock()) + 60 / self._limits.rate
 
     async def _record(self, active: _Active, jobs: anyio.Semaphore) -> None:
@@ -375,10 +380,6 @@ class BacklogRunner:
             # Those that came meanwhile are written the next time.
             del self._changes[: len(changes)]
             self.counts = await self._call(self._journal.counts)
-
-
-def _is_part_of(recording: Recording, prefix: str) -> bool:
-    return recording.state is JobState.UPLOADING and recording.meeting_id.startswith(prefix)
 
 
 def _is_part(outcome: Outcome) -> bool:
