@@ -47,8 +47,7 @@ _PAGE: Final = 100
 _QUERY: Final = 500
 # Seconds between two queries of the store, and between two sweeps; they grow while nothing ends.
 _FIRST_PAUSE: Final = 0.1
-_LONGEST_QUERY_PAUSE: Final = 1.0
-_LONGEST_SWEEP_PAUSE: Final = 5.0
+_LONGEST_PAUSE: Final = 1.0
 _DELETED: Final = "Its meeting was deleted."
 
 
@@ -305,15 +304,16 @@ class BacklogRunner:
 
     async def _sweep(self) -> None:
         """Continue all meetings of the store, again and again."""
-        pause = _FIRST_PAUSE
+        pause, before = _FIRST_PAUSE, self.counts
         while True:
-            before = self.counts
-            ended = self._ended.is_set()
+            ended, start = self._ended.is_set(), self._clock()
             await self._meetings.sweep()
             if ended:
                 return
-            pause = _FIRST_PAUSE if self.counts != before else min(pause * 2, _LONGEST_SWEEP_PAUSE)
-            with anyio.move_on_after(pause):
+            # The backends know when their services are to be asked: a sweep costs little without.
+            pause = _FIRST_PAUSE if self.counts != before else min(pause * 2, _LONGEST_PAUSE)
+            before = self.counts
+            with anyio.move_on_after(max(pause, self._clock() - start)):
                 await self._ended.wait()
 
     async def _collect(self) -> None:
@@ -327,7 +327,7 @@ class BacklogRunner:
             await self._write()
             self._notify()
             busy = self.counts != before
-            pause = _FIRST_PAUSE if busy else min(pause * 2, _LONGEST_QUERY_PAUSE)
+            pause = _FIRST_PAUSE if busy else min(pause * 2, _LONGEST_PAUSE)
             with anyio.move_on_after(pause):
                 await self._ended.wait()
 

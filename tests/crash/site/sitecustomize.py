@@ -26,6 +26,7 @@ TESTS = Path(__file__).parents[2]
 STEPS = {
     "speech_adapters.store.sqlite.database": ("Database", ("transaction", "rows")),
     "speech_adapters.store.postgres.database": ("Database", ("transaction", "rows")),
+    "speech_adapters.backlog.journal": ("Journal", ("_transaction", "_rows")),
     "speech_adapters.recording.spool": ("SpoolWriter", ("write", "sync")),
     "speech_adapters.speech_sdk.journal": ("Journal", ("add",)),
     "speech_adapters.azure.http": ("ServiceClient", ("_exchange",)),
