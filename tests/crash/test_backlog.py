@@ -131,7 +131,9 @@ def assert_each_once(double: ServiceDouble, storage: str, backend: str) -> None:
         while list((state_dir / "audio").iterdir()):
             assert time.monotonic() < deadline
             store.remove_leftovers()
-    assert lengths == Counter({f"{(1600 + 1600 * number) / 16_000:.3f}": 1 for number in range(COUNT)})
+    assert lengths == Counter(
+        {f"{(1600 + 1600 * number) / 16_000:.3f}": 1 for number in range(COUNT)}
+    )
     if backend == "batch":
         names = Counter(job.body["displayName"] for job in double.jobs.values())
         assert set(names.values()) == {1}, "a recording was submitted twice"
