@@ -17,6 +17,7 @@ from speech_adapters.contract import Attendee, JobState
 from speech_adapters.errors import (
     AuthenticationError,
     ConfigurationError,
+    MeetingBusyError,
     MeetingFailedError,
     MeetingNotFoundError,
     SpeechError,
@@ -27,6 +28,7 @@ from speech_adapters.errors import (
 from speech_adapters.meetings import MeetingService
 from speech_adapters.recording.backend import RecordingBackend
 from speech_adapters.store import Lock, Recording, Store
+from speech_adapters.store.sqlite import SqliteStore
 
 # --- meetings that are finished or unknown ------------------------------------------
 
@@ -345,3 +347,56 @@ def test_a_hundred_queries_open_one_store_and_create_one_backend(
     assert len(opened) == 1
     assert len(recorders) == 1
     assert len(recorders["ours"].processed) == 100
+
+
+# --- recordings that lack audio -------------------------------------------------------
+
+
+def test_an_abandoned_session_leaves_nothing_to_process(recorders: dict[str, Recorder]) -> None:
+    async def work(meetings: MeetingService) -> None:
+        session = await meetings.open_session(REQUEST)
+        await session.push(bytes(3_200))
+        await meetings.abandon_session(session, REQUEST)
+        (found,) = await meetings.store.run(Store.recordings, "m")
+        assert found.state is JobState.DELETED
+        assert not found.audio_path.exists()
+        # The meeting is not locked any more.
+        async with await meetings.open_session(REQUEST):
+            pass
+
+    use(work)
+
+
+def test_a_session_that_cannot_be_abandoned_stays_cut_off(
+    recorders: dict[str, Recorder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def delete(*_: object) -> None:
+        raise StoreError("The disk is full.")
+
+    async def work(meetings: MeetingService) -> None:
+        session = await meetings.open_session(REQUEST)
+        await session.push(bytes(3_200))
+        with monkeypatch.context() as patched:
+            patched.setattr(SqliteStore, "delete", delete)
+            with pytest.raises(StoreError, match="The disk is full"):
+                await meetings.abandon_session(session, REQUEST)
+        (found,) = await meetings.store.run(Store.recordings, "m")
+        assert found.state is JobState.UPLOADING
+        await session.aclose()
+
+    use(work)
+
+
+def test_only_what_was_cut_off_is_discarded(recorders: dict[str, Recorder]) -> None:
+    done, cut_off = stored(JobState.COMPLETED), stored(JobState.UPLOADING)
+
+    async def work(meetings: MeetingService) -> None:
+        await meetings.discard_cut_off("m")
+        found = await meetings.store.run(Store.recordings, "m")
+        states = {recording.id: recording.state for recording in found}
+        assert states == {done.id: JobState.COMPLETED, cut_off.id: JobState.DELETED}
+        async with await meetings.open_session(REQUEST):
+            with pytest.raises(MeetingBusyError):
+                await meetings.discard_cut_off("m")
+
+    use(work)

@@ -220,3 +220,20 @@ def test_a_folder_that_another_process_removes_first_is_no_error(
     monkeypatch.setattr(temporary, "FileLock", lock)
     remove_abandoned()
     assert not folder.exists()
+
+
+def test_a_new_folder_that_another_process_removes_first_is_replaced(
+    folders: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    removed: list[Path] = []
+
+    def lock(folder: Path, name: str, busy: str) -> FileLock:
+        if not removed:
+            removed.append(folder)
+            shutil.rmtree(folder)
+        return FileLock(folder, name, busy)
+
+    monkeypatch.setattr(temporary, "FileLock", lock)
+    folder = create_folder()
+    assert list(folders.iterdir()) == [folder]
+    remove_folder(folder)

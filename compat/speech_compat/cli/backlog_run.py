@@ -16,7 +16,7 @@ from speech_adapters.backlog.manifest import manifest_label
 from speech_adapters.backlog.planning import examine, read_into
 from speech_adapters.backlog.runner import BacklogRunner, Limits
 from speech_adapters.config import Settings, load_settings
-from speech_adapters.errors import ConfigurationError
+from speech_adapters.errors import ConfigurationError, SpeechError
 from speech_adapters.meetings import MeetingService
 from speech_adapters.transcript import seconds
 from speech_compat._session.mapping.requests import log_gaps
@@ -131,13 +131,20 @@ async def _run(journal: Journal, settings: Settings, options: argparse.Namespace
     limits = Limits(
         options.jobs, options.in_flight, options.rate, options.retries, options.fail_fast
     )
+    # Not raised in the group of tasks, which would put it into a group of errors.
+    failure: SpeechError | None = None
     async with MeetingService(settings) as meetings:
         runner = BacklogRunner(meetings, journal, limits, log_gaps)
         with BacklogProgress(journal.name, options.progress) as progress:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(_show, runner, progress)
-                await runner.run()
+                try:
+                    await runner.run()
+                except SpeechError as error:
+                    failure = error
                 tasks.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
 
 
 async def _show(runner: BacklogRunner, progress: BacklogProgress) -> None:

@@ -8,6 +8,7 @@ import attrs
 import pytest
 
 from speech_adapters.contract import JobState, MeetingRequest, Mode
+from speech_adapters.store import Outcome
 from speech_adapters.store.sql.store import SqlStore
 from speech_adapters.store.sqlite import SqliteStore
 from speech_adapters.transcript import Provenance, Transcript, Utterance
@@ -132,3 +133,42 @@ def test_a_summary_is_made_of_a_recording_of_any_state(store: SqlStore) -> None:
     recording = attrs.evolve(store.get(key), audio_bytes=320, keep_audio=True)
     kept = {state: attrs.evolve(recording, state=state).summary().has_audio for state in JobState}
     assert kept == {state: state is not JobState.DELETED for state in JobState}
+
+
+def test_outcomes_are_those_of_the_newest_recordings(store: SqlStore) -> None:
+    old, done, failed, copied, _ = create(store, "m/1", "m/2", "m/3", "m/4", "m/5")
+    store.delete(old)
+    (newest,) = create(store, "m/1")
+    store.close_audio(newest, 2, ("A note.",))
+    store.complete(done, Transcript("m/2", (), 7, Provenance("local", "1")))
+    store.fail(failed, "for a reason")
+    # A copy that does not count yet.
+    store.create(MeetingRequest("m/4", mode=Mode.STORED), "local", replaces=copied)
+    found = {one.meeting_id: one for one in store.outcomes([f"m/{n}" for n in (1, 2, 3, 4, 9)])}
+    assert found == {
+        "m/1": Outcome("m/1", newest, JobState.PROCESSING, "", ("A note.",), None),
+        "m/2": Outcome("m/2", done, JobState.COMPLETED, "", (), 7),
+        "m/3": Outcome("m/3", failed, JobState.FAILED, "for a reason", (), None),
+        "m/4": Outcome("m/4", copied, JobState.UPLOADING, "", (), None),
+    }
+    assert store.outcomes([]) == []
+
+
+def test_a_damaged_record_has_failed(store: SqlStore) -> None:
+    (key,) = create(store, "m")
+    with store._database.transaction() as connection:
+        connection.execute("UPDATE recordings SET notes = '{' WHERE id = ?", (key,))
+    (found,) = store.outcomes(["m"])
+    assert found.state is JobState.FAILED
+    assert "it is damaged" in found.reason
+
+
+@pytest.mark.database("sqlite")
+def test_outcomes_cost_the_same_beside_any_number_of_meetings(store: SqlStore) -> None:
+    assert isinstance(store, SqliteStore)
+    rows = store._database.rows(
+        "EXPLAIN QUERY PLAN SELECT meeting_id, id, state, reason, notes, duration FROM recordings"
+        " WHERE meeting_id IN (SELECT value FROM json_each(?)) AND replaces = '' ORDER BY number",
+        "[]",
+    )
+    assert "USING INDEX recordings_by_meeting (meeting_id=?)" in str(rows)
