@@ -1,4 +1,4 @@
-"""Manifests of any content: each line is a recording or a problem, and only our errors are raised."""
+"""Manifests of any content: a line is a recording or a problem, and only our errors are raised."""
 
 from __future__ import annotations
 

@@ -170,9 +170,9 @@ def test_a_name_that_is_no_file_name_is_refused(tmp_path: Path, name: str) -> No
 
 
 def test_a_backlog_is_run_by_one_process_at_a_time(tmp_path: Path) -> None:
-    with lock_backlog(tmp_path, "a"), lock_backlog(tmp_path, "b"):
-        with pytest.raises(MeetingBusyError, match="The backlog a is being run"):
-            lock_backlog(tmp_path, "a")
+    busy = pytest.raises(MeetingBusyError, match="The backlog a is being run")
+    with lock_backlog(tmp_path, "a"), lock_backlog(tmp_path, "b"), busy:
+        lock_backlog(tmp_path, "a")
     lock_backlog(tmp_path, "a").release()
 
 

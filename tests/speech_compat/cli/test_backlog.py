@@ -50,7 +50,7 @@ def calls(tmp_path: Path) -> Path:
     return tmp_path / "calls"
 
 
-def backlog(*arguments: str | Path) -> int:
+def backlog(*arguments: str | Path | int) -> int:
     return main(["backlog", *map(str, arguments)])
 
 
@@ -94,7 +94,7 @@ def test_a_backlog_from_its_start_to_its_deletion(
 def test_an_export_continues_and_replaces_nothing(
     calls: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    backlog("run", calls)
+    backlog("run", calls, "--jobs", 1)
     (tmp_path / "a.txt").write_text("mine")
     capsys.readouterr()
     assert backlog("export", "calls", "-o", tmp_path) == 0

@@ -17,11 +17,10 @@ def test_a_line_is_written_now_and_then(capsys: pytest.CaptureFixture[str]) -> N
         for second in range(0, 130, 5):
             now[0] = float(second)
             progress.update(Counts(waiting=9_000 - second, completed=second, failed=1), 4)
+    begin, rate = "speech-compat: backlog calls:", "1 failed, 4 in flight, 60 a minute"
     assert capsys.readouterr().err.splitlines() == [
-        "speech-compat: backlog calls: 60 of 9,001 transcribed, 1 failed, 4 in flight, 60 a minute,"
-        " 2 h 29 min left.",
-        "speech-compat: backlog calls: 120 of 9,001 transcribed, 1 failed, 4 in flight, 60 a minute,"
-        " 2 h 28 min left.",
+        f"{begin} 60 of 9,001 transcribed, {rate}, 2 h 29 min left.",
+        f"{begin} 120 of 9,001 transcribed, {rate}, 2 h 28 min left.",
     ]
 
 
