@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import attrs
 import pytest
@@ -25,7 +26,7 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
         yield journal
 
 
-def entry(number: int, **values: object) -> Entry:
+def entry(number: int, **values: Any) -> Entry:
     found = Entry(number, f"/calls/{number}.wav", stamp="1 1", size=10, language="en-US")
     return attrs.evolve(found, **values)
 

@@ -6,7 +6,7 @@ import re
 import uuid
 import wave
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,10 +22,10 @@ from azure.storage.blob import (
 from starlette.responses import JSONResponse
 
 from double.service import KEY, Fault, ServiceDouble
-from speech_adapters.backlog import runner as module
 from speech_adapters.backlog.items import Change, Counts, ItemState
 from speech_adapters.backlog.journal import Journal, journal_path
 from speech_adapters.backlog.planning import examine, read_into
+from speech_adapters.backlog.recorder import Recorder
 from speech_adapters.backlog.runner import BacklogRunner, Limits, meeting_prefix
 from speech_adapters.capabilities import Gap
 from speech_adapters.config import Settings, load_settings
@@ -89,7 +89,7 @@ def run(
     settings: Settings,
     journal: Journal,
     limits: Limits | None = None,
-    watch: Callable[[BacklogRunner], Awaitable[None]] | None = None,
+    watch: Callable[[BacklogRunner], Coroutine[Any, Any, None]] | None = None,
 ) -> list[tuple[str, tuple[Gap, ...]]]:
     """Run a backlog; ``watch`` runs meanwhile, and a cancellation of it cancels the run."""
     noted: list[tuple[str, tuple[Gap, ...]]] = []
@@ -321,9 +321,9 @@ def test_no_more_recordings_are_in_flight_than_is_allowed(
     in_flight: int,
 ) -> None:
     most, present = Counter[str](), Counter[str]()
-    real = module.Recorder.record
+    real = Recorder.record
 
-    async def counted(self: module.Recorder, item: Any) -> str:
+    async def counted(self: Recorder, item: Any) -> str:
         present["jobs"] += 1
         most["jobs"] = max(most["jobs"], present["jobs"])
         try:
@@ -336,7 +336,7 @@ def test_no_more_recordings_are_in_flight_than_is_allowed(
             most["in flight"] = max(most["in flight"], backlog.in_flight)
             await anyio.sleep(0)
 
-    monkeypatch.setattr(module.Recorder, "record", counted)
+    monkeypatch.setattr(Recorder, "record", counted)
     run(settings, journal, Limits(jobs=jobs, in_flight=in_flight), watch)
     assert_complete(settings, journal, double)
     assert most["jobs"] == min(jobs, in_flight)

@@ -16,10 +16,11 @@ from starlette.responses import JSONResponse
 
 from double.service import KEY, Fault, ServiceDouble, running
 from speech_adapters.backlog.journal import lock_backlog
+from speech_adapters.backlog.runner import BacklogRunner
 from speech_adapters.config import load_settings
 from speech_adapters.contract import JobState
 from speech_adapters.store import Store
-from speech_compat.cli import backlog_run, main
+from speech_compat.cli import main
 from speech_compat.cli.backlog_names import name_of
 
 REFUSAL = JSONResponse({"code": "InvalidArgument", "message": "Bad audio."}, 400)
@@ -175,7 +176,7 @@ def test_an_interrupt_states_how_to_continue(
         signal.raise_signal(signal.SIGINT)
         await anyio.sleep_forever()
 
-    monkeypatch.setattr(backlog_run.BacklogRunner, "run", interrupted)
+    monkeypatch.setattr(BacklogRunner, "run", interrupted)
     assert backlog("run", calls) == 130
     error = capsys.readouterr().err
     assert "0 transcribed, 3 not finished. To continue:" in error
