@@ -85,7 +85,7 @@ def _split(address: str) -> tuple[str, str, str]:
         parts = urlsplit(address)
         host = parts.hostname or ""
     except ValueError:
-        host = ""
+        parts, host = urlsplit(""), ""
     names = [name for name in parts.path.split("/") if name] if host else []
     # The emulator has the name of the account in the path, since its host has none.
     account = 1 if host == "localhost" or _is_number(host) else 0

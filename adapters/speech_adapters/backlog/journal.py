@@ -71,7 +71,7 @@ _TABLES: Final = (
     """,
     "CREATE INDEX items_by_state ON items (state, number)",
     "CREATE INDEX items_by_key ON items (key, number)",
-    "CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
+    "CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
 )
 _COLUMNS: Final = tuple(field.name for field in attrs.fields(Item))
 _SELECT: Final = f"SELECT {', '.join(_COLUMNS)} FROM items"  # noqa: S608
@@ -166,13 +166,13 @@ class Journal(Closeable):
 
     def fact(self, name: str) -> str:
         """Return what was stored under a name; empty if there is nothing."""
-        found = self._rows("SELECT value FROM facts WHERE name = ?", name)
+        found = self._rows("SELECT value FROM about WHERE name = ?", name)
         return str(found[0][0]) if found else ""
 
     def store_fact(self, name: str, value: str) -> None:
         """Store a value under a name, in place of an earlier one."""
         with self._transaction() as connection:
-            connection.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, value))
+            connection.execute("INSERT OR REPLACE INTO about VALUES (?, ?)", (name, value))
 
     def read(self, found: Iterable[Entry | Problem]) -> Iterator[int]:
         """Read a manifest into the journal; yields how many of its lines were read so far.

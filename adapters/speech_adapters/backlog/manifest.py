@@ -252,10 +252,10 @@ def _with_address(entry: Entry) -> Found:
     label = entry.source.partition("#")[0].partition("?")[0]
     try:
         parts = urlsplit(entry.source)
-        complete = bool(parts.hostname)
+        host = parts.hostname
     except ValueError:
-        complete = False
-    if not complete:
+        parts, host = urlsplit(""), None
+    if not host:
         return Problem(entry.line, label, "The address has no host.")
     if parts.path.endswith("/") or not parts.path:
         return Problem(entry.line, label, "The address names no file, but a folder.")

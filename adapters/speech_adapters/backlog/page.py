@@ -48,7 +48,7 @@ def write_page(journal: Journal) -> Iterator[str]:
             policy=_policy(style, script),
             title=escape(f"Backlog {journal.name}"),
             style=style,
-            facts=_facts(journal),
+            about=_about(journal),
             figures="".join(_figure(name, counts[state.value]) for state, name in _NAMES.items()),
             states="".join(
                 f'<option value="{state.value}">{name}</option>' for state, name in _NAMES.items()
@@ -76,7 +76,7 @@ def _policy(style: str, script: str) -> str:
     )
 
 
-def _facts(journal: Journal) -> str:
+def _about(journal: Journal) -> str:
     length = format_offset(journal.completed_ticks())
     manifest = escape(one_line(journal.fact("manifest")))
     return f'<li dir="auto">{manifest}</li><li>{length} of audio transcribed</li>'

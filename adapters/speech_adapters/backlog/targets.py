@@ -6,7 +6,6 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import Final
 from urllib.parse import unquote, urlsplit
 
 from speech_adapters.backlog.items import Item, ItemState
@@ -15,11 +14,9 @@ from speech_adapters.backlog.manifest import is_address
 
 __all__ = ["assign_targets"]
 
-_WITH_TRANSCRIPT: Final = (ItemState.COMPLETED, ItemState.DUPLICATE)
-
 
 def assign_targets(journal: Journal, folder: Path, suffix: str) -> Iterator[tuple[Item, Path]]:
-    """Yield each recording that may have a transcript, with a file of its own below a folder.
+    """Yield each recording that has a transcript, with a file of its own below a folder.
 
     ``calls/a/x.wav`` becomes ``a/x.txt``, below the folder that all recordings have in common.
     Where two differ only in their suffix, the name has it too: ``a/x.wav.txt``.
@@ -40,10 +37,16 @@ def assign_targets(journal: Journal, folder: Path, suffix: str) -> Iterator[tupl
         for item in _named(journal):
             # Each recording takes its name, so that it has the same one once it is transcribed.
             name = _free(names, _relative(item, base))
-            if item.state in _WITH_TRANSCRIPT:
+            if _has_transcript(journal, item):
                 yield item, folder / f"{name}.{suffix}"
     finally:
         names.close()
+
+
+def _has_transcript(journal: Journal, item: Item) -> bool:
+    """Return whether a recording, or the one that it is a duplicate of, is transcribed."""
+    found = item if item.original is None else journal.get(item.original)
+    return found is not None and found.state is ItemState.COMPLETED
 
 
 def _named(journal: Journal) -> Iterator[Item]:

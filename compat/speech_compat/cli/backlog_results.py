@@ -70,7 +70,7 @@ def _is_running(folder: Path, path: Path) -> bool:
 def _status_line(document: dict[str, object]) -> str:
     counts = document["counts"]
     assert isinstance(counts, dict)
-    names = {"recorded": "in flight", "completed": "transcribed", "duplicate": "duplicates"}
+    names = {"recorded": "in flight", "completed": "transcribed"}
     parts = [f"{number:,} {names.get(name, name)}" for name, number in counts.items() if number]
     running = ", running" if document["running"] else ""
     return f"{document['name']}{running}: {', '.join(parts) or 'empty'}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import shlex
 import sys
 from collections.abc import Iterator
@@ -131,6 +132,9 @@ async def _run(journal: Journal, settings: Settings, options: argparse.Namespace
     limits = Limits(
         options.jobs, options.in_flight, options.rate, options.retries, options.fail_fast
     )
+    # Storage accounts are used by more threads than the library keeps connections for, which is a
+    # warning for each connection that it closes.
+    logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
     # Not raised in the group of tasks, which would put it into a group of errors.
     failure: SpeechError | None = None
     async with MeetingService(settings) as meetings:
@@ -186,13 +190,10 @@ def _confirmed(estimate: Estimate, options: argparse.Namespace) -> bool:
 
 def _summary(journal: Journal, counts: Counts, again: str) -> str:
     parts = [f"{counts.completed:,} transcribed"]
-    named = {
-        "failed": counts.failed,
-        "duplicates": counts.duplicate,
-        "invalid lines": counts.invalid,
-        "not finished": counts.unfinished,
-    }
-    parts += [f"{number:,} {name}" for name, number in named.items() if number]
+    parts += [f"{counts.failed:,} failed"] if counts.failed else []
+    nouns = {"duplicate": counts.duplicate, "invalid line": counts.invalid}
+    parts += [_count(number, noun) for noun, number in nouns.items() if number]
+    parts += [f"{counts.unfinished:,} not finished"] if counts.unfinished else []
     text = f"backlog {journal.name}: {', '.join(parts)}."
     if counts.unfinished:
         return f"{text} To continue: speech-compat backlog {again}"

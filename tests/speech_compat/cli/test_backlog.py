@@ -133,7 +133,7 @@ def test_lines_that_cannot_be_used_stop_the_start_or_are_left_out(
     assert "line 3: The file cannot be read" in capsys.readouterr().err
     assert double.uploads == []
     assert backlog("run", manifest, "--skip-invalid") == 0
-    assert "1 transcribed, 1 invalid lines." in capsys.readouterr().err
+    assert "1 transcribed, 1 invalid line." in capsys.readouterr().err
 
 
 def test_an_estimate_starts_nothing(
