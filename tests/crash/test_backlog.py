@@ -29,9 +29,9 @@ from speech_adapters.contract import JobState
 from speech_adapters.store import Store
 from speech_adapters.store.recovery import CUT_SHORT
 
-COUNT = 16
+COUNT = 12
 PATIENCE = 120.0
-KILLS = int(os.environ.get("CRASH_KILLS", "4"))
+KILLS = int(os.environ.get("CRASH_KILLS", "3"))
 CONTAINER = "crash-backlog"
 
 
@@ -102,7 +102,7 @@ def test_each_recording_is_transcribed_once(
         for number in range(KILLS):
             once = {"CRASH_ONCE": str(tmp_path / "once" / str(number))}
             if by_step := dice.random() < 0.6:
-                once["CRASH_PROGRAM"] = str(dice.randint(1, 150))
+                once["CRASH_PROGRAM"] = str(dice.randint(1, 120))
             after = None if by_step else 0.5 + 2.5 * dice.random()
             kills += run(recordings, settings | once, after) == -signal.SIGKILL
         assert run(recordings, settings | {"CRASH_ONCE": str(tmp_path / "once" / "last")}) == 0

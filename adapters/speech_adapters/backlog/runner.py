@@ -48,6 +48,7 @@ _QUERY: Final = 500
 # Seconds between two queries of the store, and between two sweeps; they grow while nothing ends.
 _FIRST_PAUSE: Final = 0.1
 _LONGEST_PAUSE: Final = 1.0
+_LONGEST_SWEEP_PAUSE: Final = 2.0
 _DELETED: Final = "Its meeting was deleted."
 
 
@@ -162,6 +163,7 @@ class BacklogRunner:
                     await self._guarded(self._feed)
                     # Not canceled: a sweep may just be cleaning up at the service.
                     self._ended.set()
+                    self._notify()
         finally:
             with anyio.CancelScope(shield=True):
                 await self._write()
@@ -310,10 +312,13 @@ class BacklogRunner:
             await self._meetings.sweep()
             if ended:
                 return
-            # The backends know when their services are to be asked: a sweep costs little without.
-            pause = _FIRST_PAUSE if self.counts != before else min(pause * 2, _LONGEST_PAUSE)
+            if self.counts != before:
+                pause = _FIRST_PAUSE
+            else:
+                # A sweep that finds much and changes nothing is not to occupy the processor.
+                pause = min(max(pause * 2, self._clock() - start), _LONGEST_SWEEP_PAUSE)
             before = self.counts
-            with anyio.move_on_after(max(pause, self._clock() - start)):
+            with anyio.move_on_after(pause):
                 await self._ended.wait()
 
     async def _collect(self) -> None:
@@ -325,11 +330,11 @@ class BacklogRunner:
             for start in range(0, len(recorded), _QUERY):
                 await self._settle(recorded[start : start + _QUERY])
             await self._write()
-            self._notify()
-            busy = self.counts != before
-            pause = _FIRST_PAUSE if busy else min(pause * 2, _LONGEST_PAUSE)
+            pause = _FIRST_PAUSE if self.counts != before else min(pause * 2, _LONGEST_PAUSE)
+            await anyio.sleep(_FIRST_PAUSE)
+            # With some backends a recording is final once it is recorded.
             with anyio.move_on_after(pause):
-                await self._ended.wait()
+                await self._changed.wait()
 
     async def _settle(self, meeting_ids: Sequence[str]) -> None:
         """Note what became of meetings that the store has."""
