@@ -209,10 +209,7 @@ class Store(Closeable):
 
     @abstractmethod
     def open_states(self, backend: str) -> list[OpenState]:
-        """Return what :meth:`open_recordings` does, of each recording only its backend's text.
-
-        The oldest is the first.  It costs a fraction, because no request is parsed.
-        """
+        """Return the same recordings without their requests, the oldest first; costs little."""
 
     @abstractmethod
     def unfinished(self, now: float) -> list[Recording]:
@@ -326,24 +323,17 @@ class Store(Closeable):
 
     @abstractmethod
     def update_many(
-        self,
-        states: Mapping[str, str],
-        *,
-        step: str | None = None,
-        next_poll: float | None = None,
+        self, states: Mapping[str, str], *, step: str | None = None, next_poll: float | None = None
     ) -> set[str]:
         """Store the backend's own text of several recordings, all or none.
 
         Args:
             states: the backend_state of each recording, by its id; stored in any state.
-            step: what is being done with all of them now; ignored where the state is final.
-            next_poll: Unix time in seconds of the backend's next question.
+            step: that of all of them, as for :meth:`update`.
+            next_poll: that of all of them.
 
-        Returns:
-            The ids of those that are in the state Processing: the others may have been deleted.
-
-        Raises:
-            MeetingNotFoundError: there is no such recording.
+        Returns the ids of those that are in the state Processing: others may have been deleted.
+        Raises: as :meth:`update`.
         """
 
     @abstractmethod
@@ -352,10 +342,8 @@ class Store(Closeable):
     ) -> None:
         """Set the next poll of all these recordings that are still in the state Processing.
 
-        One transaction, because one answer of a service covers all jobs of its list.
-
         Args:
-            recording_ids: which recordings.
+            recording_ids: which recordings; one answer of a service may cover many.
             after: Unix time in seconds.
             steps: what is being done now, by the id of the recording; for any of them.
         """

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable
 from typing import Any
@@ -11,6 +10,7 @@ import anyio
 import pytest
 from starlette.responses import JSONResponse, PlainTextResponse
 
+from double.batch_groups import end_wait, expected, finish, record_all, sent, share, text, wait_all
 from double.batch_parts import Parts, requests_for
 from double.service import Fault, ServiceDouble
 from speech_adapters import JobState
@@ -21,65 +21,8 @@ from speech_adapters.meeting_locks import recording_locked
 from speech_adapters.store import Store
 
 Run = Callable[..., Any]
-NOW = {"group_seconds": 0.0}
 COUNTING = pytest.mark.parametrize("counting", ["position", "rank", "reversed"])
 REFUSED = JSONResponse({"code": "InvalidRequest", "message": "One of them is wrong."}, 400)
-
-
-async def record_all(parts: Parts, count: int, **request: Any) -> list[str]:
-    """Record meetings of one group, each with audio of another length."""
-    more = {"group": "g", **request}
-    return [
-        await parts.record(b"\x01\x00" * 1_600 * (n + 1), f"m{n}", **more) for n in range(count)
-    ]
-
-
-async def wait_all(parts: Parts, recordings: list[str]) -> None:
-    """Upload all of them, without a job: they wait."""
-    for recording in recordings:
-        await parts.step(recording)
-        assert (await parts.progress(recording)).stage is BatchStage.UPLOADED
-
-
-async def end_wait(parts: Parts, *recordings: str) -> None:
-    for recording in recordings:
-        await parts.change(recording, waiting_since=1.0)
-
-
-async def share(parts: Parts, count: int, **request: Any) -> list[str]:
-    """Return recordings that share a job."""
-    recordings = await record_all(parts, count, **request)
-    await wait_all(parts, recordings)
-    await end_wait(parts, recordings[0])
-    await parts.step(recordings[0])
-    return recordings
-
-
-def sent(double: ServiceDouble) -> list[list[str]]:
-    """Return the recordings whose audio each job has."""
-    return [
-        [re.findall(r"/([0-9a-f]{32})\.", url)[0] for url in double.jobs[key].body["contentUrls"]]
-        for key in double.submitted
-        if key in double.jobs
-    ]
-
-
-async def text(parts: Parts, recording: str) -> str:
-    transcript = await parts.store.run(Store.transcript, recording)
-    (utterance,) = transcript.utterances
-    return utterance.text
-
-
-def expected(number: int) -> str:
-    return f"A double heard {(number + 1) / 10:.3f} seconds."
-
-
-async def finish(parts: Parts, recording: str) -> JobState:
-    for _ in range(20):
-        state = await parts.step(recording)
-        if state.final:
-            return state
-    raise AssertionError("it never ended")
 
 
 @COUNTING
@@ -526,137 +469,3 @@ def test_a_result_that_is_listed_late_is_read_later(run: Run, double: ServiceDou
             assert await text(parts, recording) == expected(number)
 
     run(work)
-
-
-@pytest.mark.parametrize("end", ["complete", "fail", "delete"])
-def test_a_job_is_deleted_after_the_last_of_its_recordings_has_ended(
-    run: Run, double: ServiceDouble, end: str
-) -> None:
-    async def work(parts: Parts) -> None:
-        first, second = await share(parts, 2)
-        cleanup = parts.runner.cleanup
-        await parts.store.run(Store.delete, first)
-        assert not await cleanup.discard(await parts.get(first))
-        double.finish(double.submitted[0])
-        assert not await cleanup.discard(await parts.get(first)), "the other one needs it"
-        assert len(double.jobs) == 1
-        assert parts.blobs(first) == []
-        if end == "complete":
-            assert await parts.step(second) is JobState.COMPLETED
-        elif end == "fail":
-            await parts.store.run(Store.fail, second, "why")
-        else:
-            await parts.store.run(Store.delete, second)
-        assert await cleanup.discard(await parts.get(first))
-        assert double.jobs == {}
-        await parts.store.run(Store.delete, second)
-        assert await cleanup.discard(await parts.get(second)), "it is gone already"
-
-    run(work)
-
-
-def test_a_failed_recording_leads_to_its_shared_job_until_it_is_deleted(
-    run: Run, double: ServiceDouble
-) -> None:
-    async def work(parts: Parts) -> None:
-        recordings = await record_all(parts, 2)
-        double.failures = {recordings[0]: "Permanent"}
-        await wait_all(parts, recordings)
-        await end_wait(parts, recordings[0])
-        await parts.step(recordings[0])
-        double.finish(double.submitted[0])
-        assert await finish(parts, recordings[0]) is JobState.FAILED
-        assert await finish(parts, recordings[1]) is JobState.COMPLETED
-        await parts.store.run(Store.delete, recordings[0])
-        assert await parts.runner.cleanup.discard(await parts.get(recordings[0]))
-
-    run(work)
-    assert double.jobs == {}
-
-
-def test_a_deletion_keeps_a_job_that_others_have_not_found_yet(
-    run: Run, double: ServiceDouble
-) -> None:
-    async def work(parts: Parts) -> None:
-        recordings = await share(parts, 2)
-        for recording in recordings:  # as after a crash between request and answer
-            await parts.change(recording, stage=BatchStage.SUBMITTING, job_url="", shared=())
-        double.finish(double.submitted[0])
-        await parts.store.run(Store.delete, recordings[0])
-        assert not await parts.runner.cleanup.discard(await parts.get(recordings[0]))
-        assert await finish(parts, recordings[1]) is JobState.COMPLETED
-        assert await parts.runner.cleanup.discard(await parts.get(recordings[0]))
-
-    run(work)
-    assert len(double.submitted) == 1
-    assert double.jobs == {}
-
-
-def test_a_meeting_deleted_while_it_waits_is_not_submitted(run: Run, double: ServiceDouble) -> None:
-    async def work(parts: Parts) -> None:
-        recordings = await record_all(parts, 3)
-        await wait_all(parts, recordings)
-        await parts.store.run(Store.delete, recordings[1])
-        await end_wait(parts, recordings[0])
-        await parts.step(recordings[0])
-        assert sent(double) == [[recordings[0], recordings[2]]]
-
-    run(work)
-
-
-def test_a_meeting_deleted_just_before_the_request_is_not_submitted(
-    run: Run, double: ServiceDouble, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from speech_adapters.backends.batch import groups
-
-    lock_others = groups._lock_others
-    deleted: list[str] = []
-
-    def lock_and_delete(store: Store, *args: Any) -> None:
-        lock_others(store, *args)
-        store.delete(deleted[0])
-
-    async def work(parts: Parts) -> None:
-        recordings = await record_all(parts, 3)
-        await wait_all(parts, recordings)
-        await end_wait(parts, recordings[0])
-        deleted.append(recordings[1])
-        monkeypatch.setattr(groups, "_lock_others", lock_and_delete)
-        await parts.step(recordings[0])
-        assert sent(double) == [[recordings[0], recordings[2]]]
-        assert not await parts.runner.cleanup.discard(await parts.get(recordings[1]))
-        double.finish(double.submitted[0])
-        assert await finish(parts, recordings[0]) is JobState.COMPLETED
-        assert await finish(parts, recordings[2]) is JobState.COMPLETED
-        assert await text(parts, recordings[2]) == expected(2)
-
-    run(work)
-
-
-def test_a_deadline_ends_the_wait_of_each_recording(run: Run, double: ServiceDouble) -> None:
-    double.polls = None
-
-    async def work(parts: Parts) -> None:
-        recordings = await share(parts, 2)
-        for recording in recordings:
-            await parts.change(recording, submitted_at=1.0)
-            assert await parts.step(recording) is JobState.FAILED
-        await parts.store.run(Store.resume, recordings[1])
-        double.finish(double.submitted[0])
-        assert await finish(parts, recordings[1]) is JobState.COMPLETED
-
-    run(work)
-    assert len(double.submitted) == 1
-
-
-def test_the_job_has_a_name_of_its_own_and_the_tag_of_the_submission(
-    run: Run, double: ServiceDouble
-) -> None:
-    async def work(parts: Parts) -> str:
-        recordings = await share(parts, 2)
-        return (await parts.progress(recordings[0])).submission
-
-    submission = run(work)
-    (job,) = double.jobs.values()
-    assert job.body["displayName"] == f"speech-compat {submission}"
-    assert job.body["customProperties"] == {"speechCompatRecording": submission}
