@@ -127,3 +127,11 @@ def test_a_stored_meeting_needs_what_its_backend_needs_for_it() -> None:
     services.check_backend(config, lambda: "", Mode.LIVE)
     with pytest.raises(ConfigurationError, match="storage_connection_string"):
         services.check_backend(config, lambda: "", Mode.STORED)
+
+
+@pytest.mark.usefixtures("unchanged")
+def test_a_stored_meeting_needs_what_the_executor_needs() -> None:
+    config = configured(executor="dask")
+    services.check_backend(config, lambda: "", Mode.LIVE)
+    with pytest.raises(ConfigurationError, match=r"set dask\.scheduler"):
+        services.check_backend(config, lambda: "", Mode.STORED)
