@@ -88,6 +88,9 @@ class RecordingProcessor:
 
     async def refresh(self, name: str, recordings: Sequence[Recording]) -> set[str]:
         """Return which recordings of a backend need not be processed now, by few requests."""
+        # Only the workers need the package and the credentials of the backend.
+        if self._executor is not None:
+            return set()
         backend = await self._backend(name)
         if isinstance(backend, RecordingBackend):
             return await backend.refresh(recordings)

@@ -114,6 +114,8 @@ class AsyncStore:
 
         It runs in a thread of its own kind, so that no other use of the store waits for it.
         """
+        from speech_adapters import threads
+
         return await threads.ENGINE.run(lambda: self._call(function, *args, **kwargs))
 
     async def aclose(self) -> None:

@@ -26,6 +26,7 @@ from speech_adapters.errors import (
 )
 from speech_adapters.execution import QUEUED, dask, dask_worker
 from speech_adapters.meetings import MeetingService
+from speech_adapters.recording.backend import Host
 from speech_adapters.store import Recording, Store
 from speech_adapters.store.recovery import is_locked
 
@@ -130,13 +131,22 @@ def test_a_status_query_returns_while_the_worker_has_the_meeting(steps: Steps) -
     assert steps.processed == [recording.id] * 2
 
 
-def test_a_sweep_submits_what_waits(steps: Steps) -> None:
-    recording = stored(JobState.PROCESSING)
+def test_a_sweep_submits_what_waits_and_needs_no_backend(
+    steps: Steps, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recordings = [stored(JobState.PROCESSING) for _ in range(2)]
+
+    def create(_: object, name: str, host: Host) -> Recorder:
+        assert host.in_worker, "only workers have the package"
+        return Recorder(host, name)
+
+    monkeypatch.setattr(module, "create_backend", create)
 
     async def work() -> None:
         async with cluster(WORKER) as address, service(address) as meetings:
             await meetings.sweep()
-            await final(meetings, recording)
+            for recording in recordings:
+                await final(meetings, recording)
 
     anyio.run(work)
 
