@@ -27,8 +27,8 @@ _HERE: Final = "<rows>"
 _NAMES: Final = {
     ItemState.COMPLETED: "transcribed",
     ItemState.FAILED: "failed",
-    ItemState.INVALID: "invalid lines",
-    ItemState.DUPLICATE: "duplicates",
+    ItemState.INVALID: "invalid",
+    ItemState.DUPLICATE: "duplicate",
     ItemState.RECORDED: "in flight",
     ItemState.WAITING: "waiting",
 }
