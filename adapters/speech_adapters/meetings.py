@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from datetime import datetime
 from pathlib import Path
 
@@ -26,9 +26,8 @@ from speech_adapters.closeable import AsyncCloseable
 from speech_adapters.config import Settings
 from speech_adapters.contract import Backend, JobState, MeetingRequest, MeetingStatus, Session
 from speech_adapters.deletion import MeetingDeleter
-from speech_adapters.errors import MeetingNotFoundError, MissingExtraError, SpeechError, StoreError
+from speech_adapters.errors import MeetingNotFoundError, MissingExtraError, StoreError
 from speech_adapters.execution import create_executor
-from speech_adapters.meeting_locks import lock_meeting, released
 from speech_adapters.processing import RecordingProcessor
 from speech_adapters.recording.backend import RecordingBackend
 from speech_adapters.recording.original import keep_original
@@ -189,24 +188,12 @@ class MeetingService(AsyncCloseable):
         return replacement
 
     async def abandon_session(self, session: Session, request: MeetingRequest) -> None:
-        """Close a session and delete its recording, because a part of its audio is missing.
-
-        Nothing of it is processed.  If the store cannot be used, the session stays open, so that
-        the recording is cut off and never processed as if it were complete.
-
-        Args:
-            session: a session whose audio has not ended.
-            request: its request, with a stored mode.
+        """Close a session and delete its recording, which lacks audio; nothing is processed.
 
         Raises:
-            StoreError: the recording cannot be deleted.
+            StoreError: it cannot be deleted.  The session stays open, so it counts as cut off.
         """
-        with anyio.CancelScope(shield=True):
-            # The session still locks its meeting, so the newest recording is its own.
-            recording = await self.store.run(Store.newest, request.meeting_id)
-            await self.store.run(Store.delete, recording.id)
-            with suppress(SpeechError):
-                await session.aclose()
+        await self._opener.abandon(session, request)
 
     async def discard_cut_off(self, meeting_id: str) -> None:
         """Delete the recordings of a meeting that were cut off, instead of processing them.
@@ -214,10 +201,7 @@ class MeetingService(AsyncCloseable):
         Raises:
             MeetingBusyError: the meeting is being recorded.
         """
-        async with released(await lock_meeting(self.store, meeting_id)):
-            for recording in await self._recordings(meeting_id):
-                if recording.state is JobState.UPLOADING:
-                    await self.store.run(Store.delete, recording.id)
+        await self._opener.discard_cut_off(meeting_id)
 
     async def replace_attendees(self, request: MeetingRequest) -> None:
         """Replace the attendees of a stored meeting that is still being recorded.

@@ -20,7 +20,7 @@ from speech_adapters import threads
 from speech_adapters.capabilities import with_usable_signatures
 from speech_adapters.contract import JobState, MeetingRequest, Session
 from speech_adapters.errors import MeetingNotFoundError, SpeechError, StoreError
-from speech_adapters.meeting_locks import lock_meeting, release
+from speech_adapters.meeting_locks import lock_meeting, release, released
 from speech_adapters.processing import RecordingProcessor
 from speech_adapters.recording.backend import RecordingBackend
 from speech_adapters.recording.session import StoredRecording
@@ -87,6 +87,22 @@ class SessionOpener:
                     await self._discard(recording, session)
                     raise
         return session
+
+    async def abandon(self, session: Session, request: MeetingRequest) -> None:
+        """Delete the recording of a session; see ``MeetingService.abandon_session``."""
+        with anyio.CancelScope(shield=True):
+            # The session still locks its meeting, so the newest recording is its own.
+            recording = await self._store.run(Store.newest, request.meeting_id)
+            await self._store.run(Store.delete, recording.id)
+            with suppress(SpeechError):
+                await session.aclose()
+
+    async def discard_cut_off(self, meeting_id: str) -> None:
+        """Delete what was cut off; see ``MeetingService.discard_cut_off``."""
+        async with released(await lock_meeting(self._store, meeting_id)):
+            for recording in await self._store.run(Store.recordings, meeting_id):
+                if recording.state is JobState.UPLOADING:
+                    await self._store.run(Store.delete, recording.id)
 
     @asynccontextmanager
     async def _locked(

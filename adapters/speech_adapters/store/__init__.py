@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from speech_adapters.store.access import AsyncStore
-from speech_adapters.store.interface import Lock, Store
+from speech_adapters.store.interface import Store
+from speech_adapters.store.lock import Lock
 from speech_adapters.store.locks import acquire_with_retry
 from speech_adapters.store.records import MeetingSummary, OpenState, Outcome, Recording
 

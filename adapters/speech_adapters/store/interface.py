@@ -22,8 +22,7 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING
 
 from speech_adapters.closeable import Closeable
 from speech_adapters.contract import Attendee, JobState, MeetingRequest
@@ -36,38 +35,9 @@ from speech_adapters.transcript import AnyTranscript, StreamedTranscript, Transc
 if TYPE_CHECKING:
     from speech_adapters.config import StoreOptions
     from speech_adapters.store.inspection import Inspection
+from speech_adapters.store.lock import Lock
 
-__all__ = ["Lock", "Store"]
-
-
-class Lock(Protocol):
-    """An exclusive lock, which ends with the process that holds it, however that dies.
-
-    Any thread may release it.
-    """
-
-    @property
-    def held(self) -> bool:
-        """Whether it is held still: neither released nor lost to another process.
-
-        A lock of a server is lost if the server cannot be reached for long, and another process
-        takes it then.  What the store changes for the holder fails from that moment on.
-        """
-        ...
-
-    def release(self) -> None:
-        """Release the lock.  Idempotent."""
-        ...
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-        /,
-    ) -> None: ...
+__all__ = ["Store"]
 
 
 class Store(Closeable):

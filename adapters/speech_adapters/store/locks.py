@@ -14,7 +14,7 @@ import filelock
 
 from speech_adapters.errors import MeetingBusyError, StoreError
 from speech_adapters.open_files import advice
-from speech_adapters.store.interface import Lock
+from speech_adapters.store.lock import Lock
 
 __all__ = ["FileLock", "acquire_with_retry"]
 

@@ -19,7 +19,8 @@ import attrs
 from speech_adapters.contract import Attendee, JobState, MeetingRequest
 from speech_adapters.errors import StoreError
 from speech_adapters.store.files import remove_files, remove_others
-from speech_adapters.store.interface import Lock, Store
+from speech_adapters.store.interface import Store
+from speech_adapters.store.lock import Lock
 from speech_adapters.store.records import Recording
 from speech_adapters.store.sql import transcripts
 from speech_adapters.store.sql.cleanups import Cleanups, timestamp
