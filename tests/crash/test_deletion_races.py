@@ -216,7 +216,7 @@ def test_no_step_of_a_backend_brings_a_deleted_meeting_back(
     monkeypatch: pytest.MonkeyPatch,
     backend: str,
 ) -> None:
-    def spawn(*arguments: Any) -> None:
+    def spawn(*_: Any, **__: Any) -> None:
         log_path(recording).write_text("the log of a worker")
 
     # Both modules are imported before: one that is imported between the two lines would bind

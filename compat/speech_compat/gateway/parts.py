@@ -18,13 +18,12 @@ async def begun(parts: Iterator[T]) -> AsyncIterator[T]:
     An error that prevents the first part is raised here, before anything is sent.
 
     Args:
-        parts: at least one; making each may block.
+        parts: any number, even none; making each may block.
     """
-    return _all(await threads.COMPUTE.run(next, parts), parts)
+    return _all(await threads.COMPUTE.run(next, parts, None), parts)
 
 
-async def _all(first: T, parts: Iterator[T]) -> AsyncIterator[T]:
-    part: T | None = first
+async def _all(part: T | None, parts: Iterator[T]) -> AsyncIterator[T]:
     while part is not None:
         yield part
         part = await threads.COMPUTE.run(next, parts, None)
