@@ -32,6 +32,7 @@ from azure.core.exceptions import (
     ResourceExistsError,
     ResourceNotFoundError,
     ServiceRequestError,
+    ServiceResponseError,
 )
 from azure.storage.blob import (
     BlobBlock,
@@ -62,6 +63,9 @@ T = TypeVar("T")
 
 _BLOCK_BYTES: Final = 4 * 1024 * 1024
 _FORBIDDEN: Final = 403
+# A timeout, too many requests, and errors of the service: a later call may succeed.
+_PASSING: Final = (408, 429)
+_SERVER_ERROR: Final = 500
 _SAMPLE: Final = b"speech-compat doctor"
 # Clocks differ, and a signature that starts in the future is refused.
 _SKEW: Final = timedelta(minutes=15)
@@ -329,7 +333,7 @@ def _mapped_errors(container: str) -> Iterator[None]:
     what = f"The audio cannot be put into the storage container {container!r}"
     try:
         yield
-    except ServiceRequestError as error:
+    except (ServiceRequestError, ServiceResponseError) as error:
         raise UnavailableError(
             f"{what}: the account cannot be reached ({type(error).__name__}). Nothing is lost:"
             " ask again later."
@@ -354,4 +358,6 @@ def _refusal(what: str, error: HttpResponseError) -> BackendError:
     text = f"{what}: {code} ({details})."
     if isinstance(error, ClientAuthenticationError) or error.status_code == _FORBIDDEN:
         return AuthenticationError(f"{text} Check its key or the identity's roles.")
+    if error.status_code in _PASSING or (error.status_code or 0) >= _SERVER_ERROR:
+        return UnavailableError(f"{text} Nothing is lost: ask again later.")
     return BackendError(f"{text} Check the storage options.")

@@ -18,6 +18,7 @@ from azure.core.exceptions import (
     ClientAuthenticationError,
     HttpResponseError,
     ServiceRequestError,
+    ServiceResponseError,
 )
 from azure.storage.blob import (
     BlobClient,
@@ -270,10 +271,20 @@ def test_a_single_channel_is_sent_without_the_others(tmp_path: Path) -> None:
     assert data[44:] == b"\x02\x00" * 40
 
 
+def answer(status: int) -> HttpResponseError:
+    """Return the library's error for an answer of the service."""
+    error = HttpResponseError("https://a?sig=SECRET")
+    error.status_code = status
+    return error
+
+
 @pytest.mark.parametrize(
     ("error", "kind", "text"),
     [
         (ServiceRequestError("no"), UnavailableError, "the account cannot be reached"),
+        (ServiceResponseError("no"), UnavailableError, "the account cannot be reached"),
+        *((answer(status), UnavailableError, "Nothing is lost") for status in (408, 429, 500, 503)),
+        (answer(409), BackendError, "Check the storage options"),
         (ClientAuthenticationError("no"), AuthenticationError, "Check its key or the identity"),
         (HttpResponseError("https://a?sig=SECRET"), BackendError, "Check the storage options"),
         (AzureError("https://a?sig=SECRET"), BackendError, r"AzureError\. Check the storage opt"),
