@@ -167,7 +167,7 @@ def transcribed(transcript: Transcript) -> int:
     return round(float(found[1]) * 32_000)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def double() -> Iterator[ServiceDouble]:
     double = ServiceDouble(polls=0)
     with running(double):

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -73,9 +74,11 @@ def start(*arguments: object, **environment: str) -> subprocess.Popen[str]:
 
 
 def go(process: subprocess.Popen[str]) -> None:
+    """Let a program begin, unless it has ended."""
     assert process.stdin is not None
-    process.stdin.write("go\n")
-    process.stdin.flush()
+    with suppress(BrokenPipeError):
+        # Not through the buffer, whose rest would raise the error again.
+        os.write(process.stdin.fileno(), b"go\n")
 
 
 def output(process: subprocess.Popen[str]) -> str:

@@ -98,7 +98,9 @@ def test_a_factory_receives_the_host_if_it_has_a_parameter_for_it(
         return AsyncCloseable()
 
     factory = with_host if takes_host else without_host
-    monkeypatch.setattr(EntryPoint, "load", lambda _: factory)
+    # Another class than EntryPoint, once Dask has imported the backport importlib_metadata.
+    (point,) = metadata.entry_points(group=registry.GROUP, name="local")
+    monkeypatch.setattr(type(point), "load", lambda _: factory)
     settings = load_settings()
 
     def work(meetings: MeetingService) -> None:
