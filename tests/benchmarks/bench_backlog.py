@@ -31,6 +31,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 import attrs
 
@@ -83,6 +84,7 @@ def _environment(folder: Path, double: ServiceDouble, backend: str) -> Iterator[
             "SERVICE__ENDPOINT": url,
             "SERVICE__KEY": KEY,
             "BACKENDS__BATCH__POLL_SECONDS": "1",
+            "BACKENDS__BATCH__GROUP_SECONDS": "5",
         }
         if backend == "batch":
             connection = stack.enter_context(azurite())
@@ -115,7 +117,9 @@ def _watch(
     try:
         while process.poll() is None:
             cpu = _sample(process, figures, cpu)
-            begun = len(double.submitted) + len(double.uploads)
+            begun = len(double.uploads) + sum(
+                len(job.body["contentUrls"]) for job in list(double.jobs.values())
+            )
             if due == math.inf and begun >= kill_at:
                 due = time.monotonic() + later
             if time.monotonic() >= due:
@@ -161,17 +165,23 @@ def _check(folder: Path, double: ServiceDouble, options: argparse.Namespace) -> 
             if recording.state is JobState.COMPLETED:
                 meetings[recording.meeting_id] += 1
                 store.transcript(recording.id)
-    names = Counter(str(job.body["displayName"]) for job in double.jobs.values())
+    urls = [str(url) for job in double.jobs.values() for url in job.body["contentUrls"]]
+    sent = Counter(urlsplit(url).path for url in urls)
     print("journal:", {k: n for k, n in attrs.asdict(counts).items() if n})
     print("recordings in the store:", {state.value: number for state, number in states.items()})
-    print(f"transcripts per meeting: {Counter(meetings.values())}")
-    print(f"jobs: {len(double.submitted)}, per meeting: {Counter(names.values())}")
+    print(f"transcripts per meeting: {_times(meetings)}")
+    print(f"jobs: {len(double.submitted)}, times that an audio was submitted: {_times(sent)}")
     print(f"requests for fast transcription: {len(double.uploads)}")
     once = counts == Counts(completed=options.recordings)
     once = once and len(meetings) == options.recordings and set(meetings.values()) == {1}
     if options.backend == "batch":
-        once = once and len(names) == options.recordings == len(double.submitted)
+        once = once and len(sent) == options.recordings == len(urls)
     return once
+
+
+def _times(found: Counter[str]) -> dict[int, int]:
+    """Return how many were counted once, how many twice and so on."""
+    return dict(Counter(found.values()))
 
 
 def main() -> int:

@@ -13,6 +13,10 @@ import pytest
 HERE = Path(__file__).parent
 # The arguments of each, and what it prints.
 BENCHMARKS = {
+    "bench_backlog": (
+        ["--recordings", "6", "--kills", "1", "--in-flight", "3", "--seconds", "0.2"],
+        "recordings in the store",
+    ),
     "bench_export": (["--megabytes", "1"], "MB"),
     "bench_gateway": (["--meetings", "1", "--seconds", "1"], "live"),
     "bench_meetings": (["--meetings", "20"], "threads"),
@@ -27,6 +31,7 @@ BENCHMARKS = {
     "bench_spool": (["--hours", "0.01"], "spool"),
     "bench_start": (["--meetings", "3", "--rounds", "1"], "list"),
     "bench_status": (["--meetings", "20"], "ratio"),
+    "bench_sweep": (["--jobs", "10", "--old", "20"], "targets"),
     "bench_upload": (["--megabytes", "1", "--connections", "2"], "upload_blob"),
 }
 NEEDS = {

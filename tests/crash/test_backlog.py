@@ -16,11 +16,13 @@ import time
 import wave
 from collections import Counter
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
 from crash.test_kills import HERE, SEED
 from double.batch_parts import blob_names
+from double.jobs import Job
 from double.service import KEY, ServiceDouble, running
 from speech_adapters.backlog.items import Counts
 from speech_adapters.backlog.journal import Journal, journal_path
@@ -60,6 +62,8 @@ def environment(tmp_path: Path, backend: str, url: str, connection: str) -> dict
         "BACKENDS__FAST__RETRY_SECONDS": "0",
         "BACKENDS__BATCH__RETRY_SECONDS": "0",
         "BACKENDS__BATCH__POLL_SECONDS": "0",
+        "BACKENDS__BATCH__RECORDINGS_PER_JOB": "4",
+        "BACKENDS__BATCH__GROUP_SECONDS": "0.5",
         "BACKENDS__BATCH__STORAGE_CONTAINER": CONTAINER,
         "BACKENDS__BATCH__STORAGE_CONNECTION_STRING": connection,
     }
@@ -112,6 +116,17 @@ def test_each_recording_is_transcribed_once(
     print(f"{backend}: {kills} kills")
 
 
+def urls_of(job: Job) -> list[str]:
+    """Return the addresses of the audio of a job."""
+    urls: list[str] = job.body["contentUrls"]
+    return urls
+
+
+def blob_of(url: str) -> str:
+    """Return the name of a blob, which is one of its recording."""
+    return urlsplit(url).path.rpartition("/")[2]
+
+
 def assert_each_once(double: ServiceDouble, storage: str, backend: str) -> None:
     state_dir = load_settings().state_dir
     with Journal(journal_path(state_dir, "calls")) as journal:
@@ -136,7 +151,8 @@ def assert_each_once(double: ServiceDouble, storage: str, backend: str) -> None:
         {f"{(1600 + 1600 * number) / 16_000:.3f}": 1 for number in range(COUNT)}
     )
     if backend == "batch":
-        names = Counter(job.body["displayName"] for job in double.jobs.values())
-        assert set(names.values()) == {1}, "a recording was submitted twice"
-        assert len(double.submitted) == COUNT
+        sent = Counter(blob_of(url) for job in double.jobs.values() for url in urls_of(job))
+        assert set(sent.values()) == {1}, "a recording was submitted twice"
+        assert len(sent) == COUNT
+        assert len(double.submitted) < COUNT, "recordings share jobs"
         assert blob_names(storage, CONTAINER) == []

@@ -65,6 +65,7 @@ class Recorder:
             language=item.language,
             max_speakers=item.speakers,
             immediate=False,
+            group=self._prefix,
         )
         if item.address:
             await self._record(attrs.evolve(request, addresses=(item.address,)))

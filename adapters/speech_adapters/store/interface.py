@@ -27,9 +27,7 @@ from typing import TYPE_CHECKING
 from speech_adapters.closeable import Closeable
 from speech_adapters.contract import Attendee, JobState, MeetingRequest
 from speech_adapters.setting_names import environment_name
-from speech_adapters.store.records import MeetingSummary, OpenState, Recording
-from speech_adapters.store.inspection import Inspection
-from speech_adapters.store.records import MeetingSummary, Outcome, Recording
+from speech_adapters.store.records import MeetingSummary, OpenState, Outcome, Recording
 from speech_adapters.transcript import AnyTranscript, StreamedTranscript, Transcript
 
 if TYPE_CHECKING:

@@ -29,7 +29,8 @@ def create(settings: Settings, host: Host) -> Backend:  # noqa: ARG001
     """Create the backend.
 
     Raises:
-        MissingExtraError: a package of the extra ``batch`` is not installed.
+        MissingExtraError: a package of the extra ``batch`` is not installed, or one of ``audio``
+            that the option ``flac`` needs.
         ConfigurationError: an option is wrong or missing.
     """
     from speech_adapters.extras import need_packages

@@ -32,6 +32,7 @@ from speech_adapters.backends.batch.upload import Uploader
 from speech_adapters.capabilities import Capabilities
 from speech_adapters.contract import JobState, MeetingRequest, MeetingStatus, Session
 from speech_adapters.errors import MeetingBusyError, MeetingFailedError, MeetingNotFoundError
+from speech_adapters.extras import need_packages
 from speech_adapters.recording.backend import Host, RecordingBackend
 from speech_adapters.recording.session import RecordingOwner
 from speech_adapters.store import Recording, Store
@@ -69,6 +70,7 @@ class BatchBackend(RecordingBackend):
 
     Raises:
         ConfigurationError: an option is wrong or missing.
+        MissingExtraError: the option ``flac`` is set, and the package ``av`` is not installed.
     """
 
     sends_originals = True
@@ -76,6 +78,8 @@ class BatchBackend(RecordingBackend):
     def __init__(self, host: Host) -> None:
         check_downmix(host.settings.downmix)
         self._options = batch_options(host.settings)
+        if self._options.flac:
+            need_packages("audio", "av")
         # Opened in a worker thread by the first call that needs them: packages are
         # imported, and a finished meeting needs neither network nor credential.
         self._opening = threading.Lock()
@@ -138,6 +142,9 @@ class BatchBackend(RecordingBackend):
         progress = load_progress(recording)
         if not (progress.chunks or has_job(recording, progress)):
             return None  # so neither a connection nor a credential is needed
+        if recording.state is JobState.DELETED:
+            # An upload may have written a file after the deletion.
+            await super().discard(recording)
         cleanup = (await self._connect()).runner.cleanup
         if recording.state is JobState.COMPLETED:
             await cleanup.discard_audio(recording, progress)

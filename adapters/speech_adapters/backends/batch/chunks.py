@@ -73,7 +73,8 @@ class Chunk:
         start: the first sample frame.
         frames: the number of frames.
         channel: the only channel that is sent, or ``None`` for a downmix of all.
-        suffix: that of the file: ``wav``, or another one if the chunk is the compressed file
+        suffix: that of the file: ``wav``, or that of a compressed file.
+        encoded: whether the compressed file is made from the recording; otherwise it is the one
             that the whole recording was decoded from.
     """
 
@@ -81,6 +82,15 @@ class Chunk:
     frames: int
     channel: int | None = None
     suffix: str = "wav"
+    encoded: bool = False
+
+    def as_wav(self) -> Chunk:
+        """Return the chunk that is sent as WAV."""
+        return attrs.evolve(self, suffix="wav", encoded=False)
+
+    def as_flac(self) -> Chunk:
+        """Return the chunk that is sent as FLAC; an empty one has nothing to encode."""
+        return attrs.evolve(self, suffix="flac", encoded=True) if self.frames else self
 
     def downmix(self, policy: str) -> str:
         """Return the policy that makes this chunk mono; ``policy`` mixes several channels."""

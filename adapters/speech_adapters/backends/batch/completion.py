@@ -150,8 +150,8 @@ class Completion:
     async def _end_failed_job(
         self, recording: Recording, progress: BatchProgress, error: JobFailedError
     ) -> None:
-        """Fail the recording, unless the compressed file may be the reason: then send WAV."""
-        if progress.sends_original:
+        """Fail the recording, unless a compressed file may be the reason: then send WAV."""
+        if progress.sends_compressed:
             step = "to be sent again as WAV, as the service did not accept the file"
             await self._store.run(save_progress, recording.id, progress.without_job(), step)
         else:

@@ -10,6 +10,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 from urllib.parse import parse_qs, urlsplit
 
+import attrs
+
 from speech_adapters.azure.credentials import choose_credentials, storage_credential
 from speech_adapters.azure.diagnose import (
     Contact,
@@ -65,6 +67,9 @@ def backend_checks(subject: Subject) -> Sequence[Check]:
 def _checks(subject: Subject) -> Iterator[Check]:
     settings = subject.settings
     yield package_check(NAME, _PACKAGES)
+    if _sends_flac(settings):
+        packages = package_check("audio", {"av": "av"})
+        yield attrs.evolve(packages, id="flac", title="Packages for FLAC")
 
     yield from resource_checks(BatchOptions, NAME, settings)
     yield Check("storage", "Storage account", lambda: _storage(settings))
@@ -73,6 +78,13 @@ def _checks(subject: Subject) -> Iterator[Check]:
     if subject.audio is not None:
         audio = subject.audio
         yield Check(AUDIO, "Audio file", lambda: _audio(audio, settings))
+
+
+def _sends_flac(settings: Settings) -> bool:
+    try:
+        return _table(settings).flac
+    except ConfigurationError:  # the check of the endpoint reports it
+        return False
 
 
 def _version(settings: Settings) -> str:

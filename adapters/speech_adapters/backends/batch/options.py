@@ -34,6 +34,8 @@ class BatchOptions(ServiceOptions):
         storage_container: created if it is missing.
         upload_connections: how many blocks of 4 MB are uploaded at a time, by all meetings of
             the program together.
+        flac: whether recordings are uploaded as FLAC, which is lossless and about half as large;
+            it needs the extra ``audio``.
         channels: what happens to several channels: ``mix`` downmixes them (setting
             ``downmix``), ``split`` transcribes each separately and distinguishes speakers
             within it, ``speakers`` transcribes each as one speaker.
@@ -59,6 +61,7 @@ class BatchOptions(ServiceOptions):
     storage_container: str = "speech-compat"
     # The library keeps 10 connections open; more would be opened for each block.
     upload_connections: int = Field(default=8, ge=1, le=10)
+    flac: bool = False
     channels: Literal["mix", "split", "speakers"] = "mix"
     audio_access: Literal["sas", "plain"] = "sas"
     sas_hours: int = Field(default=48, ge=24, le=168)

@@ -105,11 +105,16 @@ class BatchProgress:
         """The chunks, each with the suffix of the file that is sent now."""
         if not self.as_wav:
             return self.chunks
-        return tuple(attrs.evolve(chunk, suffix="wav") for chunk in self.chunks)
+        return tuple(chunk.as_wav() for chunk in self.chunks)
 
     @property
     def sends_original(self) -> bool:
         """Whether the compressed file is sent that the recording was decoded from."""
+        return any(chunk.suffix != "wav" and not chunk.encoded for chunk in self.sent_chunks)
+
+    @property
+    def sends_compressed(self) -> bool:
+        """Whether a compressed file is sent, which may be why a job fails."""
         return any(chunk.suffix != "wav" for chunk in self.sent_chunks)
 
     def next_attempt(self, failed: tuple[int, ...]) -> BatchProgress:
@@ -136,7 +141,7 @@ class BatchProgress:
             left += (self.job_url,)
         return BatchProgress(
             chunks=self.chunks,
-            as_wav=self.as_wav or self.sends_original,
+            as_wav=self.as_wav or self.sends_compressed,
             attempt=self.attempt + 1,
             undeleted=left,
             job_until=self.job_until if left else 0.0,

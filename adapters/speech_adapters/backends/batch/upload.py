@@ -1,11 +1,15 @@
-"""Recordings on their way into Blob Storage: cutting, uploading, signing, deleting."""
+"""Recordings on their way into Blob Storage: cutting, encoding, uploading, signing, deleting."""
 
 from __future__ import annotations
 
+import logging
 import time
+from collections.abc import AsyncGenerator, Generator
 from contextlib import aclosing
+from pathlib import Path
 from typing import Final
 
+import anyio
 import attrs
 
 from speech_adapters import threads
@@ -16,6 +20,7 @@ from speech_adapters.backends.batch.chunks import (
     blob_name,
     cut,
 )
+from speech_adapters.backends.batch.flac import encode_chunk, flac_path, remove_flac
 from speech_adapters.backends.batch.options import BatchOptions, need_storage
 from speech_adapters.backends.batch.progress import BatchProgress, BatchStage, save_progress
 from speech_adapters.backends.batch.storage import Storage
@@ -27,6 +32,7 @@ from speech_adapters.store import AsyncStore, Recording, Store
 __all__ = ["Uploader", "blob_names", "diarizes", "splits_channels"]
 
 _REPORT_SECONDS: Final = 2.0
+_logger = logging.getLogger("speech_adapters")
 
 
 class Uploader:
@@ -65,12 +71,15 @@ class Uploader:
             # deletion has to find the blobs by these chunks.
             if not await self._store.run(save_progress, recording.id, progress):
                 return None
-        for chunk in progress.sent_chunks[progress.uploaded_chunks :]:
-            if not await self._upload_chunk(recording, progress, chunk):
+        while (number := progress.uploaded_chunks) < len(progress.chunks):
+            encoded = await self._encode(recording, progress)
+            if encoded is None or not await self._upload_chunk(recording, encoded):
                 return None
-            progress = attrs.evolve(progress, uploaded_chunks=progress.uploaded_chunks + 1)
+            progress = attrs.evolve(encoded, uploaded_chunks=number + 1)
             if not await self._store.run(save_progress, recording.id, progress):
                 return None
+            if (sent := progress.sent_chunks[number]).encoded:
+                await threads.TRANSFER.run(remove_flac, recording, sent)
         return attrs.evolve(progress, stage=BatchStage.UPLOADED)
 
     async def addresses(self, recording: Recording, progress: BatchProgress) -> tuple[str, ...]:
@@ -117,19 +126,47 @@ class Uploader:
             ) from error
         original = find_original(recording)
         # It is mono, and smaller than the recording, so only the length may be too much.
-        if original is None or len(chunks) > 1:
-            return chunks
-        return tuple(attrs.evolve(chunk, suffix=original.suffix) for chunk in chunks)
+        if original is not None and len(chunks) == 1:
+            return (attrs.evolve(chunks[0], suffix=original.suffix),)
+        return tuple(chunk.as_flac() for chunk in chunks) if self._options.flac else chunks
 
-    async def _upload_chunk(
-        self, recording: Recording, progress: BatchProgress, chunk: Chunk
+    async def _encode(self, recording: Recording, progress: BatchProgress) -> BatchProgress | None:
+        """Encode the next chunk if it is to be; ``None`` if the meeting was deleted meanwhile.
+
+        One that cannot be encoded, because the disk is full for example, is sent as WAV.
+        """
+        number = progress.uploaded_chunks
+        chunk = progress.sent_chunks[number]
+        if not chunk.encoded:
+            return progress
+        shares = _in_threads(encode_chunk(recording, chunk, self._downmix))
+        try:
+            return progress if await self._follow(recording, progress, shares, "encoding") else None
+        except (OSError, AudioError) as error:
+            reason = error.strerror if isinstance(error, OSError) else error
+        chunks = (*progress.chunks[:number], chunk.as_wav(), *progress.chunks[number + 1 :])
+        progress = attrs.evolve(progress, chunks=chunks)
+        # Before the upload: a deletion has to find the blob.
+        if not await self._store.run(save_progress, recording.id, progress):
+            return None
+        _logger.warning("Meeting %r is sent as WAV, not FLAC: %s", recording.meeting_id, reason)
+        return progress
+
+    async def _upload_chunk(self, recording: Recording, progress: BatchProgress) -> bool:
+        """Upload the next chunk block by block; return whether to continue."""
+        chunk, pcm = progress.sent_chunks[progress.uploaded_chunks], recording.request.audio
+        name, path = blob_name(recording.id, chunk, pcm), _file_of(recording, chunk)
+        shares = self._storage.upload(name, path, chunk, pcm, self._downmix)
+        return await self._follow(recording, progress, shares, "uploading")
+
+    async def _follow(
+        self,
+        recording: Recording,
+        progress: BatchProgress,
+        shares: AsyncGenerator[float, None],
+        doing: str,
     ) -> bool:
-        """Upload a chunk block by block; return whether to continue."""
-        pcm = recording.request.audio
-        path = recording.audio_path if chunk.suffix == "wav" else original_path(recording)
-        shares = self._storage.upload(
-            blob_name(recording.id, chunk, pcm), path, chunk, pcm, self._downmix
-        )
+        """Store the shares of the next chunk as the step; return whether to continue."""
         reported = 0.0
         async with aclosing(shares):
             async for share in shares:
@@ -138,7 +175,7 @@ class Uploader:
                     continue
                 reported = time.monotonic()
                 total = (progress.uploaded_chunks + share) / len(progress.chunks)
-                if not await self._store.run(_report, recording.id, f"uploading, {total:.0%}"):
+                if not await self._store.run(_report, recording.id, f"{doing}, {total:.0%}"):
                     return False
         return True
 
@@ -159,6 +196,22 @@ def diarizes(request: MeetingRequest, options: BatchOptions) -> bool:
     """Return whether the service distinguishes speakers; not if each channel is a speaker."""
     by_channel = splits_channels(request, options) and options.channels == "speakers"
     return request.differentiate_speakers and not by_channel
+
+
+def _file_of(recording: Recording, chunk: Chunk) -> Path:
+    if chunk.suffix == "wav":
+        return recording.audio_path
+    return flac_path(recording, chunk) if chunk.encoded else original_path(recording)
+
+
+async def _in_threads(shares: Generator[float, None, None]) -> AsyncGenerator[float, None]:
+    """Yield what a blocking generator yields; it is closed in the end."""
+    try:
+        while (share := await threads.COMPUTE.run(next, shares, None)) is not None:
+            yield share
+    finally:
+        with anyio.CancelScope(shield=True):
+            await threads.COMPUTE.run(shares.close)
 
 
 def _report(store: Store, recording_id: str, step: str) -> bool:

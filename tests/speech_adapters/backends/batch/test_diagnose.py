@@ -150,6 +150,16 @@ def test_a_missing_package(properties: Properties, monkeypatch: pytest.MonkeyPat
     assert found.fix == 'pip install "speech-compat[batch]"'
 
 
+def test_flac_needs_a_package_more(properties: Properties, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert findings(properties(flac="true"), online=False)["flac"].level is Level.OK
+    hide_package(monkeypatch, "av")
+    found = findings(properties(flac="true"), online=False)
+    assert found["packages"].level is Level.OK
+    assert found["flac"].level is Level.FAILED
+    assert found["flac"].fix == 'pip install "speech-compat[audio]"'
+    assert "flac" not in findings(properties(), online=False)
+
+
 def sas(now: datetime, *, hours: float = 100, permissions: str = "racwd") -> str:
     end = now + timedelta(hours=hours)
     return f"sv=2024-11-04&se={end:%Y-%m-%dT%H:%M:%SZ}&sp={permissions}&sig=s3cret"
