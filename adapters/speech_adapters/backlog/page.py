@@ -6,18 +6,15 @@ permits only the style and the script that are in the page, by their digests.
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Iterator
 from html import escape
-from importlib.resources import files
-from string import Template
 from typing import Final
 
 import attrs
 
 from speech_adapters.backlog.items import Item, ItemState
 from speech_adapters.backlog.journal import Journal
+from speech_adapters.export.html_pages import fill_page
 from speech_adapters.export.lines import format_offset, one_line
 
 __all__ = ["write_page"]
@@ -37,43 +34,22 @@ _BAD: Final = (ItemState.FAILED, ItemState.INVALID)
 
 def write_page(journal: Journal) -> Iterator[str]:
     """Yield the page in parts, at constant memory; what failed is at the top."""
-    page = files("speech_adapters.backlog")
-    style = files("speech_adapters.export").joinpath("page.css").read_text("utf-8")
-    style += page.joinpath("page.css").read_text("utf-8")
-    script = page.joinpath("page.js").read_text("utf-8")
     counts = attrs.asdict(journal.counts())
-    before, _, after = (
-        Template(page.joinpath("page.html").read_text("utf-8"))
-        .substitute(
-            policy=_policy(style, script),
-            title=escape(f"Backlog {journal.name}"),
-            style=style,
-            about=_about(journal),
-            figures="".join(_figure(name, counts[state.value]) for state, name in _NAMES.items()),
-            states="".join(
-                f'<option value="{state.value}">{name}</option>' for state, name in _NAMES.items()
-            ),
-            rows=_HERE,
-            script=script,
-        )
-        .partition(_HERE)
-    )
+    before, _, after = fill_page(
+        "speech_adapters.backlog",
+        escape(f"Backlog {journal.name}"),
+        about=_about(journal),
+        figures="".join(_figure(name, counts[state.value]) for state, name in _NAMES.items()),
+        states="".join(
+            f'<option value="{state.value}">{name}</option>' for state, name in _NAMES.items()
+        ),
+        rows=_HERE,
+    ).partition(_HERE)
     yield before
     for state in (*_BAD, *(state for state in ItemState if state not in _BAD)):
         for item in journal.items(state):
             yield _row(journal, item)
     yield after
-
-
-def _policy(style: str, script: str) -> str:
-    style_digest, script_digest = (
-        base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
-        for text in (style, script)
-    )
-    return (
-        f"default-src 'none'; style-src 'sha256-{style_digest}';"
-        f" script-src 'sha256-{script_digest}'; base-uri 'none'; form-action 'none'"
-    )
 
 
 def _about(journal: Journal) -> str:

@@ -6,23 +6,18 @@ in the page by its digest and nothing else.
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Iterator, Sequence
 from html import escape
-from importlib.resources import files
-from string import Template
 from typing import Final
 
 from speech_adapters.comparison.comparing import METRICS, Comparison, Side
 from speech_adapters.comparison.report import describe, times_note
 from speech_adapters.comparison.rows import Line, Row
+from speech_adapters.export.html_pages import VOICES, fill_page
 from speech_adapters.export.lines import format_offset, one_line
 
 __all__ = ["render_comparison"]
 
-# Colors of speakers in the style sheet.
-_VOICES: Final = 8
 _NAMES: Final = {
     "wer": "WER: words, without regard to speakers",
     "cpwer": "cpWER: words at the right speaker",
@@ -46,16 +41,10 @@ def render_comparison(comparison: Comparison, rows: Sequence[Row]) -> str:
         comparison: the figures.
         rows: the utterances, see :func:`speech_adapters.comparison.rows.line_up`.
     """
-    style = "".join(
-        files(package).joinpath("page.css").read_text("utf-8")
-        for package in ("speech_adapters.export", "speech_adapters.comparison")
-    )
-    page = files("speech_adapters.comparison").joinpath("page.html").read_text("utf-8")
     names = (comparison.reference.name, comparison.candidate.name)
-    return Template(page).substitute(
-        policy=_policy(style),
-        title=escape(f"Comparison of {one_line(names[0])} and {one_line(names[1])}"),
-        style=style,
+    return fill_page(
+        "speech_adapters.comparison",
+        escape(f"Comparison of {one_line(names[0])} and {one_line(names[1])}"),
         figures="".join(_figure(comparison, metric) for metric in METRICS),
         sides="\n".join(_sides(comparison)),
         body="\n".join(map(_row, rows)),
@@ -63,11 +52,6 @@ def render_comparison(comparison: Comparison, rows: Sequence[Row]) -> str:
         rows=len(rows),
         rules=f"{_NORMALIZED if comparison.normalized else _AS_WRITTEN} {_RULES}",
     )
-
-
-def _policy(style: str) -> str:
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    return f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
 
 
 def _figure(comparison: Comparison, metric: str) -> str:
@@ -87,7 +71,7 @@ def _sides(comparison: Comparison) -> Iterator[str]:
     yield _fact("Speech", [_speech(side) for side in sides])
     for number, pair in enumerate(comparison.mapping):
         cells = "".join(
-            f'<td class="voice-{number % _VOICES}">{_label(label)}</td>'
+            f'<td class="voice-{number % VOICES}">{_label(label)}</td>'
             for label in (pair.reference, pair.candidate)
         )
         yield f'<tr><th scope="row">Speaker {number + 1}</th>{cells}</tr>'
@@ -126,6 +110,6 @@ def _line(line: Line, mark: str) -> str:
         for piece, differs in line.pieces
     )
     return (
-        f'<div class="line voice-{line.voice % _VOICES}">{_label(line.label)}'
+        f'<div class="line voice-{line.voice % VOICES}">{_label(line.label)}'
         f'<p dir="auto">{text}</p></div>'
     )

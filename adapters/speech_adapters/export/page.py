@@ -11,18 +11,16 @@ the style and the script that are in the page, by their digests.
 from __future__ import annotations
 
 import base64
-import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from html import escape
-from importlib.resources import files
 from pathlib import Path
-from string import Template
 from typing import Final
 
 import attrs
 
 from speech_adapters.audio.containers import HEAD_BYTES, MEDIA_TYPES, recognize_kind
 from speech_adapters.errors import AudioError
+from speech_adapters.export.html_pages import VOICES, fill_page
 from speech_adapters.export.lines import by_offset, one_line, texts
 from speech_adapters.transcript import AnyTranscript, LabelStyle, Utterance, seconds
 
@@ -30,8 +28,6 @@ __all__ = ["MOST_AUDIO_BYTES", "render_page", "write_page"]
 
 # Browsers read texts of half a gigabyte at most, and base64 adds a third.
 MOST_AUDIO_BYTES: Final = 256 * 2**20
-# Colors of speakers in the style sheet.
-_VOICES: Final = 8
 # Width of the drawing in its own units, and of its narrowest part.
 _WIDTH: Final = 1000
 _NARROWEST: Final = 1.5
@@ -116,23 +112,16 @@ def write_page(
     for line in _lines(transcript, style, positions):
         lanes[line.speaker].add(line)
     labels = list(positions)
-    folder = files("speech_adapters.export")
-    css, script = (folder.joinpath(f"page.{kind}").read_text("utf-8") for kind in ("css", "js"))
-    before, _, after = (
-        Template(folder.joinpath("page.html").read_text("utf-8"))
-        .substitute(
-            policy=_policy(css, script),
-            title=escape(one_line(transcript.meeting_id)),
-            style=css,
-            about=_about(transcript, len(labels)),
-            timeline=_timeline(labels, lanes, duration),
-            transcript=_HERE,
-            provenance=_provenance(transcript),
-            audio="" if audio is None else _recording(audio),
-            script=script,
-        )
-        .partition(_HERE)
-    )
+    before, _, after = fill_page(
+        "speech_adapters.export",
+        escape(one_line(transcript.meeting_id)),
+        media=True,
+        about=_about(transcript, len(labels)),
+        timeline=_timeline(labels, lanes, duration),
+        transcript=_HERE,
+        provenance=_provenance(transcript),
+        audio="" if audio is None else _recording(audio),
+    ).partition(_HERE)
     yield before
     yield from _transcript(labels, _lines(transcript, style, positions))
     yield after
@@ -150,17 +139,6 @@ def _lines(
 def _line(utterance: Utterance, speaker: int, text: str) -> _Line:
     start, end = seconds(utterance.offset), seconds(utterance.end)
     return _Line(start, end, speaker, text, utterance.language)
-
-
-def _policy(css: str, script: str) -> str:
-    style_digest, script_digest = (
-        base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in (css, script)
-    )
-    return (
-        f"default-src 'none'; style-src 'sha256-{style_digest}';"
-        f" script-src 'sha256-{script_digest}'; media-src blob:; base-uri 'none';"
-        " form-action 'none'"
-    )
 
 
 def _about(transcript: AnyTranscript, speakers: int) -> str:
@@ -196,7 +174,7 @@ def _lane(speaker: int, label: str, lane: _Lane, duration: float) -> str:
         for index, (start, end) in enumerate(lane.parts)
     )
     return (
-        f'<div class="lane voice-{speaker % _VOICES}">'
+        f'<div class="lane voice-{speaker % VOICES}">'
         f'<span class="speaker" dir="auto">{escape(label)}</span>'
         f'<span class="spoken" title="{_in_words(lane.spoken)}">{_clock(lane.spoken)}</span>'
         f'<svg viewBox="0 0 {_WIDTH} 10" preserveAspectRatio="none" role="group"'
@@ -222,7 +200,7 @@ def _item(line: _Line, label: str, *, same: bool) -> str:
     language = f' lang="{escape(line.language)}"' if line.language else ""
     # The name of a speaker who continues is there for screen readers, and in search results.
     return (
-        f'<li class="voice-{line.speaker % _VOICES}{" same" if same else ""}"'
+        f'<li class="voice-{line.speaker % VOICES}{" same" if same else ""}"'
         f' data-start="{line.start:.3f}">'
         f'<button type="button" class="time" tabindex="-1">{_clock(line.start)}</button>'
         f'<span class="speaker{" repeated" if same else ""}" dir="auto">{escape(label)}</span>'
