@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-
 import attrs
 
 from speech_adapters.backends.batch.api import job_id
@@ -14,12 +12,12 @@ from speech_adapters.backends.batch.progress import (
     BatchStage,
     has_job,
     load_progress,
+    readable_progress,
     save_progress,
 )
 from speech_adapters.backends.batch.submit import find_job
 from speech_adapters.backends.batch.upload import Uploader
 from speech_adapters.contract import JobState
-from speech_adapters.errors import StoreError
 from speech_adapters.store import AsyncStore, Recording, Store
 
 __all__ = ["Cleanup"]
@@ -116,11 +114,8 @@ def _may_share(progress: BatchProgress) -> bool:
 def _used_jobs(store: Store, without: str) -> set[str]:
     """Return the ids of the jobs and submissions that open recordings, but one, wait for."""
     used = set[str]()
-    for state in store.open_states(NAME):
-        # A damaged progress concerns its own meeting only, whose next step reports it.
-        with suppress(StoreError):
-            progress = load_progress(state)
-            if state.id != without:
-                used |= {job_id(url) for url in (progress.job_url, *progress.earlier)}
-                used.add(progress.submission)
+    for state, progress in readable_progress(store.open_states(NAME)):
+        if state.id != without:
+            used |= {job_id(url) for url in (progress.job_url, *progress.earlier)}
+            used.add(progress.submission)
     return used - {""}

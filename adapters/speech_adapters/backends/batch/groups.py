@@ -20,7 +20,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Final
 
 import anyio
@@ -37,6 +37,7 @@ from speech_adapters.backends.batch.progress import (
     BatchStage,
     dump_progress,
     load_progress,
+    readable_progress,
     save_progress,
 )
 from speech_adapters.backends.batch.submit import (
@@ -47,7 +48,7 @@ from speech_adapters.backends.batch.submit import (
 )
 from speech_adapters.backends.batch.upload import Uploader
 from speech_adapters.contract import JobState
-from speech_adapters.errors import BackendError, MeetingBusyError, StoreError, UnavailableError
+from speech_adapters.errors import BackendError, MeetingBusyError, UnavailableError
 from speech_adapters.meeting_locks import recording_locked
 from speech_adapters.store import AsyncStore, Lock, Recording, Store
 
@@ -304,13 +305,8 @@ def _submitting(progress: BatchProgress, submission: str) -> bool:
 
 def _found(store: Store, wanted: _Wanted, key: str) -> list[str]:
     """Return the ids of the open recordings that are wanted, the oldest first."""
-    found = list[str]()
-    for state in store.open_states(NAME):
-        # A damaged progress concerns its own meeting only, whose next step reports it.
-        with suppress(StoreError):
-            if wanted(load_progress(state), key):
-                found.append(state.id)
-    return found
+    states = readable_progress(store.open_states(NAME))
+    return [state.id for state, progress in states if wanted(progress, key)]
 
 
 def _lock_others(

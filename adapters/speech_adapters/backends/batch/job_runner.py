@@ -16,7 +16,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Final
 
 import attrs
@@ -33,12 +32,13 @@ from speech_adapters.backends.batch.progress import (
     BatchProgress,
     BatchStage,
     load_progress,
+    readable_progress,
     save_failure,
     save_progress,
 )
 from speech_adapters.backends.batch.submit import Submitter
 from speech_adapters.backends.batch.upload import Uploader
-from speech_adapters.errors import SpeechError, StoreError
+from speech_adapters.errors import SpeechError
 from speech_adapters.store import AsyncStore, Recording, Store
 from speech_adapters.transcript import Provenance
 
@@ -206,14 +206,11 @@ class JobRunner:
 
 def _submitted(recordings: Sequence[Recording]) -> dict[str, BatchProgress]:
     """Return the progress of those that have a job, by their ids."""
-    found: dict[str, BatchProgress] = {}
-    for recording in recordings:
-        # A damaged progress concerns its own meeting only, whose next step reports it.
-        with suppress(StoreError):
-            progress = load_progress(recording)
-            if progress.stage is BatchStage.SUBMITTED:
-                found[recording.id] = progress
-    return found
+    return {
+        recording.id: progress
+        for recording, progress in readable_progress(recordings)
+        if progress.stage is BatchStage.SUBMITTED
+    }
 
 
 def _describe(job: Job, progress: BatchProgress) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -12,8 +11,7 @@ from speech_adapters.azure.http_errors import LONGEST_PAUSE
 from speech_adapters.backends.batch.api import Job, job_id
 from speech_adapters.backends.batch.client import BatchClient
 from speech_adapters.backends.batch.options import NAME
-from speech_adapters.backends.batch.progress import load_progress
-from speech_adapters.errors import StoreError
+from speech_adapters.backends.batch.progress import readable_progress
 from speech_adapters.store import AsyncStore, Recording, Store
 
 __all__ = ["JobPoller"]
@@ -142,12 +140,9 @@ def _open_jobs(store: Store) -> tuple[dict[str, str], datetime]:
     The second value is the time since when these jobs were created.
     """
     jobs, oldest = dict[str, str](), datetime.now(UTC)
-    for recording in store.open_states(NAME):
-        # A damaged progress concerns its own meeting only, whose next step reports it.
-        with suppress(StoreError):
-            url = load_progress(recording).job_url
-            if url:
-                jobs[recording.id] = job_id(url)
-                # A job is created after its recording, and the clocks may differ.
-                oldest = min(oldest, recording.created)
+    for recording, progress in readable_progress(store.open_states(NAME)):
+        if progress.job_url:
+            jobs[recording.id] = job_id(progress.job_url)
+            # A job is created after its recording, and the clocks may differ.
+            oldest = min(oldest, recording.created)
     return jobs, oldest - _CLOCK_DIFFERENCE

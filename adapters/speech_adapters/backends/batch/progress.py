@@ -6,8 +6,9 @@ The store keeps it as JSON text in ``Recording.backend_state`` and never parses 
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable, Iterator
 from enum import Enum
-from typing import Final
+from typing import Final, TypeVar
 
 import attrs
 import msgspec
@@ -24,10 +25,12 @@ __all__ = [
     "dump_progress",
     "has_job",
     "load_progress",
+    "readable_progress",
     "save_failure",
     "save_progress",
 ]
 
+StateT = TypeVar("StateT", Recording, OpenState)
 # The service keeps a job for 31 days at most (docs/protocol/batch-and-fast-rest.md, 2.2); two
 # more for the job itself.
 _LONGEST_KEPT_SECONDS: Final = 33 * 24 * 3600
@@ -171,6 +174,19 @@ def load_progress(recording: Recording | OpenState) -> BatchProgress:
             f"The batch progress of recording {recording.id} in the meeting store cannot be"
             " read: it is damaged or of another version."
         ) from None
+
+
+def readable_progress(found: Iterable[StateT]) -> Iterator[tuple[StateT, BatchProgress]]:
+    """Yield recordings with their progress, without those whose progress cannot be read.
+
+    A damaged progress concerns its own meeting only, whose next step reports it.
+    """
+    for recording in found:
+        try:
+            progress = load_progress(recording)
+        except StoreError:
+            continue
+        yield recording, progress
 
 
 def has_job(recording: Recording, progress: BatchProgress) -> bool:
