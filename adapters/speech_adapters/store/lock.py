@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -15,6 +16,7 @@ class Lock(Protocol):
     """
 
     @property
+    @abstractmethod
     def held(self) -> bool:
         """Whether it is held still: neither released nor lost to another process.
 
@@ -23,11 +25,13 @@ class Lock(Protocol):
         """
         ...
 
+    @abstractmethod
     def release(self) -> None:
         """Release the lock.  Idempotent."""
         ...
 
-    def __enter__(self) -> Self: ...
+    def __enter__(self) -> Self:
+        return self
 
     def __exit__(
         self,
@@ -35,4 +39,5 @@ class Lock(Protocol):
         error: BaseException | None,
         trace: TracebackType | None,
         /,
-    ) -> None: ...
+    ) -> None:
+        self.release()

@@ -7,8 +7,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 import filelock
 
@@ -24,7 +23,7 @@ _PAUSE_SECONDS: Final = 0.2
 _STALE_FILES: Final = 3
 
 
-class FileLock:
+class FileLock(Lock):
     """Locks one name exclusively, among all processes and within this one.
 
     Any thread may release it.  Its file is removed by the release; one that a killed owner
@@ -89,17 +88,6 @@ class FileLock:
             else:
                 return
         self._lock.acquire()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.release()
 
 
 def acquire_with_retry(acquire: Callable[[], Lock]) -> Lock | None:

@@ -22,12 +22,12 @@ import uuid
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 import psycopg
 
 from speech_adapters.errors import MeetingBusyError, StoreError
+from speech_adapters.store.lock import Lock
 from speech_adapters.store.locks import FileLock
 from speech_adapters.store.postgres.database import Connection, Database, Transaction
 
@@ -58,8 +58,8 @@ _RENEW: Final = """
 """
 
 
-class Lease:
-    """One lock; see :class:`.interface.Lock`.
+class Lease(Lock):
+    """One lock; see :class:`.lock.Lock`.
 
     Args:
         leases: the locks of its process.
@@ -81,17 +81,6 @@ class Lease:
     def release(self) -> None:
         """Release the lock.  Idempotent."""
         self._leases.release(self)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.release()
 
 
 class Leases:
@@ -246,7 +235,7 @@ class Leases:
                 connection = connection or self._database.address.connect()
                 kept = connection.execute(_RENEW, (list(leases),)).fetchall()
             except psycopg.Error:
-                # The server is away.  Nobody else can take a lock from it meanwhile.
+                # The server is away.  No other process can lock anything meanwhile.
                 if connection is not None:
                     connection.close()
                 connection, pause = None, min(_RETRY_SECONDS, self._seconds / _RENEWALS)
