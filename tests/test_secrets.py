@@ -8,16 +8,15 @@ import re
 import traceback
 import uuid
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import anyio
 import httpx
 import pytest
-from azure.storage.blob import BlobServiceClient, generate_container_sas
+from azure.storage.blob import BlobServiceClient
 from starlette.responses import JSONResponse
 
-from double.containers import signed_container
+from double.containers import sign, signed_container
 from double.leaks import COMMANDS, everything_logged
 from double.meetings import SOUND, fetch, run
 from double.service import Fault, ServiceDouble
@@ -130,15 +129,8 @@ def test_logs_of_an_upload_have_no_secrets(settings: Settings, log: io.StringIO)
     """An account that is opened with a signature has it in the address of every request."""
     storage = settings.backends["batch"]["storage_connection_string"]
     with BlobServiceClient.from_connection_string(storage) as service:
-        account, key = str(service.account_name), service.credential.account_key
         container = service.create_container(f"mine-{uuid.uuid4().hex}")
-        signature = generate_container_sas(
-            account,
-            container.container_name,
-            account_key=key,
-            permission="rwdl",
-            expiry=datetime.now(UTC) + timedelta(hours=1),
-        )
+        signature = sign(service, container.container_name, "rwdl")
         endpoint = service.url.rstrip("/")
     connection = f"BlobEndpoint={endpoint};SharedAccessSignature={signature}"
     log.truncate(0)

@@ -14,6 +14,7 @@ from typing import Final
 
 import anyio
 
+from double.packages import install_entry_points
 from speech_adapters.capabilities import Capabilities
 from speech_adapters.closeable import AsyncCloseable
 from speech_adapters.config import Settings
@@ -34,7 +35,6 @@ __all__ = ["NAME", "PHRASE_SECONDS", "create", "install"]
 NAME: Final = "pace"
 PHRASE_SECONDS: Final = 2
 _ENTRY_POINT: Final = f"[speech_adapters.backends]\n{NAME} = benchmarks.pace_backend:create\n"
-_METADATA: Final = "Metadata-Version: 2.1\nName: pace-backend\nVersion: 1\n"
 
 
 def create(settings: Settings, host: Host) -> Backend:
@@ -44,11 +44,7 @@ def create(settings: Settings, host: Host) -> Backend:
 
 def install(folder: Path) -> Path:
     """Write the backend's entry point into a folder for ``sys.path``; return the folder."""
-    info = folder / "pace_backend-1.dist-info"
-    info.mkdir(parents=True, exist_ok=True)
-    (info / "entry_points.txt").write_text(_ENTRY_POINT)
-    (info / "METADATA").write_text(_METADATA)
-    return folder
+    return install_entry_points(folder, "pace_backend", _ENTRY_POINT)
 
 
 class _PaceBackend(RecordingBackend):

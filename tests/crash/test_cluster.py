@@ -10,7 +10,6 @@ import random
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,7 +17,7 @@ import pytest
 from crash.test_kills import HERE, PATIENCE, SEED, transcribed
 from double.postgres import Server
 from double.recognition import audio
-from double.service import KEY, ServiceDouble, running
+from double.service import KEY, ServiceDouble
 from speech_adapters.config import load_settings
 from speech_adapters.contract import JobState, MeetingRequest, Mode
 from speech_adapters.store import Store
@@ -29,14 +28,7 @@ RANDOM = random.Random(f"{SEED} cluster")
 
 
 @pytest.fixture
-def service() -> Iterator[ServiceDouble]:
-    double = ServiceDouble()
-    with running(double):
-        yield double
-
-
-@pytest.fixture
-def environment(tmp_path: Path, database: str, service: ServiceDouble) -> dict[str, str]:
+def environment(tmp_path: Path, database: str, double: ServiceDouble) -> dict[str, str]:
     """Return the environment of all hosts but their folder."""
     assert database == "postgres"
     for folder in ("audio", "once", "temporary"):
@@ -47,7 +39,7 @@ def environment(tmp_path: Path, database: str, service: ServiceDouble) -> dict[s
         "PYTHONPATH": os.pathsep.join(filter(None, paths)),
         "TMPDIR": str(tmp_path / "temporary"),
         "SPEECH_COMPAT_STORE__AUDIO_DIR": str(tmp_path / "audio"),
-        "SPEECH_COMPAT_BACKENDS__FAST__ENDPOINT": service.url,
+        "SPEECH_COMPAT_BACKENDS__FAST__ENDPOINT": double.url,
         "SPEECH_COMPAT_BACKENDS__FAST__KEY": KEY,
         "SPEECH_COMPAT_BACKENDS__FAST__RETRY_SECONDS": "0",
     }
@@ -84,7 +76,7 @@ def finished(store: Store) -> int:
 def test_a_cluster_transcribes_each_meeting_once(
     postgres: Server,
     environment: dict[str, str],
-    service: ServiceDouble,
+    double: ServiceDouble,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     backend: str,

@@ -13,7 +13,6 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import anyio
@@ -22,7 +21,7 @@ import pytest
 from crash.test_kills import HERE, PATIENCE, SEED
 from double.batch_parts import blob_names
 from double.recognition import audio
-from double.service import KEY, ServiceDouble, running
+from double.service import KEY, ServiceDouble
 from speech_adapters.config import load_settings
 from speech_adapters.contract import JobState, MeetingRequest, Mode
 from speech_adapters.meetings import MeetingService
@@ -34,17 +33,10 @@ RANDOM = random.Random(f"{SEED} groups")
 
 
 @pytest.fixture
-def service() -> Iterator[ServiceDouble]:
-    double = ServiceDouble()
-    with running(double):
-        yield double
-
-
-@pytest.fixture
 def environment(
     tmp_path: Path,
     database: str,
-    service: ServiceDouble,
+    double: ServiceDouble,
     storage: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> dict[str, str]:
@@ -53,7 +45,7 @@ def environment(
         (tmp_path / folder).mkdir()
     settings = {
         "state_dir": str(tmp_path / "state"),
-        "backends__batch__endpoint": service.url,
+        "backends__batch__endpoint": double.url,
         "backends__batch__key": KEY,
         "backends__batch__retry_seconds": "0",
         "backends__batch__poll_seconds": "0",
@@ -105,7 +97,7 @@ def urls(double: ServiceDouble) -> list[list[str]]:
 
 @pytest.mark.timeout(600)  # against hanging; a busy machine is slow
 def test_each_recording_of_a_group_is_submitted_once(
-    environment: dict[str, str], service: ServiceDouble, tmp_path: Path, database: str
+    environment: dict[str, str], double: ServiceDouble, tmp_path: Path, database: str
 ) -> None:
     kills, round_number, deadline = 0, 0, time.monotonic() + 3 * PATIENCE
     with Store.open(load_settings().state_dir) as store:
@@ -128,12 +120,12 @@ def test_each_recording_of_a_group_is_submitted_once(
         for number, key in enumerate(ids):
             (utterance,) = store.transcript(key).utterances
             assert utterance.text == f"A double heard {1 + number % 3:.3f} seconds."
-    jobs = urls(service)
+    jobs = urls(double)
     assert Counter(key for job in jobs for key in job) == Counter(ids)
     assert all(len({ids.index(key) % GROUPS for key in job}) == 1 for job in jobs)
     assert kills > 0
     anyio.run(delete_all)
-    assert service.jobs == {}
+    assert double.jobs == {}
     assert blob_names(environment[_CONNECTION], f"groups-{database}") == []
     print(f"{database}: {kills} kills, {len(jobs)} jobs")
 

@@ -17,6 +17,7 @@ from typing import Final
 import anyio
 import attrs
 
+from double.packages import install_entry_points
 from speech_adapters import threads
 from speech_adapters.capabilities import Capabilities
 from speech_adapters.config import Settings
@@ -47,7 +48,6 @@ NAME: Final = "clock"
 PHRASE_TENTHS: Final = 20
 _TENTH: Final = TICKS_PER_SECOND // 10
 _ENTRY_POINT: Final = f"[speech_adapters.backends]\n{NAME} = double.clock_backend:create\n"
-_METADATA: Final = "Metadata-Version: 2.1\nName: clock-backend\nVersion: 1\n"
 
 
 def create(settings: Settings, host: Host) -> Backend:
@@ -56,11 +56,7 @@ def create(settings: Settings, host: Host) -> Backend:
 
 def install(folder: Path) -> Path:
     """Write the backend's entry point into a folder for ``PYTHONPATH``; return the folder."""
-    info = folder / "clock_backend-1.dist-info"
-    info.mkdir(parents=True, exist_ok=True)
-    (info / "entry_points.txt").write_text(_ENTRY_POINT)
-    (info / "METADATA").write_text(_METADATA)
-    return folder
+    return install_entry_points(folder, "clock_backend", _ENTRY_POINT)
 
 
 def numbers(text: str) -> list[int]:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 from azure.storage.blob import BlobServiceClient, generate_container_sas
 
-__all__ = ["signed_container"]
+__all__ = ["sign", "signed_container"]
 
 
 def signed_container(storage: str, recordings: Mapping[str, bytes]) -> tuple[str, str]:
@@ -23,11 +23,16 @@ def signed_container(storage: str, recordings: Mapping[str, bytes]) -> tuple[str
                 file.setparams((1, 2, 16_000, 0, "NONE", ""))
                 file.writeframes(pcm)
             container.upload_blob(name, data.getvalue())
-        signature = generate_container_sas(
-            str(service.account_name),
-            container.container_name,
-            account_key=service.credential.account_key,
-            permission="rl",
-            expiry=datetime.now(UTC) + timedelta(hours=1),
-        )
-        return container.url, signature
+        return container.url, sign(service, container.container_name)
+
+
+def sign(service: BlobServiceClient, container: str, permission: str = "rl") -> str:
+    """Return a query that permits the use of a container for an hour."""
+    signature: str = generate_container_sas(
+        str(service.account_name),
+        container,
+        account_key=service.credential.account_key,
+        permission=permission,
+        expiry=datetime.now(UTC) + timedelta(hours=1),
+    )
+    return signature

@@ -23,6 +23,8 @@ PASSWORD = "secret-of-the-server"
 _TIMEOUT = 60
 # Debian keeps the programs out of the search path, by version.
 _DEBIAN = Path("/usr/lib/postgresql")
+# Users of the system that can run a server, the first one that is present.
+_SERVER_USERS = ("postgres", "nobody")
 
 
 def why_no_server() -> str:
@@ -134,8 +136,8 @@ def _programs() -> Path | None:
 
 def _users() -> list[str]:
     """Return the names of users that can run a server in the place of root."""
-    names = {user.pw_name for user in pwd.getpwall()}
-    return [name for name in ("postgres", "nobody") if name in names]
+    present = {user.pw_name for user in pwd.getpwall()}
+    return [name for name in _SERVER_USERS if name in present]
 
 
 def _free_port() -> int:

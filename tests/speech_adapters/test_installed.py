@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from double.packages import install_entry_points
 from speech_adapters.config import GROUP
 from speech_adapters.installed import entry_points
 
@@ -27,10 +28,7 @@ def scans(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def install(folder: Path, name: str) -> None:
-    info = folder / f"{name}-1.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1\n")
-    (info / "entry_points.txt").write_text(f"[{GROUP}]\n{name} = os:path\n")
+    install_entry_points(folder, name, f"[{GROUP}]\n{name} = os:path\n")
 
 
 def names() -> set[str]:

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from datetime import UTC, datetime, timedelta
 
 import pytest
 from azure.storage.blob import (
     BlobServiceClient,
-    ContainerSasPermissions,
     ContentSettings,
-    generate_container_sas,
 )
 
+from double.containers import sign
 from speech_adapters.azure.blob_listing import _split, list_blobs
 from speech_adapters.errors import BackendError, ConfigurationError, UnavailableError
 
@@ -51,13 +49,7 @@ def test_blobs_have_a_stamp_of_their_content(storage: str) -> None:
                 name, b"same", content_settings=ContentSettings(content_md5=digest)
             )
         container.upload_blob("notes.txt", b"text")
-        signature = generate_container_sas(
-            str(service.account_name),
-            container.container_name,
-            account_key=service.credential.account_key,
-            permission=ContainerSasPermissions(read=True, list=True),
-            expiry=datetime.now(UTC) + timedelta(hours=1),
-        )
+        signature = sign(service, container.container_name)
         first, second = list_blobs(f"{container.url}?{signature}")
         assert first.stamp == second.stamp == f"md5 {digest.hex()}"
         assert second.source == f"{container.url}/b%20c.wav"

@@ -8,7 +8,6 @@ import wave
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +15,10 @@ import anyio
 import pytest
 from azure.storage.blob import (
     BlobServiceClient,
-    ContainerSasPermissions,
-    generate_container_sas,
 )
 from starlette.responses import JSONResponse
 
+from double.containers import sign
 from double.service import KEY, Fault, ServiceDouble
 from speech_adapters.backlog.items import Change, Counts, ItemState
 from speech_adapters.backlog.journal import Journal, journal_path
@@ -411,12 +409,6 @@ def signed_container(storage: str, folder: Path) -> Iterator[str]:
             container.upload_blob(f"calls/{path.name}", path.read_bytes())
         container.upload_blob("other/x.wav", b"")
         container.upload_blob("calls/notes.txt", b"")
-        signature = generate_container_sas(
-            str(service.account_name),
-            container.container_name,
-            account_key=service.credential.account_key,
-            permission=ContainerSasPermissions(read=True, list=True),
-            expiry=datetime.now(UTC) + timedelta(hours=1),
-        )
+        signature = sign(service, container.container_name)
         yield f"{container.url}/calls?{signature}"
         container.delete_container()

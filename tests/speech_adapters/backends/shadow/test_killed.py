@@ -12,6 +12,7 @@ import pytest
 from double import faulty_backend
 from double.clock_backend import numbers
 from double.meetings import run
+from double.packages import install_entry_points
 from speech_adapters.config import load_settings
 from speech_adapters.contract import JobState
 from speech_adapters.meetings import MeetingService
@@ -32,10 +33,7 @@ WRITTEN = 64_000
 def test_both_transcripts_survive_the_program(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, mode: str
 ) -> None:
-    info = tmp_path / "plugins" / "shadow_backend-1.dist-info"
-    info.mkdir(parents=True)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: shadow-backend\nVersion: 1\n")
-    (info / "entry_points.txt").write_text(ENTRY_POINTS)
+    plugins = install_entry_points(tmp_path / "plugins", "shadow_backend", ENTRY_POINTS)
     settings = {
         "backend": "shadow",
         "state_dir": str(tmp_path / "state"),
@@ -43,7 +41,7 @@ def test_both_transcripts_survive_the_program(
         "backends.shadow.second": "faulty",
     }
     names = {f"SPEECH_COMPAT_{k.upper().replace('.', '__')}": v for k, v in settings.items()}
-    path = os.pathsep.join([str(info.parent), str(TESTS), *sys.path[1:]])
+    path = os.pathsep.join([str(plugins), str(TESTS), *sys.path[1:]])
     with subprocess.Popen(
         [sys.executable, str(TESTS / "crash" / "recorder.py"), "m", mode, "60"],
         env={**os.environ, **names, "PYTHONPATH": path},
