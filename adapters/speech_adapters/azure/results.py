@@ -276,7 +276,7 @@ class _Speakers:
     end: int = 0
 
     def add(self, phrases: Sequence[ParsedPhrase]) -> None:
-        """Take phrases into account."""
+        """Update the attributes with further phrases."""
         self.channels |= {phrase.channel for phrase in phrases}
         self.any = self.any or any(phrase.speaker is not None for phrase in phrases)
         self.end = max([self.end, *[phrase.offset + phrase.duration for phrase in phrases]])

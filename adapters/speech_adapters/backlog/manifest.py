@@ -36,7 +36,7 @@ _COLUMNS: Final = {
     "speakers": ("max_speakers", "speakers"),
 }
 _NAMES: Final = {name: column for column, names in _COLUMNS.items() for name in names}
-# Nobody writes such a line, but files of other kinds have them.
+# No manifest has such a line, but files of other kinds have.
 _LONGEST_LINE: Final = 1024 * 1024
 _LANGUAGE: Final = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8})*")
 _MOST_SPEAKERS: Final = 1000

@@ -36,7 +36,7 @@ def read(journal: Journal, *found: Entry | Problem) -> None:
 
 
 def examine(journal: Journal, content: str = "") -> None:
-    """Give each recording a content of its own, or the same one."""
+    """Store the content of each recording: its own, or the same for all."""
     while page := journal.unexamined():
         journal.examined([(item, content or item.source, 50, "") for item in page])
     journal.mark_duplicates()
